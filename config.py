@@ -248,7 +248,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     """Read and check every setting.
 
     `environ` is the process's environment unless given; an empty variable counts as not set. `overrides` are
-    fields of `Settings`: text is read as it would be from the environment, other values are taken as they are.
+    fields of `Settings`: text is read as it would be from the environment, other values stand as they are.
     Raises `SettingsError` naming every fault, and `TypeError` for an override that is no setting.
     """
     environ = os.environ if environ is None else environ
@@ -295,7 +295,8 @@ def _problems_together(settings: Settings) -> list[str]:
     if settings.run_lost_after_seconds < 3 * settings.run_heartbeat_seconds:
         problems.append(
             f"RUN_LOST_AFTER_SECONDS: {settings.run_lost_after_seconds} is too short for a run that shows "
-            f"itself every {settings.run_heartbeat_seconds} seconds. Give at least three times RUN_HEARTBEAT_SECONDS."
+            f"itself every {settings.run_heartbeat_seconds} seconds. Set it to at least "
+            "three times RUN_HEARTBEAT_SECONDS."
         )
     if (
         not settings.is_production
