@@ -1,0 +1,74 @@
+"""How FlexDash talks to its database: write transactions, and the settings that make SQLite safe under many writers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import Session
+
+from flexdash.extensions import db
+
+SQLITE_BUSY_TIMEOUT_MS = 30_000
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Run the block as one write transaction: committed at its end, rolled back when it raises.
+
+    What was read before is let go first, so the block reads the present state. On SQLite the write lock is taken at
+    the start (`BEGIN IMMEDIATE`): a transaction that reads first and writes later would fail under concurrent writers.
+    A block inside a block is a programming error: one public verb of a service is one transaction.
+    """
+    session = db.session()
+    if session.info.get("in_write_transaction"):
+        raise RuntimeError("transaction() inside transaction(): let the outer verb own it")
+    session.rollback()
+    session.info["in_write_transaction"] = True
+    try:
+        session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info["in_write_transaction"] = False
+
+
+def release_connection() -> None:
+    """Give the connection back before waiting for something slow, such as Amazon; loaded objects stay readable."""
+    session = db.session()
+    if session.info.get("in_write_transaction"):
+        raise RuntimeError("the write transaction is still open: commit before waiting")
+    session.expunge_all()
+    session.rollback()
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Set up `engine`: on SQLite write-ahead log, foreign keys, busy time-out and explicit BEGIN."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _configure(dbapi_connection: Any, _record: Any) -> None:
+        # The driver's own transaction control is switched off: it would begin late and always DEFERRED.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def engine_options(database_url: str) -> dict[str, Any]:
+    """Return the SQLAlchemy engine options for `database_url`."""
+    if database_url.startswith("sqlite"):
+        return {"connect_args": {"timeout": SQLITE_BUSY_TIMEOUT_MS / 1000}}
+    return {"pool_pre_ping": True, "pool_size": 5, "max_overflow": 10}

@@ -1,0 +1,83 @@
+"""The Configuration Log: append-only, each row carrying the hash of the one before."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import DDL, ForeignKey, Index, String, UniqueConstraint, event
+from sqlalchemy.orm import Mapped, mapped_column
+
+from flexdash.extensions import db
+from flexdash.models.types import Choice, JsonValue, UtcDateTime
+
+
+class Section(StrEnum):
+    CONNECTION = "Connection"
+    SETTINGS = "Settings"
+    HUB_MAPPING = "Hub Mapping"
+    HUBS = "Hubs"
+    SELLERS = "Sellers"
+    USERS = "Users"
+
+
+class ConfigEvent(db.Model):
+    """One change, in a sentence. Written by `services.config_log.record` only; triggers refuse UPDATE and DELETE."""
+
+    __tablename__ = "config_events"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "sequence"),
+        Index("ix_config_events_workspace_id_store_id_sequence", "workspace_id", "store_id", "sequence"),
+        Index("ix_config_events_workspace_id_section_sequence", "workspace_id", "section", "sequence"),
+        Index("ix_config_events_workspace_id_actor_id_sequence", "workspace_id", "actor_id", "sequence"),
+        Index("ix_config_events_workspace_id_occurred_at", "workspace_id", "occurred_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
+    sequence: Mapped[int]  # 1, 2, 3 … within the workspace, without gaps
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    actor_name: Mapped[str] = mapped_column(String(100))
+    address: Mapped[str] = mapped_column(String(45))
+    section: Mapped[Section] = mapped_column(Choice(Section))
+    seller_id: Mapped[int | None] = mapped_column(ForeignKey("sellers.id"))
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("stores.id"))
+    sentence: Mapped[str] = mapped_column(String(500))
+    old_value: Mapped[dict[str, Any]] = mapped_column(JsonValue)
+    new_value: Mapped[dict[str, Any]] = mapped_column(JsonValue)
+    reason: Mapped[str] = mapped_column(String(300))
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class ConfigChainHead(db.Model):
+    """The newest link of a workspace's chain, kept outside the log so that a cut end is noticed; locked to append."""
+
+    __tablename__ = "config_chain_heads"
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(default=0)
+    hash: Mapped[str] = mapped_column(String(64), default="")
+
+
+# The database itself refuses to change history. The same statements stand in the migration.
+APPEND_ONLY = {
+    "sqlite": [
+        f"""CREATE TRIGGER config_events_no_{verb.lower()} BEFORE {verb} ON config_events
+        BEGIN SELECT RAISE(ABORT, 'the Configuration Log is append-only'); END"""
+        for verb in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        """CREATE OR REPLACE FUNCTION config_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'the Configuration Log is append-only'; END $$""",
+        """CREATE TRIGGER config_events_append_only BEFORE UPDATE OR DELETE ON config_events
+        FOR EACH ROW EXECUTE FUNCTION config_events_append_only()""",
+    ],
+}
+for _dialect, _statements in APPEND_ONLY.items():
+    for _statement in _statements:
+        event.listen(
+            ConfigEvent.__table__,
+            "after_create",
+            DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect),
+        )

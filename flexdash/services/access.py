@@ -1,0 +1,50 @@
+"""What a person may see. Every read of a page goes through here, so no query can leave the workspace."""
+
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, false, select
+
+from flexdash.extensions import db
+from flexdash.models import Order, QuarantinedShipment, Seller, Sku, Store, SyncRun
+from flexdash.services.actors import Actor
+from flexdash.services.errors import NotVisible
+
+Model = TypeVar("Model", bound=db.Model)
+
+_BY_SELLER = {Seller: Seller.id, Store: Store.seller_id, Sku: Sku.seller_id}
+_BY_STORE = {
+    Order: Order.store_id,
+    SyncRun: SyncRun.store_id,
+    QuarantinedShipment: QuarantinedShipment.store_id,
+}
+
+
+def visible(actor: Actor, model: type[Model]) -> Select[tuple[Model]]:
+    """Return a SELECT of the `model` rows that `actor` may see: those of the workspace, and of their sellers."""
+    query = select(model).where(_workspace_column(model) == actor.workspace_id)
+    if actor.seller_ids is None:
+        return query
+    if model in _BY_SELLER:
+        return query.where(_BY_SELLER[model].in_(actor.seller_ids) if actor.seller_ids else false())
+    if model in _BY_STORE:
+        stores = select(Store.id).where(Store.workspace_id == actor.workspace_id, Store.seller_id.in_(actor.seller_ids))
+        return query.where(_BY_STORE[model].in_(stores))
+    return query
+
+
+def get(actor: Actor, model: type[Model], row_id: int, *, lock: bool = False) -> Model:
+    """Return the row with `row_id` that `actor` may see, read fresh; with `lock`, held until the transaction ends.
+
+    Raises NotVisible when there is none, or when it is another workspace's or another seller's.
+    """
+    query = visible(actor, model).where(model.id == row_id).execution_options(populate_existing=True)
+    if lock:
+        query = query.with_for_update(of=model)
+    row = db.session.scalars(query).one_or_none()
+    if row is None:
+        raise NotVisible(model.__name__.lower())
+    return row
+
+
+def _workspace_column(model: type[Any]) -> Any:
+    return model.workspace_id

@@ -1,0 +1,34 @@
+"""Encryption of what must not be read from the database: refresh tokens and buyer data."""
+
+from collections.abc import Iterable
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+
+class UnreadableSecret(Exception):
+    """A stored value was encrypted with a key that is not in ENCRYPTION_KEYS."""
+
+
+class Vault:
+    """Encrypts with the first key and decrypts with any of them, so that keys can be changed while serving."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    def encrypt(self, text: str) -> bytes:
+        """Return `text` encrypted with the newest key."""
+        return self._fernet.encrypt(text.encode())
+
+    def decrypt(self, token: bytes) -> str:
+        """Return the text behind `token`; raise UnreadableSecret when no key opens it."""
+        try:
+            return self._fernet.decrypt(token).decode()
+        except InvalidToken as error:
+            raise UnreadableSecret("no key in ENCRYPTION_KEYS opens this value") from error
+
+    def rotate(self, token: bytes) -> bytes:
+        """Return `token` encrypted anew with the newest key; raise UnreadableSecret when no key opens it."""
+        try:
+            return self._fernet.rotate(token)
+        except InvalidToken as error:
+            raise UnreadableSecret("no key in ENCRYPTION_KEYS opens this value") from error
