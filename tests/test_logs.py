@@ -1,0 +1,143 @@
+"""The log: structured, with ids on every line, and without a secret in any form."""
+
+import io
+import json
+import logging
+
+import pytest
+import structlog
+
+from config import load_settings
+from flexdash import logs
+from flexdash.redaction import MASK, redacted, redacted_text
+
+CANARY = "canary0123456789"
+
+
+@pytest.fixture
+def log_lines():
+    """Configures logging as JSON into memory; calling it gives the lines so far, parsed."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    stream = io.StringIO()
+
+    def configure(**overrides):
+        logs.configure(load_settings({}, log_format="json", **overrides), stream)
+        return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+    yield configure
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Atza|{CANARY}",
+        f"token Atzr|IwEB{CANARY}/+x== refused",
+        f"Authorization: Bearer {CANARY}",
+        f"{{'Authorization': 'Basic {CANARY}='}}",
+        f"authorization={CANARY}",
+        f"x-amz-access-token: {CANARY}",
+        f"GET /amazon/callback?state=1&spapi_oauth_code={CANARY}&selling_partner_id=A1",
+        f'{{"refresh_token": "{CANARY}"}}',
+        f'{{\\"refresh_token\\": \\"{CANARY}\\"}}',
+        f"client_secret={CANARY}&grant_type=refresh_token",
+        f"password='{CANARY} with blanks'",
+        f"could not connect to postgresql://me:{CANARY}@host/name",
+        f"redis://:{CANARY}@host:6379/0 is away",
+        f"amzn1.oa2-cs.v1.{CANARY}",
+        f"stored as gAAAAABm{CANARY}{CANARY}",
+        f"mail to {CANARY}@marketplace.amazon.in bounced",
+        f"(sqlite3.IntegrityError) failed\n[SQL: INSERT …]\n[parameters: ('{CANARY}', 1)]\n(Background …)",
+    ],
+)
+def test_a_secret_inside_a_text_is_masked(text):
+    assert CANARY not in redacted_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Amazon refused the token: invalid_grant",
+        "order 402-1234567-8901234 went to hub PN01",
+        "GET /orders?state=picked&page=2",
+        "secretary left a note",
+    ],
+)
+def test_ordinary_sentences_stay_as_they_are(text):
+    assert redacted_text(text) == text
+
+
+def test_values_are_masked_by_the_name_they_stand_under_at_any_depth():
+    event = {
+        "order_id": "402-1",
+        "n_tokens": 3,
+        "has_password": True,
+        "api_token": CANARY,
+        "payload": {"buyerInfo": {"name": CANARY}, "lines": [{"sku": "A", "recipient_name": CANARY}]},
+        "raw": CANARY.encode(),
+    }
+    clean = redacted(event)
+    assert CANARY not in str(clean)
+    assert (clean["order_id"], clean["n_tokens"], clean["has_password"]) == ("402-1", 3, True)
+    assert clean["payload"]["lines"][0]["sku"] == "A"
+
+
+def test_a_line_carries_the_ids_bound_for_its_request_or_run(log_lines):
+    lines = log_lines()
+    with structlog.contextvars.bound_contextvars(run_id=7, store_id=3):
+        structlog.get_logger("flexdash.jobs").info("run began", n_shipments=2)
+    structlog.get_logger("flexdash.jobs").info("idle")
+    first, second = lines()
+    assert (first["message"], first["run_id"], first["store_id"], first["n_shipments"]) == (
+        "run began",
+        7,
+        3,
+        2,
+    )
+    assert first["timestamp"].endswith("Z")
+    assert "run_id" not in second
+
+
+def test_secrets_are_masked_in_our_lines_in_library_lines_and_in_tracebacks(log_lines):
+    lines = log_lines(secret_key=CANARY)
+    structlog.get_logger("flexdash").info("signed with " + CANARY, refresh_token=CANARY)
+    logging.getLogger("somelibrary").warning("key is %s", CANARY)
+    try:
+        raise ValueError(f"bad key {CANARY}")
+    except ValueError:
+        structlog.get_logger("flexdash").exception("run failed")
+        logging.getLogger("somelibrary").exception("failed")
+    found = lines()
+    assert len(found) == 4
+    assert CANARY not in json.dumps(found)
+    assert f"ValueError: bad key {MASK}" in found[2]["exception"]
+    assert f"ValueError: bad key {MASK}" in found[3]["exception"]
+
+
+def test_chatty_libraries_speak_only_from_warnings_up(log_lines):
+    lines = log_lines(log_level="DEBUG")
+    for name in ("httpx", "httpcore.connection", "rq.worker"):
+        logging.getLogger(name).info("GET https://example.com/?code=1")
+        logging.getLogger(name).warning("something is wrong")
+    assert [line["level"] for line in lines()] == ["warning"] * 3
+
+
+def test_lines_below_the_level_are_left_out(log_lines):
+    lines = log_lines(log_level="WARNING")
+    structlog.get_logger("flexdash").info("small talk")
+    structlog.get_logger("flexdash").warning("look here")
+    assert [line["message"] for line in lines()] == ["look here"]
+
+
+def test_the_console_form_is_one_readable_line(log_lines):
+    stream = io.StringIO()
+    log_lines()
+    logs.configure(load_settings({}), stream)
+    structlog.get_logger("flexdash.jobs").info("run began", run_id=7)
+    (line,) = stream.getvalue().splitlines()
+    assert "run began" in line
+    assert "run_id=7" in line
+    assert "\x1b" not in line
