@@ -56,9 +56,7 @@ class SettingsError(Exception):
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in problems)]))
 
 
-def _setting(
-    default: str, doc: str, parser: Callable[[str], Any] = parse.text, *, is_secret: bool = False
-) -> Any:
+def _setting(default: str, doc: str, parser: Callable[[str], Any] = parse.text, *, is_secret: bool = False) -> Any:
     metadata = {"default": default, "doc": doc, "parse": parser, "is_secret": is_secret}
     return dataclasses.field(metadata=metadata)
 
@@ -284,9 +282,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
 
 def _default(setting: Setting, values: Mapping[str, Any]) -> str:
     data_dir = values.get("data_dir", PROJECT_DIR / "var")
-    return setting.default.replace("<DATA_DIR>", str(data_dir)).replace(
-        "<PORT>", str(values.get("port", 8000))
-    )
+    return setting.default.replace("<DATA_DIR>", str(data_dir)).replace("<PORT>", str(values.get("port", 8000)))
 
 
 def _problems_together(settings: Settings) -> list[str]:
@@ -325,8 +321,7 @@ def _production_problems(settings: Settings) -> list[str]:
         )
     if DEVELOPMENT_ENCRYPTION_KEY in settings.encryption_keys:
         problems.append(
-            f"ENCRYPTION_KEYS: production must not use the public default key. "
-            f"Make one with: {parse.MAKE_KEY}"
+            f"ENCRYPTION_KEYS: production must not use the public default key. Make one with: {parse.MAKE_KEY}"
         )
     for name, sandbox_value in (
         ("AMAZON_APPLICATION_ID", SANDBOX_APPLICATION_ID),
@@ -342,7 +337,6 @@ def _production_problems(settings: Settings) -> list[str]:
         value = getattr(settings, name.lower())
         if value and not value.startswith("https://"):
             problems.append(
-                f"{name}: production needs an encrypted address and “{value}” is not. "
-                "Give the address with https://."
+                f"{name}: production needs an encrypted address and “{value}” is not. Give the address with https://."
             )
     return problems

@@ -27,9 +27,7 @@ def text(value: str) -> str:
 def token(value: str) -> str:
     """Text without white space, as Amazon's ids and secrets are."""
     if any(character.isspace() for character in value):
-        raise ValueError(
-            "{value} holds white space, which no id of Amazon's has. Copy it again, without line ends."
-        )
+        raise ValueError("{value} holds white space, which no id of Amazon's has. Copy it again, without line ends.")
     return value
 
 
@@ -117,9 +115,7 @@ def ip_address(value: str) -> str:
     try:
         return str(ipaddress.ip_address(value))
     except ValueError:
-        raise ValueError(
-            "{value} is not an IP address. Use 127.0.0.1, or 0.0.0.0 for all networks."
-        ) from None
+        raise ValueError("{value} is not an IP address. Use 127.0.0.1, or 0.0.0.0 for all networks.") from None
 
 
 def is_loopback(address: str) -> bool:
@@ -133,9 +129,7 @@ def url(value: str) -> str:
         parts = urlsplit(value)
         has_good_port = parts.port is None or parts.port > 0
     except ValueError:
-        raise ValueError(
-            "{value} is not a web address. Write it like https://flexdash.example.com."
-        ) from None
+        raise ValueError("{value} is not a web address. Write it like https://flexdash.example.com.") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or not has_good_port or " " in value:
         raise ValueError("{value} is not a web address. Write it like https://flexdash.example.com.")
     if parts.username is not None:
@@ -180,8 +174,7 @@ def database_url(base: Path) -> Callable[[str], str]:
             parts = make_url(value)
         except (ArgumentError, ValueError):
             raise ValueError(
-                "it is not a database address. Write sqlite:///path/to/file.db or "
-                "postgresql://user:password@host/name."
+                "it is not a database address. Write sqlite:///path/to/file.db or postgresql://user:password@host/name."
             ) from None
         if parts.drivername in {"sqlite", "sqlite+pysqlite"}:
             if not parts.database or parts.database == ":memory:" or parts.database.startswith("file:"):
@@ -197,9 +190,7 @@ def database_url(base: Path) -> Callable[[str], str]:
                 "postgresql://user:password@host/name."
             )
         if not parts.database:
-            raise ValueError(
-                "it names no database. Add its name at the end: postgresql://user:password@host/name."
-            )
+            raise ValueError("it names no database. Add its name at the end: postgresql://user:password@host/name.")
         return value
 
     return read

@@ -129,9 +129,7 @@ def test_production_sends_secrets_only_over_https(name):
 
 def test_production_refuses_a_short_secret_and_an_old_public_key():
     default_key = load_settings({}).encryption_keys[0]
-    problems = problems_of(
-        {**PRODUCTION, "SECRET_KEY": "short", "ENCRYPTION_KEYS": f"{NEW_KEY},{default_key}"}
-    )
+    problems = problems_of({**PRODUCTION, "SECRET_KEY": "short", "ENCRYPTION_KEYS": f"{NEW_KEY},{default_key}"})
     assert [problem.split(":")[0] for problem in problems] == ["SECRET_KEY", "ENCRYPTION_KEYS"]
 
 
