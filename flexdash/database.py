@@ -37,11 +37,13 @@ def transaction() -> Iterator[Session]:
 
 
 def release_connection() -> None:
-    """Give the connection back before waiting for something slow, such as Amazon; loaded objects stay readable."""
+    """Give the connection back before waiting for something slow, such as Amazon.
+
+    Objects loaded before would be read again when touched; carry plain values across the wait instead.
+    """
     session = db.session()
     if session.info.get("in_write_transaction"):
         raise RuntimeError("the write transaction is still open: commit before waiting")
-    session.expunge_all()
     session.rollback()
 
 

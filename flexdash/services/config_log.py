@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import ConfigChainHead, ConfigEvent, Section, Seller, Store
 from flexdash.services.actors import Actor
+from flexdash.services.errors import FieldRefused
 
+MAX_REASON_LENGTH = 300
 HASHED_FIELDS = (
     "workspace_id",
     "sequence",
@@ -53,14 +56,14 @@ def record(
         occurred_at=clock.now(),
         actor_id=actor.user_id,
         actor_name=actor.name,
-        address=actor.address,
+        address=actor.address[:45],  # a proxy may pass on anything in its header
         section=section,
         seller_id=seller.id if seller else store.seller_id if store else None,
         store_id=store.id if store else None,
-        sentence=sentence,
+        sentence=_storable(sentence)[:500],
         old_value=old or {},
         new_value=new or {},
-        reason=reason.strip(),
+        reason=clean_reason(reason),
         previous_hash=head.hash,
     )
     event.hash = hash_of(event)
@@ -70,9 +73,35 @@ def record(
     return event
 
 
+def clean_reason(reason: str) -> str:
+    """Return `reason` as the log keeps it: trimmed, on one line.
+
+    Raises FieldRefused for the field `reason` when it is longer than the log can keep.
+    """
+    text = " ".join(_storable(reason).split())
+    if len(text) > MAX_REASON_LENGTH:
+        raise FieldRefused(
+            "reason", f"The reason has {len(text)} characters. Shorten it to {MAX_REASON_LENGTH} or fewer."
+        )
+    return text
+
+
 def hash_of(event: ConfigEvent) -> str:
     """Return the SHA-256 over all that `event` says and the hash of the row before it, as hexadecimal text."""
-    content: dict[str, Any] = {name: getattr(event, name) for name in HASHED_FIELDS}
-    content["occurred_at"] = event.occurred_at.isoformat(timespec="microseconds")
+    return hash_of_values({name: getattr(event, name) for name in HASHED_FIELDS})
+
+
+def hash_of_values(values: Mapping[str, Any]) -> str:
+    """Do the same for a row given as the values of HASHED_FIELDS; `occurred_at` is an aware datetime in UTC.
+
+    Raises TypeError or ValueError when a value is of a kind that no row is written with.
+    """
+    content = {name: values[name] for name in HASHED_FIELDS}
+    content["occurred_at"] = values["occurred_at"].isoformat(timespec="microseconds")
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL stores no NUL character, and the other control characters would only garble the sentence.
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,0 +1,151 @@
+"""Telling Amazon that an order was taken in: after the commit, at Amazon's pace, and safe to repeat."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from flexdash import clock
+from flexdash.amazon.client import AmazonClient
+from flexdash.amazon.errors import AmazonError, NotFound, RequestRefused, StateConflict, UnreadableShipment
+from flexdash.amazon.shipment_reader import Shipment, read_shipment
+from flexdash.database import release_connection, transaction
+from flexdash.extensions import db, settings
+from flexdash.models import Acknowledgement, Order, OrderEvent
+from flexdash.services import access, order_changes
+from flexdash.services.actors import Actor, Permission
+from flexdash.services.amazon_access import CallLog
+from flexdash.services.errors import NotAllowed, ServiceError
+from flexdash.services.run_context import RunContext
+
+IN_FLIGHT = 8  # enough to use Amazon's whole allowance while answers take their time
+BATCH = 24  # orders per transaction: what a killed worker may have told Amazon without our knowing (read again then)
+SHARE_OF_INTERVAL = 0.8  # the rest waits for the next run, so that the next pull is on time
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Amazon said to one CONFIRM. Without `shipment` and `refusal` it said yes."""
+
+    order_id: int
+    shipment: Shipment | None = None  # its present state, read again after a conflict
+    refusal: str = ""
+    error: AmazonError | None = None  # no answer that counts: the order stays to be acknowledged
+
+
+def acknowledge_pending(run: RunContext, client: AmazonClient, calls: CallLog) -> None:
+    """Acknowledge every order of the store that waits for it, oldest first.
+
+    Each batch is sent without a database connection and then written in one transaction. An answer lost on the way
+    is harmless: the next CONFIRM meets 409, and Amazon's present state is read and taken over. Raises the AmazonError
+    of a call that got no answer, after what the others achieved is committed.
+    """
+    until = time.monotonic() + settings.order_pull_interval_minutes * 60 * SHARE_OF_INTERVAL
+    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="acknowledge") as pool:
+        for batch in _batches(run):
+            run.stop_here()
+            answers = list(pool.map(lambda item: _confirm(client, *item), batch))
+            with transaction():
+                for answer in answers:
+                    _write(run, answer)
+                calls.write()
+                run.check_in(progress="Acknowledging new orders to Amazon.")
+            for answer in answers:
+                if answer.error is not None:
+                    raise answer.error
+            if time.monotonic() > until:
+                return
+
+
+def ask_again(actor: Actor, order_id: int) -> Order:
+    """Put an order whose acknowledgement Amazon refused back in line; the next run tells Amazon.
+
+    Raises NotVisible, NotAllowed, and ServiceError when Amazon did not refuse it.
+    """
+    if not actor.may(Permission.WORK_ORDERS):
+        raise NotAllowed("Your role does not include working orders. Ask a merchant or an admin.")
+    with transaction():
+        order = access.get(actor, Order, order_id, lock=True)
+        if order.acknowledgement is not Acknowledgement.REFUSED:
+            raise ServiceError(
+                "Amazon did not refuse the acknowledgement of this order, so there is nothing to repeat."
+            )
+        order.acknowledgement, order.acknowledgement_message = Acknowledgement.PENDING, ""
+        sentence = f"{actor.name} asked for the acknowledgement to be sent again."
+        db.session.add(OrderEvent(order_id=order.id, kind="changed", sentence=sentence, actor_name=actor.name))
+        return order
+
+
+def _batches(run: RunContext) -> Iterator[Sequence[tuple[int, str]]]:
+    last_id = 0
+    while True:
+        query = (
+            select(Order.id, Order.amazon_shipment_id)
+            .where(
+                Order.store_id == run.store_id,
+                Order.acknowledgement == Acknowledgement.PENDING,
+                Order.id > last_id,
+            )
+            .order_by(Order.id)
+            .limit(BATCH)
+        )
+        batch = [(order_id, shipment_id) for order_id, shipment_id in db.session.execute(query)]
+        release_connection()
+        if not batch:
+            return
+        last_id = batch[-1][0]
+        yield batch
+
+
+def _confirm(client: AmazonClient, order_id: int, shipment_id: str) -> Answer:
+    try:
+        client.shipments.confirm(shipment_id)
+    except StateConflict:
+        return _read_again(client, order_id, shipment_id)
+    except NotFound:
+        return Answer(order_id, refusal="Amazon does not know this shipment any more. Look it up in Seller Central.")
+    except RequestRefused as error:
+        return Answer(order_id, refusal=f"Amazon refused the acknowledgement: {error.message}")
+    except AmazonError as error:
+        return Answer(order_id, error=error)
+    return Answer(order_id)
+
+
+def _read_again(client: AmazonClient, order_id: int, shipment_id: str) -> Answer:
+    try:
+        return Answer(order_id, shipment=read_shipment(client.shipments.get(shipment_id)))
+    except UnreadableShipment as error:
+        return Answer(order_id, refusal=f"Amazon has it in another state that FlexDash cannot read: {error.reason}")
+    except AmazonError as error:
+        return Answer(order_id, error=error)
+
+
+def _write(run: RunContext, answer: Answer) -> None:
+    if answer.error is not None:
+        return
+    order = db.session.get(Order, answer.order_id, with_for_update=True, populate_existing=True)
+    if order is None or order.acknowledgement is not Acknowledgement.PENDING:
+        return  # decided meanwhile, by a cancellation for instance
+    if answer.shipment is not None:
+        order_changes.apply(order, answer.shipment, run_id=run.run_id)
+        if order.acknowledgement is not Acknowledgement.PENDING:
+            run.check_in(n_acknowledged=order.acknowledgement is Acknowledgement.DONE)
+            return
+        answer = Answer(order.id, refusal=f"Amazon answered that the state does not fit ({answer.shipment.status}).")
+    if answer.refusal:
+        _say(order, Acknowledgement.REFUSED, answer.refusal, run)
+        run.check_in(n_failed=1)
+        return
+    order.amazon_status, order.acknowledged_at = "CONFIRMED", clock.now()
+    _say(order, Acknowledgement.DONE, "", run)
+    run.check_in(n_acknowledged=1)
+
+
+def _say(order: Order, outcome: Acknowledgement, refusal: str, run: RunContext) -> None:
+    order.acknowledgement, order.acknowledgement_message = outcome, refusal[:500]
+    sentence = refusal or "Acknowledged to Amazon: it is Accepted (CONFIRMED) there."
+    kind = "refused" if refusal else "acknowledged"
+    db.session.add(OrderEvent(order_id=order.id, kind=kind, sentence=sentence[:500], run_id=run.run_id))
+    order.changed_at = clock.now()

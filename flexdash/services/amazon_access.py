@@ -1,0 +1,176 @@
+"""The way from a store to Amazon: opens the client with the store's token and keeps a record of every call."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import insert, update
+
+from flexdash.amazon.client import AmazonClient, AmazonSettings
+from flexdash.amazon.countries import country
+from flexdash.amazon.errors import AuthorizationRefused
+from flexdash.amazon.records import CallRecord
+from flexdash.database import release_connection, transaction
+from flexdash.extensions import db, redis_client, settings, vault
+from flexdash.models import ApiCall, Store, StoreStatus, SyncRun
+from flexdash.services.errors import ServiceError
+
+
+class StoreNotConnected(ServiceError):
+    """The store has no authorization that Amazon accepts; nothing was sent."""
+
+
+@dataclass(frozen=True)
+class StoreAtAmazon:
+    """What is needed of a store while no database connection is held."""
+
+    store_id: int
+    workspace_id: int
+    name: str
+    marketplace_id: str
+    country_code: str
+    amazon_selling_partner_id: str
+    refresh_token: str
+
+    def __repr__(self) -> str:
+        return f"StoreAtAmazon(store_id={self.store_id})"
+
+
+class CallLog:
+    """Collects the records of calls to Amazon, from any thread, until they are written in some transaction."""
+
+    def __init__(self, store: StoreAtAmazon, run_id: int | None = None) -> None:
+        self._store, self._run_id = store, run_id
+        self._records: list[CallRecord] = []
+        self._lock = threading.Lock()
+
+    def add(self, record: CallRecord) -> None:
+        """Keep `record` for the next write."""
+        with self._lock:
+            self._records.append(record)
+
+    def write(self) -> None:
+        """Write what was collected as ApiCall rows, and the counts of the run, inside the caller's transaction."""
+        with self._lock:
+            records, self._records = self._records, []
+        if not records:
+            return
+        db.session.execute(insert(ApiCall), [self._row(record) for record in records])
+        if self._run_id is not None:
+            db.session.execute(
+                update(SyncRun)
+                .where(SyncRun.id == self._run_id)
+                .values(
+                    n_api_calls=SyncRun.n_api_calls + len(records),
+                    n_throttled=SyncRun.n_throttled + sum(record.is_throttled for record in records),
+                ),
+                execution_options={"synchronize_session": False},
+            )
+
+    def flush(self) -> None:
+        """Write what is left in a transaction of its own."""
+        if self._records:
+            with transaction():
+                self.write()
+
+    def _row(self, record: CallRecord) -> dict[str, object]:
+        return {
+            "workspace_id": self._store.workspace_id,
+            "store_id": self._store.store_id,
+            "run_id": self._run_id,
+            "amazon_shipment_id": record.shipment_id,
+            "started_at": record.started_at,
+            "operation": record.operation,
+            "method": record.method,
+            "path": record.path[:300],
+            "status": record.status,
+            "duration_ms": record.duration_ms,
+            "waited_ms": record.waited_ms,
+            "attempt": record.attempt,
+            "is_throttled": record.is_throttled,
+            "amazon_request_id": (record.amazon_request_id or "")[:100],
+            "error_code": (record.error_code or "")[:60],
+            "error_message": record.error_message or "",
+        }
+
+
+def amazon_settings() -> AmazonSettings:
+    """Return the settings of the Amazon client as this installation is configured."""
+    return AmazonSettings(
+        lwa_url=settings.amazon_lwa_url,
+        api_url=settings.amazon_api_url,
+        client_id=settings.amazon_client_id,
+        client_secret=settings.amazon_client_secret,
+        application_id=settings.amazon_application_id,
+        seller_central_url=settings.amazon_seller_central_url,
+        is_draft=settings.amazon_app_is_draft,
+        timeout_seconds=settings.amazon_timeout_seconds,
+        shipments_rps=settings.shipments_requests_per_second,
+    )
+
+
+def store_at_amazon(store_id: int) -> StoreAtAmazon:
+    """Return what is needed to call Amazon for the store; raise StoreNotConnected when it has no good authorization."""
+    store = db.session.get(Store, store_id, populate_existing=True)
+    if (
+        store is None
+        or store.status is not StoreStatus.CONNECTED
+        or store.refresh_token_encrypted is None
+        or store.amazon_selling_partner_id is None
+    ):
+        raise StoreNotConnected(
+            "This store is not connected to Amazon, so Amazon was not asked. Connect it again on the store's page."
+        )
+    return StoreAtAmazon(
+        store_id=store.id,
+        workspace_id=store.workspace_id,
+        name=store.name,
+        marketplace_id=store.marketplace_id,
+        country_code=store.country_code,
+        amazon_selling_partner_id=store.amazon_selling_partner_id,
+        refresh_token=vault.decrypt(store.refresh_token_encrypted),
+    )
+
+
+@contextmanager
+def open_amazon(store: StoreAtAmazon, calls: CallLog) -> Iterator[AmazonClient]:
+    """Yield a client for `store` whose calls go to `calls`; what is left of them is written at the end.
+
+    The database connection is given back first. When Amazon refuses the authorization, the store becomes Needs
+    re-authorization, with Amazon's reason, before the error goes on to the caller.
+    """
+    release_connection()
+    client = AmazonClient(
+        amazon_settings(),
+        # The objects behind the proxies: the client also works in threads, which have no app context.
+        redis_client._get_current_object(),
+        vault._get_current_object(),
+        partner_id=store.amazon_selling_partner_id,
+        region=country(store.country_code).region,
+        refresh_token=store.refresh_token,
+        on_call=calls.add,
+    )
+    try:
+        with client:
+            yield client
+    except AuthorizationRefused as error:
+        from flexdash.services import stores  # here, because services.stores itself calls Amazon through this module
+
+        db.session.rollback()
+        stores.needs_reauthorization(store.store_id, str(error))
+        raise
+    finally:
+        db.session.rollback()
+        calls.flush()
+
+
+@contextmanager
+def amazon_for(store: Store, run_id: int | None = None) -> Iterator[AmazonClient]:
+    """Yield a client for a connected `store`, keeping every call as an ApiCall row. Enter it outside a transaction.
+
+    Raises StoreNotConnected before anything is sent, and whatever flexdash.amazon.errors the calls raise.
+    """
+    at_amazon = store_at_amazon(store.id)
+    with open_amazon(at_amazon, CallLog(at_amazon, run_id)) as client:
+        yield client

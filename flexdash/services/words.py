@@ -1,0 +1,25 @@
+"""Small helpers for the sentences of the Configuration Log."""
+
+MAX_SENTENCE = 500  # as long as the log's column
+
+
+def quoted(text: str, length: int = 60) -> str:
+    """Return `text` in quotation marks, shortened to `length` characters."""
+    return f"“{shortened(text, length)}”"
+
+
+def shortened(text: str, length: int = MAX_SENTENCE) -> str:
+    """Return `text` with at most `length` characters, the cut shown by an ellipsis."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+def listed(parts: list[str]) -> str:
+    """Return the parts as a person writes them: `a`, `a and b`, `a, b and c`."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def one_line(text: str) -> str:
+    """Return `text` without control characters and with single spaces, as a name is kept."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
