@@ -27,6 +27,9 @@ class ConfigEvent(db.Model):
     __table_args__ = (
         UniqueConstraint("workspace_id", "sequence"),
         Index("ix_config_events_workspace_id_store_id_sequence", "workspace_id", "store_id", "sequence"),
+        Index(
+            "ix_config_events_workspace_id_store_id_section_sequence", "workspace_id", "store_id", "section", "sequence"
+        ),
         Index("ix_config_events_workspace_id_section_sequence", "workspace_id", "section", "sequence"),
         Index("ix_config_events_workspace_id_actor_id_sequence", "workspace_id", "actor_id", "sequence"),
         Index("ix_config_events_workspace_id_occurred_at", "workspace_id", "occurred_at"),
@@ -58,6 +61,10 @@ class ConfigChainHead(db.Model):
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), primary_key=True)
     sequence: Mapped[int] = mapped_column(default=0)
     hash: Mapped[str] = mapped_column(String(64), default="")
+    # How the latest verification of the chain ended; `verified_fault` is empty when all was well.
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    verified_sequence: Mapped[int] = mapped_column(default=0)
+    verified_fault: Mapped[str] = mapped_column(String(500), default="")
 
 
 # The database itself refuses to change history. The same statements stand in the migration.

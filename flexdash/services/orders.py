@@ -1,0 +1,217 @@
+"""Reading orders: the list with its filters, one order whole, and buyer data for those who may see it."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select, union
+from sqlalchemy.orm import joinedload, selectinload
+
+from flexdash import clock
+from flexdash.database import transaction
+from flexdash.extensions import db, vault
+from flexdash.models import (
+    ApiCall,
+    HoldReason,
+    Order,
+    OrderEvent,
+    OrderHold,
+    OrderLine,
+    OrderState,
+    QuarantinedShipment,
+    Sku,
+)
+from flexdash.services import access
+from flexdash.services.actors import Actor, Permission
+from flexdash.services.errors import NotAllowed, NotVisible
+
+OPEN_STATES = (
+    OrderState.NEW,
+    OrderState.ON_HOLD,
+    OrderState.PICKED,
+    OrderState.PACKED,
+    OrderState.READY_TO_SHIP,
+)
+DEADLINES = {"overdue": "Overdue", "24h": "In the next 24 hours", "72h": "In the next 3 days"}
+_OWN_NUMBER = re.compile(r"^FD-?0*(\d{1,18})$", re.IGNORECASE)
+_LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True)
+class OrderFilters:
+    """What the list is narrowed to; None and "" mean not at all."""
+
+    state: OrderState | None = None
+    store_id: int | None = None
+    hub_id: int | None = None
+    hold_reason: HoldReason | None = None
+    deadline: str = ""  # a key of DEADLINES
+    text: str = ""  # the beginning of an Amazon id, FlexDash's number, or a whole SKU
+
+
+@dataclass(frozen=True)
+class BuyerView:
+    """The buyer as a page may show it: masked, or whole after a reveal."""
+
+    is_masked: bool
+    name: str
+    phone: str
+    email: str
+    address: tuple[str, ...]
+    gift_message: str
+
+
+def number_of(order_id: int) -> str:
+    """Return FlexDash's own number of an order, as people see and search it."""
+    return f"FD-{order_id:06d}"
+
+
+def listing(actor: Actor, filters: OrderFilters) -> Select[tuple[Order]]:
+    """Return the SELECT of the orders that `actor` may see and the filters leave, unordered and unpaged."""
+    query = access.visible(actor, Order).options(
+        joinedload(Order.store), joinedload(Order.hub), selectinload(Order.holds)
+    )
+    if filters.state is not None:
+        query = query.where(Order.state == filters.state)
+    if filters.store_id is not None:
+        query = query.where(Order.store_id == filters.store_id)
+    if filters.hub_id is not None:
+        query = query.where(Order.hub_id == filters.hub_id)
+    if filters.hold_reason is not None:
+        held = select(OrderHold.order_id).where(
+            OrderHold.workspace_id == actor.workspace_id, OrderHold.reason == filters.hold_reason
+        )
+        query = query.where(Order.id.in_(held))
+    if filters.deadline in DEADLINES:
+        query = query.where(Order.state.in_(OPEN_STATES), _before_deadline(filters.deadline, clock.now()))
+    if text := filters.text.strip():
+        query = query.where(Order.id.in_(_matching(actor.workspace_id, text)))
+    return query
+
+
+def load(actor: Actor, order_id: int) -> Order:
+    """Return one order with lines, holds, timeline, store and hub; raise NotVisible."""
+    whole = (
+        joinedload(Order.store),
+        joinedload(Order.hub),
+        selectinload(Order.lines),
+        selectinload(Order.holds),
+        selectinload(Order.events),
+    )
+    query = access.visible(actor, Order).where(Order.id == order_id).options(*whole)
+    order = db.session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    if order is None:
+        raise NotVisible("order")
+    return order
+
+
+def calls_for(order: Order) -> Sequence[ApiCall]:
+    """Return the calls to Amazon that were about this one order, oldest first."""
+    query = select(ApiCall).where(
+        ApiCall.store_id == order.store_id, ApiCall.amazon_shipment_id == order.amazon_shipment_id
+    )
+    return db.session.scalars(query.order_by(ApiCall.id)).all()
+
+
+def sku_names(order: Order) -> dict[str, str]:
+    """Return the names of those SKUs of the order that FlexDash knows, by SKU code."""
+    query = select(Sku.sku_code, Sku.name).where(
+        Sku.seller_id == order.store.seller_id, Sku.sku_code.in_([line.sku_code for line in order.lines])
+    )
+    return dict(db.session.execute(query).tuples().all())
+
+
+def masked_buyer(order: Order) -> BuyerView | None:
+    """Return the buyer with all but a hint left out, or None when Amazon sent none."""
+    buyer = _buyer(order)
+    if buyer is None:
+        return None
+    place = " ".join(part for part in (buyer.get("city"), buyer.get("country_code")) if part)
+    return BuyerView(
+        is_masked=True,
+        name=" ".join(f"{word[0]}•••" for word in buyer.get("name", "").split()),
+        phone=_masked(buyer.get("phone", ""), keep=2),
+        email="•••" if buyer.get("email") else "",
+        address=("•••", place) if place else ("•••",),
+        gift_message="•••" if buyer.get("gift_message") else "",
+    )
+
+
+def reveal_buyer(actor: Actor, order_id: int) -> tuple[Order, BuyerView | None]:
+    """Return the order and its buyer unmasked, and write into the timeline who looked.
+
+    Raises NotVisible, and NotAllowed for a role that may not see buyer data.
+    """
+    if not actor.may(Permission.REVEAL_BUYERS):
+        raise NotAllowed("Your role does not include seeing buyer data. It stays masked.")
+    with transaction():
+        order = access.get(actor, Order, order_id, lock=True)
+        buyer = _buyer(order)
+        where = f" from {actor.address}" if actor.address else ""
+        db.session.add(
+            OrderEvent(
+                order_id=order.id,
+                kind="revealed",
+                sentence=f"{actor.name} looked at the buyer's data{where}.",
+                actor_name=actor.name,
+            )
+        )
+    if buyer is None:
+        return order, None
+    address = (
+        *buyer.get("address_lines", ()),
+        " ".join(part for part in (buyer.get("postal_code"), buyer.get("city")) if part),
+        " ".join(part for part in (buyer.get("state"), buyer.get("country_code")) if part),
+    )
+    return order, BuyerView(
+        is_masked=False,
+        name=buyer.get("name", ""),
+        phone=buyer.get("phone", ""),
+        email=buyer.get("email", ""),
+        address=tuple(line for line in address if line),
+        gift_message=buyer.get("gift_message", ""),
+    )
+
+
+def quarantined(actor: Actor) -> Select[tuple[QuarantinedShipment]]:
+    """Return the SELECT of the shipments that still wait in quarantine."""
+    return (
+        access.visible(actor, QuarantinedShipment)
+        .where(QuarantinedShipment.resolved_at.is_(None))
+        .options(joinedload(QuarantinedShipment.store))
+    )
+
+
+def n_quarantined(actor: Actor) -> int:
+    """Return how many shipments wait in quarantine."""
+    return db.session.scalar(select(func.count()).select_from(quarantined(actor).subquery())) or 0
+
+
+def _before_deadline(deadline: str, now: datetime) -> ColumnElement[bool]:
+    if deadline == "overdue":
+        return Order.ship_by_at < now
+    return Order.ship_by_at.between(now, now + timedelta(hours=int(deadline.removesuffix("h"))))
+
+
+def _matching(workspace_id: int, text: str) -> Any:
+    """Return the ids of orders that `text` names, each way through an index of its own."""
+    own = Order.workspace_id == workspace_id
+    ways = [
+        select(Order.id).where(own, column >= text, column < text + _LAST_CHARACTER)
+        for column in (Order.amazon_order_id, Order.amazon_shipment_id)
+    ]
+    ways.append(select(Order.id).join(OrderLine).where(own, OrderLine.sku_code == text))
+    if number := _OWN_NUMBER.match(text):
+        ways.append(select(Order.id).where(own, Order.id == int(number[1])))
+    return union(*ways)
+
+
+def _buyer(order: Order) -> dict[str, Any] | None:
+    return None if order.buyer_encrypted is None else json.loads(vault.decrypt(order.buyer_encrypted))
+
+
+def _masked(text: str, keep: int) -> str:
+    return f"••••{text[-keep:]}" if len(text) > 2 * keep else "•••" if text else ""
