@@ -15,7 +15,7 @@ from flexdash import clock
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, settings
 from flexdash.models import User, UserSession
-from flexdash.services import access, passwords
+from flexdash.services import passwords
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotVisible, ServiceError
 
@@ -178,12 +178,6 @@ def end_all_of(user_id: int | None, keep_session_id: int | None = None) -> int:
     if keep_session_id is not None:
         conditions.append(UserSession.id != keep_session_id)
     return _end(*conditions)
-
-
-def change_time_zone(actor: Actor, time_zone: str | None) -> None:
-    """Set the zone in which the actor sees times; None for the workspace's. A matter of taste, so it is not logged."""
-    with transaction():
-        access.get(actor, User, actor.user_id, lock=True).time_zone = time_zone
 
 
 def normal_email(email: str) -> str:
