@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DDL, ForeignKey, Index, String, UniqueConstraint, event
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flexdash.extensions import db
@@ -21,7 +21,10 @@ class Section(StrEnum):
 
 
 class ConfigEvent(db.Model):
-    """One change, in a sentence. Written by `services.config_log.record` only; triggers refuse UPDATE and DELETE."""
+    """One change, in a sentence, written by `services.config_log.record` only.
+
+    Triggers, made by the migration, refuse UPDATE and DELETE.
+    """
 
     __tablename__ = "config_events"
     __table_args__ = (
@@ -65,26 +68,3 @@ class ConfigChainHead(db.Model):
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     verified_sequence: Mapped[int] = mapped_column(default=0)
     verified_fault: Mapped[str] = mapped_column(String(500), default="")
-
-
-# The database itself refuses to change history. The same statements stand in the migration.
-APPEND_ONLY = {
-    "sqlite": [
-        f"""CREATE TRIGGER config_events_no_{verb.lower()} BEFORE {verb} ON config_events
-        BEGIN SELECT RAISE(ABORT, 'the Configuration Log is append-only'); END"""
-        for verb in ("UPDATE", "DELETE")
-    ],
-    "postgresql": [
-        """CREATE OR REPLACE FUNCTION config_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN RAISE EXCEPTION 'the Configuration Log is append-only'; END $$""",
-        """CREATE TRIGGER config_events_append_only BEFORE UPDATE OR DELETE ON config_events
-        FOR EACH ROW EXECUTE FUNCTION config_events_append_only()""",
-    ],
-}
-for _dialect, _statements in APPEND_ONLY.items():
-    for _statement in _statements:
-        event.listen(
-            ConfigEvent.__table__,
-            "after_create",
-            DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect),
-        )

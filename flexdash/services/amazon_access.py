@@ -14,6 +14,7 @@ from flexdash.amazon.records import CallRecord
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, redis_client, settings, vault
 from flexdash.models import ApiCall, Store, StoreStatus, SyncRun
+from flexdash.services import stores
 from flexdash.services.errors import ServiceError
 
 
@@ -133,15 +134,9 @@ def store_at_amazon(store_id: int) -> StoreAtAmazon:
     )
 
 
-@contextmanager
-def open_amazon(store: StoreAtAmazon, calls: CallLog) -> Iterator[AmazonClient]:
-    """Yield a client for `store` whose calls go to `calls`; what is left of them is written at the end.
-
-    The database connection is given back first. When Amazon refuses the authorization, the store becomes Needs
-    re-authorization, with Amazon's reason, before the error goes on to the caller.
-    """
-    release_connection()
-    client = AmazonClient(
+def new_client(store: StoreAtAmazon, calls: CallLog) -> AmazonClient:
+    """Return a client for `store` whose calls go to `calls`; the caller closes it and writes the calls."""
+    return AmazonClient(
         amazon_settings(),
         # The objects behind the proxies: the client also works in threads, which have no app context.
         redis_client._get_current_object(),
@@ -151,14 +146,23 @@ def open_amazon(store: StoreAtAmazon, calls: CallLog) -> Iterator[AmazonClient]:
         refresh_token=store.refresh_token,
         on_call=calls.add,
     )
+
+
+@contextmanager
+def open_amazon(store: StoreAtAmazon, calls: CallLog) -> Iterator[AmazonClient]:
+    """Yield a client for `store` whose calls go to `calls`; what is left of them is written at the end.
+
+    The database connection is given back first. When Amazon refuses the authorization, the store becomes Needs
+    re-authorization, with Amazon's reason, before the error goes on to the caller.
+    """
+    release_connection()
+    client = new_client(store, calls)
     try:
         with client:
             yield client
     except AuthorizationRefused as error:
-        from flexdash.services import stores  # here, because services.stores itself calls Amazon through this module
-
         db.session.rollback()
-        stores.needs_reauthorization(store.store_id, str(error))
+        stores.needs_reauthorization(store.store_id, str(error), refused_token=store.refresh_token)
         raise
     finally:
         db.session.rollback()

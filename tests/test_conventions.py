@@ -1,0 +1,169 @@
+"""The promises that hold the house together: layers, a sign-in on every route, scoping, and documented settings."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from config import SETTINGS_TABLE
+from flexdash.services.actors import Permission
+from tests.support.routes import all_routes
+
+ROOT = Path(__file__).parent.parent
+PUBLIC_ENDPOINTS = {"auth.sign_in", "health.healthz", "health.readyz", "static", "bootstrap.static"}
+SIGNED_IN_ENDPOINTS_WITHOUT_PERMISSION = {
+    "auth.sign_out",
+    "auth.account",
+    "auth.password",
+    "auth.time_zone",
+    "auth.revoke_session",
+    "auth.revoke_other_sessions",
+    "home.index",
+}
+
+# What a layer may never import: the way down only.
+FORBIDDEN = {
+    "flexdash/amazon": ("flexdash.", "config", "flask", "sqlalchemy", "rq"),  # but flexdash.amazon itself
+    "flexdash/models": ("flexdash.services", "flexdash.jobs", "flexdash.blueprints", "flexdash.cli", "flexdash.amazon"),
+    "flexdash/services": (
+        "flexdash.jobs",
+        "flexdash.blueprints",
+        "flexdash.cli",
+        "flask_login",
+        "flask_wtf",
+        "wtforms",
+        "rq",
+        "rq_scheduler",
+    ),
+    "flexdash/blueprints": ("flexdash.amazon", "flexdash.cli", "flexdash.database", "rq", "rq_scheduler"),
+    "flexdash/jobs": ("flexdash.blueprints", "flexdash.cli"),
+    "flexdash": ("amazon_sandbox", "tests", "bench"),
+    "amazon_sandbox": ("flexdash", "config", "tests", "bench"),
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the full names of all that a file imports, wherever in the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def is_within(name: str, package: str) -> bool:
+    return name == package.rstrip(".") or name.startswith(package.rstrip(".") + ".")
+
+
+@pytest.mark.parametrize("layer", FORBIDDEN)
+def test_imports_go_down_only(layer: str) -> None:
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted((ROOT / layer).rglob("*.py"))
+        for name in sorted(imports_of(path))
+        if any(is_within(name, package) for package in FORBIDDEN[layer])
+        and not (layer == "flexdash/amazon" and is_within(name, "flexdash.amazon"))
+    ]
+    assert broken == []
+
+
+def test_services_know_no_request() -> None:
+    request_things = {"flask.request", "flask.session", "flask.g", "flask.flash", "flask.url_for", "flask.redirect"}
+    broken = {
+        str(path.relative_to(ROOT)): found
+        for path in (ROOT / "flexdash" / "services").rglob("*.py")
+        if (found := imports_of(path) & request_things)
+    }
+    assert broken == {}
+
+
+def test_blueprints_write_nothing_themselves() -> None:
+    writing = re.compile(
+        r"session\.(add|add_all|delete|commit|flush|merge)\(|\b(insert|update|delete)\([A-Z]|with transaction\("
+    )
+    broken = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in (ROOT / "flexdash" / "blueprints").rglob("*.py")
+        for match in writing.finditer(path.read_text())
+    ]
+    assert broken == []
+
+
+def test_jobs_are_enqueued_through_one_door() -> None:
+    outside = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "flexdash").rglob("*.py")
+        if "jobs" not in path.parts and any(name.startswith(("rq.Queue", "rq.job")) for name in imports_of(path))
+    ]
+    assert outside == []
+
+
+def test_templates_run_no_queries() -> None:
+    query = re.compile(r"\bdb\.|\.query\b|session\.(execute|scalars|get)|\bselect\(")
+    broken = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in (ROOT / "flexdash" / "templates").rglob("*.html")
+        for match in query.finditer(path.read_text())
+    ]
+    assert broken == []
+
+
+def test_pages_carry_no_inline_script_or_style() -> None:
+    inline = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|href=\"javascript:", re.IGNORECASE)
+    broken = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for folder in ("flexdash", "amazon_sandbox")
+        for path in (ROOT / folder).rglob("*.html")
+        for match in inline.finditer(path.read_text())
+    ]
+    assert broken == []
+
+
+def test_every_route_asks_for_a_sign_in(app: Flask) -> None:
+    undeclared = [endpoint for endpoint, view in app.view_functions.items() if not hasattr(view, "access")]
+    assert set(undeclared) <= PUBLIC_ENDPOINTS
+    declared_public = {endpoint for endpoint, view in app.view_functions.items() if _access(view) == "public"}
+    assert declared_public <= PUBLIC_ENDPOINTS
+    for_everyone = {endpoint for endpoint, view in app.view_functions.items() if _access(view) == "signed_in"}
+    assert for_everyone <= SIGNED_IN_ENDPOINTS_WITHOUT_PERMISSION
+    others = set(app.view_functions) - PUBLIC_ENDPOINTS - for_everyone
+    assert all(isinstance(_access(app.view_functions[endpoint]), Permission) for endpoint in others)
+
+
+def test_a_stranger_is_sent_to_the_sign_in_page(app: Flask) -> None:
+    client = app.test_client()
+    let_in = []
+    for route in all_routes(app):
+        if route.endpoint in PUBLIC_ENDPOINTS:
+            continue
+        response = client.open(route.path(), method=route.method)
+        if response.status_code != 302 or "/sign-in" not in response.location:
+            let_in.append((route.method, route.rule, response.status_code))
+    assert let_in == []
+
+
+def test_every_template_of_an_area_belongs_to_an_endpoint(app: Flask) -> None:
+    shared = {"layouts", "components", "partials", "errors"}
+    endpoints = set(app.view_functions)
+    orphans = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "flexdash" / "templates").glob("*/*.html")
+        if path.parent.name not in shared
+        and not path.name.startswith("_")
+        and f"{path.parent.name}.{path.stem}" not in endpoints
+    ]
+    assert orphans == []
+
+
+def test_every_setting_is_documented_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
+    assert documented == {setting.name for setting in SETTINGS_TABLE}
+
+
+def _access(view: object) -> object:
+    return getattr(view, "access", None)
