@@ -1,0 +1,173 @@
+"""The fixtures every test may use. What they are made of is in tests/support."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+
+from amazon_sandbox import serving
+from config import Settings, load_settings
+from flexdash import create_app
+from flexdash.extensions import db
+from flexdash.models import User
+from tests.support.browsers import launch_arguments
+from tests.support.databases import Database, make_database
+from tests.support.servers import flexdash_process, free_port, reserved_socket, running_redis, serving_app
+from tests.support.web import SeparateClient, sign_in
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory):
+    """A folder of this test process alone."""
+    return tmp_path_factory.mktemp("flexdash")
+
+
+@pytest.fixture(scope="session")
+def database(session_folder, worker_id) -> Iterator[Database]:
+    """The database of this test process; see tests/support/databases.py."""
+    made = make_database(session_folder, worker_id)
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(session_folder) -> Iterator[str]:
+    """The address of a real Redis of this test process alone; emptied after each test that uses `app`."""
+    with running_redis(session_folder / "redis") as url:
+        yield url
+
+
+@pytest.fixture
+def redis_connection(redis_server) -> Iterator[redis.Redis]:
+    """A client of the test process's Redis, which is empty before and after."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+        yield client
+        client.flushall()
+
+
+@pytest.fixture(scope="session")
+def web_socket():
+    """The socket that `live_server` listens on; held from the start, for PUBLIC_URL names its port."""
+    with reserved_socket() as held:
+        yield held
+
+
+@pytest.fixture(scope="session")
+def sandbox_port() -> int:
+    """The port of the sandbox, which starts once a test asks for it; the settings name it from the start."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(sandbox_port) -> Iterator[serving.Running]:
+    """The sandbox for the rest of the session. Tests use `sandbox`."""
+    with serving.running(port=sandbox_port) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(sandbox_server) -> Iterator[serving.Running]:
+    """A real sandbox over HTTP in its first state, at the addresses the app's settings name; see amazon_sandbox."""
+    sandbox_server.control.reset()
+    yield sandbox_server
+    sandbox_server.control.reset()
+
+
+@pytest.fixture(scope="session")
+def environment(session_folder, database, redis_server, web_socket, sandbox_port) -> dict[str, str]:
+    """The environment that the tested app, and processes started beside it, read their settings from."""
+    port = web_socket.getsockname()[1]
+    amazon = f"http://127.0.0.1:{sandbox_port}"
+    return {
+        "FLEXDASH_ENV": "testing",
+        "DATA_DIR": str(session_folder),
+        "DATABASE_URL": database.url,
+        "REDIS_URL": redis_server,
+        "PORT": str(port),
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "AMAZON_LWA_URL": f"{amazon}/auth/o2/token",
+        "AMAZON_API_URL": amazon,
+        "AMAZON_SELLER_CENTRAL_URL": amazon,
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+@pytest.fixture(scope="session")
+def settings(environment) -> Settings:
+    """The settings of the tested app."""
+    return load_settings(environment)
+
+
+@pytest.fixture(scope="session")
+def built_app(settings, database) -> Flask:
+    """The app, made once per test process. Tests use `app`, which cleans up behind them."""
+    app = create_app(settings)
+    app.test_client_class = SeparateClient
+    database.prepare(app)
+    return app
+
+
+@pytest.fixture
+def app(built_app, database, redis_server) -> Iterator[Flask]:
+    """The app on an empty database and an empty Redis, with an app context for the test to work in."""
+    with built_app.app_context():
+        yield built_app
+        db.session.remove()
+    database.reset()
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+
+
+@pytest.fixture
+def client(app) -> FlaskClient:
+    """A browser without a page: keeps cookies, runs each request as a server would."""
+    return app.test_client()
+
+
+@pytest.fixture
+def signed_in(app) -> Callable[[User], FlaskClient]:
+    """Gives a browser in which the given person is signed in; each call a further one with cookies of its own."""
+    return lambda user: sign_in(app.test_client(), user)
+
+
+@pytest.fixture
+def live_server(app, live_address) -> str:
+    """The address of the app over real HTTP, on the database and Redis the test sees."""
+    return live_address
+
+
+@pytest.fixture(scope="session")
+def live_address(built_app, web_socket) -> Iterator[str]:
+    """Serves the app for the rest of the session. Tests use `live_server`."""
+    with serving_app(built_app, web_socket) as address:
+        yield address
+
+
+@pytest.fixture
+def flexdash(app, environment) -> Iterator[Callable[..., object]]:
+    """Starts `python -m flexdash ARGUMENTS` beside the test, on its database and Redis; ended with the test."""
+    with ExitStack() as processes:
+        yield lambda *arguments: processes.enter_context(flexdash_process(environment, *arguments))
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, object]:
+    """How pytest-playwright starts the browser."""
+    return launch_arguments()
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args) -> dict[str, object]:
+    """How pytest-playwright opens a window: English, and a zone that is not the machine's."""
+    return {**browser_context_args, "locale": "en-GB", "timezone_id": "Asia/Kolkata"}
+
+
+@pytest.fixture(scope="session")
+def must_run_all() -> bool:
+    """Whether a test that lacks something must fail rather than be skipped, as in CI."""
+    return os.environ.get("REQUIRE_ALL_TESTS") == "1"

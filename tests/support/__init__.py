@@ -1,0 +1,1 @@
+"""What the suite stands on: databases, Redis, servers, browsers. `conftest.py` makes fixtures of it."""
