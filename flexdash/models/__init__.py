@@ -15,9 +15,11 @@ from flexdash.models.seller import Seller, Sku
 from flexdash.models.store import AuthorizationAttempt, Store, StoreStatus
 from flexdash.models.sync import (
     ApiCall,
+    AttemptOutcome,
     QuarantinedShipment,
     RunState,
     Sync,
+    SyncAttempt,
     SyncRun,
     SyncState,
     Trigger,
@@ -28,6 +30,7 @@ from flexdash.models.workspace import Workspace
 __all__ = [
     "Acknowledgement",
     "ApiCall",
+    "AttemptOutcome",
     "AuthorizationAttempt",
     "ConfigChainHead",
     "ConfigEvent",
@@ -48,6 +51,7 @@ __all__ = [
     "Store",
     "StoreStatus",
     "Sync",
+    "SyncAttempt",
     "SyncRun",
     "SyncState",
     "Trigger",

@@ -108,6 +108,31 @@ class SyncRun(db.Model):
     store: Mapped[Store] = relationship()
 
 
+class AttemptOutcome(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"  # and the run with it
+    TO_RETRY = "to_retry"  # failed with something that may pass
+    LOST = "lost"  # no sign of life from its worker
+    HANDED_BACK = "handed_back"  # its worker was asked to stop
+
+
+class SyncAttempt(db.Model):
+    """One attempt at a run, by one worker, with how it ended."""
+
+    __tablename__ = "sync_attempts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"), index=True)
+    attempt_token: Mapped[str] = mapped_column(String(32))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    outcome: Mapped[AttemptOutcome] = mapped_column(Choice(AttemptOutcome), default=AttemptOutcome.RUNNING)
+    error_code: Mapped[str] = mapped_column(String(60), default="")
+    error_sentence: Mapped[str] = mapped_column(String(1000), default="")
+
+
 class ApiCall(db.Model):
     """One call to Amazon, redacted: no token, no buyer data."""
 

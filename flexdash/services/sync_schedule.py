@@ -1,0 +1,214 @@
+"""Claiming what is due, in the database, so that any number of dispatchers give each store, sync and slot one run."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Insert, bindparam, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from flexdash.database import transaction
+from flexdash.extensions import db
+from flexdash.models import RunState, Store, Sync, SyncRun, SyncState, Trigger
+from flexdash.services import slots
+from flexdash.services.syncs import FACTS
+
+OPEN = (RunState.QUEUED, RunState.RUNNING)
+BATCH = 2_000  # one transaction each: the write lock of SQLite stays short
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How often a sync comes round."""
+
+    sync: Sync
+    interval: timedelta
+
+    def slot_at(self, store_id: int, moment: datetime) -> datetime:
+        """Return the store's latest slot that is not after `moment`."""
+        return slots.slot_at(moment, self.interval, slots.offset_of(store_id, self.sync, self.interval))
+
+    def next_slot(self, store_id: int, moment: datetime) -> datetime:
+        """Return the store's first slot after `moment`."""
+        return self.slot_at(store_id, moment) + self.interval
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """What one look at the schedule did."""
+
+    n_queued: int = 0
+    n_skipped: int = 0
+
+    def __add__(self, other: "Claimed") -> "Claimed":
+        return Claimed(self.n_queued + other.n_queued, self.n_skipped + other.n_skipped)
+
+
+def insert_new(table: Any) -> Insert:
+    """Return an INSERT into `table` that leaves out rows whose unique key is there already."""
+    dialect = postgresql if db.engine.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()
+
+
+def put_in_order(timing: Timing, now: datetime) -> None:
+    """Give every store whose sync may run its next turn, and take it from those whose sync may not.
+
+    A store that has just been turned on is due at once, in its present slot: orders should not keep the merchant
+    waiting. A turn that lies more than an interval ahead (the interval was shortened, the clock stood wrong) is
+    moved to the store's next slot.
+    """
+    may_run = FACTS[timing.sync].may_run()
+    of_store = (SyncState.store_id == Store.id) & (SyncState.sync == timing.sync)
+    with transaction() as session:
+        missing = session.execute(
+            select(Store.id, Store.workspace_id)
+            .outerjoin(SyncState, of_store)
+            .where(may_run, SyncState.id.is_(None))
+            .order_by(Store.id)
+        ).all()
+        if missing:
+            session.execute(
+                insert_new(SyncState.__table__),
+                [
+                    {
+                        "workspace_id": workspace_id,
+                        "store_id": store_id,
+                        "sync": timing.sync,
+                        "next_due_at": timing.slot_at(store_id, now),
+                    }
+                    for store_id, workspace_id in missing
+                ],
+            )
+        stray = session.execute(
+            select(SyncState.id, SyncState.store_id, SyncState.next_due_at)
+            .join(Store, of_store)
+            .where(may_run, or_(SyncState.next_due_at.is_(None), SyncState.next_due_at > now + timing.interval))
+            .order_by(SyncState.id)
+        ).all()
+        _set_due(
+            {
+                state_id: timing.slot_at(store_id, now) if due is None else timing.next_slot(store_id, now)
+                for state_id, store_id, due in stray
+            }
+        )
+        session.execute(
+            update(SyncState)
+            .where(
+                SyncState.sync == timing.sync,
+                SyncState.next_due_at.is_not(None),
+                SyncState.store_id.in_(select(Store.id).where(~may_run)),
+            )
+            .values(next_due_at=None),
+            execution_options={"synchronize_session": False},
+        )
+
+
+def drop_unscheduled(scheduled: set[Sync]) -> None:
+    """Take the next turn from syncs that are no longer in the schedule; what they have reached is kept."""
+    others = [sync for sync in Sync if sync not in scheduled]
+    if others:
+        with transaction() as session:
+            session.execute(
+                update(SyncState)
+                .where(SyncState.sync.in_(others), SyncState.next_due_at.is_not(None))
+                .values(next_due_at=None),
+                execution_options={"synchronize_session": False},
+            )
+
+
+def claim_due(timing: Timing, now: datetime) -> Claimed:
+    """Make a run for every store whose turn has come, and set its next turn.
+
+    Where the store's run before is still open, the slot is recorded as skipped. After a gap there is one run for all
+    missed slots, marked catch-up. Safe to call from several processes at once: a store's turn is locked while it is
+    claimed (the others pass over it), and the unique indexes on runs have the last word.
+    """
+    total, after_id = Claimed(), 0
+    while True:
+        with transaction():
+            claimed, last_id = _claim_batch(timing, now, after_id)
+        if last_id is None:
+            return total
+        total, after_id = total + claimed, last_id
+
+
+def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed, int | None]:
+    due = db.session.execute(
+        select(SyncState.id, SyncState.workspace_id, SyncState.store_id, SyncState.next_due_at)
+        .where(SyncState.sync == timing.sync, SyncState.next_due_at <= now, SyncState.id > after_id)
+        .order_by(SyncState.id)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not due:
+        return Claimed(), None
+    open_runs = _open_runs(timing.sync)
+    queued, skipped, next_due = [], [], {}
+    for state_id, workspace_id, store_id, due_at in due:
+        slot = timing.slot_at(store_id, now)
+        is_catch_up = slots.n_missed(due_at, slot, timing.interval) > 0
+        row = {
+            "workspace_id": workspace_id,
+            "store_id": store_id,
+            "sync": timing.sync,
+            "slot_at": slot,
+            "trigger": Trigger.CATCH_UP if is_catch_up else Trigger.SCHEDULE,
+            "queued_at": now,
+            "heartbeat_at": now,
+        }
+        if blocking := open_runs.get(store_id):
+            sentence = _skip_sentence(timing.sync, *blocking)
+            skipped.append(row | {"state": RunState.SKIPPED, "finished_at": now, "error_sentence": sentence})
+        else:
+            queued.append(row | {"state": RunState.QUEUED})
+        next_due[state_id] = slot + timing.interval
+    for rows in (queued, skipped):
+        if rows:
+            db.session.execute(insert_new(SyncRun.__table__), rows)
+    _set_due(next_due)
+    return Claimed(len(queued), len(skipped)), due[-1].id
+
+
+def _open_runs(sync: Sync) -> dict[int, tuple[int, RunState]]:
+    rows = db.session.execute(
+        select(SyncRun.store_id, SyncRun.id, SyncRun.state).where(SyncRun.sync == sync, SyncRun.state.in_(OPEN))
+    )
+    return {store_id: (run_id, state) for store_id, run_id, state in rows}
+
+
+def _skip_sentence(sync: Sync, run_id: int, state: RunState) -> str:
+    label = FACTS[sync].label
+    if state is RunState.RUNNING:
+        what = f"Run {run_id} of this store's {label} was still at work when this turn came"
+    else:
+        what = f"Run {run_id} of this store's {label} was still waiting for a worker when this turn came"
+    return (
+        f"{what}, and two never run at once. Nothing is lost: that run and the next one bring in what this one would."
+    )
+
+
+def _set_due(next_due: dict[int, datetime]) -> None:
+    if next_due:
+        table = SyncState.__table__
+        db.session.connection().execute(
+            table.update().where(table.c.id == bindparam("state_id")).values(next_due_at=bindparam("due_at")),
+            [{"state_id": state_id, "due_at": due_at} for state_id, due_at in next_due.items()],
+        )
+
+
+def waiting(now: datetime) -> list[tuple[int, Sync, int]]:
+    """Return (run id, sync, number of the attempt to come) of every run that a worker should take up now."""
+    rows = db.session.execute(
+        select(SyncRun.id, SyncRun.sync, SyncRun.n_attempts + 1)
+        .where(SyncRun.state == RunState.QUEUED, or_(SyncRun.retry_at.is_(None), SyncRun.retry_at <= now))
+        .order_by(SyncRun.id)
+    ).all()
+    db.session.rollback()
+    return [(run_id, sync, attempt) for run_id, sync, attempt in rows]
+
+
+def ensure_state(workspace_id: int, store_id: int, sync: Sync) -> None:
+    """Make the store's row for `sync` if it has none, without a turn. Inside the caller's transaction."""
+    db.session.execute(
+        insert_new(SyncState.__table__), [{"workspace_id": workspace_id, "store_id": store_id, "sync": sync}]
+    )
