@@ -1,0 +1,148 @@
+"""Keyset paging: each page starts after (or ends before) a row, so page 10,000 costs what page 1 costs."""
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import ColumnElement, Select, and_, literal, or_, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+from werkzeug.datastructures import MultiDict
+
+from flexdash.extensions import db
+
+PARAMETER = "page"
+_FORWARD, _BACKWARD = "after", "before"
+_LARGEST_INTEGER = 2**31 - 1  # the id columns are 32 bits wide on PostgreSQL, which refuses to compare with more
+_YEARS = range(1900, 9000)
+
+Column = tuple[InstrumentedAttribute[Any], str]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of rows. The addresses are relative to the page shown and keep its filters; None where none is."""
+
+    items: list[Any]
+    next_url: str | None
+    previous_url: str | None
+
+
+def keyset_page(query: Select[Any], columns: Sequence[Column], args: MultiDict[str, str], size: int = 50) -> Page:
+    """Return the page of `query` that `args` (the request's) ask for, `size` rows long.
+
+    `columns` is the order, such as `[(Order.ship_by_at, "asc"), (Order.id, "desc")]`; together they must be unique
+    and an index must hold them; no row may have NULL in one. A cursor that cannot be read, or that was made for
+    another order, is ignored: the first page comes. It takes one query; a second one at the very ends only.
+    """
+    way, values = _read_cursor(args.get(PARAMETER, ""), columns)
+    rows = _fetch(query, columns, way, values, size + 1)
+    has_more = len(rows) > size
+    rows = rows[:size]
+    if values is not None and (not rows or (way == _BACKWARD and not has_more and len(rows) < size)):
+        # Gone past an end, or back at a beginning with less than a page before it: the first page, whole.
+        way, values = _FORWARD, None
+        rows = _fetch(query, columns, way, values, size + 1)
+        has_more = len(rows) > size
+        rows = rows[:size]
+    if way == _BACKWARD:
+        rows.reverse()
+    has_next = has_more if way == _FORWARD else True
+    has_previous = values is not None and (way == _FORWARD or has_more)
+    return Page(
+        items=rows,
+        next_url=_url(args, _FORWARD, rows[-1], columns) if rows and has_next else None,
+        previous_url=_url(args, _BACKWARD, rows[0], columns) if rows and has_previous else None,
+    )
+
+
+def _fetch(query: Select[Any], columns: Sequence[Column], way: str, values: list[Any] | None, n_rows: int) -> list[Any]:
+    directions = [(direction == "desc") != (way == _BACKWARD) for _, direction in columns]
+    order = [
+        column.desc() if is_down else column.asc() for (column, _), is_down in zip(columns, directions, strict=True)
+    ]
+    if values is not None:
+        query = query.where(_beyond([column for column, _ in columns], directions, values))
+    result = db.session.execute(query.order_by(None).order_by(*order).limit(n_rows))
+    return list(result.scalars() if len(query.column_descriptions) == 1 else result)
+
+
+def _beyond(
+    columns: list[InstrumentedAttribute[Any]], directions: list[bool], values: list[Any]
+) -> ColumnElement[bool]:
+    bounds = [literal(value, column.type) for column, value in zip(columns, values, strict=True)]
+    if len(set(directions)) == 1:
+        ours, theirs = tuple_(*columns), tuple_(*bounds)
+        return ours < theirs if directions[0] else ours > theirs
+    # Mixed directions have no row comparison; the first condition keeps the index in use.
+    first = columns[0] <= bounds[0] if directions[0] else columns[0] >= bounds[0]
+    steps = []
+    for position, (column, is_down) in enumerate(zip(columns, directions, strict=True)):
+        same = [columns[before] == bounds[before] for before in range(position)]
+        steps.append(and_(*same, column < bounds[position] if is_down else column > bounds[position]))
+    return and_(first, or_(*steps))
+
+
+# Cursors --------------------------------------------------------------------------------------------------------------
+
+
+def _url(args: MultiDict[str, str], way: str, row: Any, columns: Sequence[Column]) -> str:
+    values = [_plain(_value(row, column)) for column, _ in columns]
+    text = json.dumps([way, _fingerprint(columns), *values], separators=(",", ":"))
+    cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    kept = [(name, value) for name, value in args.items(multi=True) if name != PARAMETER and value]
+    return "?" + urlencode([*kept, (PARAMETER, cursor)])
+
+
+def _read_cursor(cursor: str, columns: Sequence[Column]) -> tuple[str, list[Any] | None]:
+    try:
+        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode()
+        way, fingerprint, *values = json.loads(text)
+        if way not in (_FORWARD, _BACKWARD) or fingerprint != _fingerprint(columns):
+            return _FORWARD, None
+        return way, [_checked(value, column) for value, (column, _) in zip(values, columns, strict=True)]
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        return _FORWARD, None
+
+
+def _fingerprint(columns: Sequence[Column]) -> int:
+    return zlib.crc32(" ".join(f"{column} {direction}" for column, direction in columns).encode())
+
+
+def _value(row: Any, column: InstrumentedAttribute[Any]) -> Any:
+    owner = column.class_
+    if not isinstance(row, owner):
+        row = next(part for part in row if isinstance(part, owner))
+    return getattr(row, column.key)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return value.value if isinstance(value, Enum) else value
+
+
+def _checked(value: Any, column: InstrumentedAttribute[Any]) -> Any:
+    """Return `value` as the column's kind; raise ValueError for what the database would not compare with."""
+    kind = column.type.python_type
+    if kind is datetime:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None or moment.year not in _YEARS:
+            raise ValueError("not a moment")
+        return moment
+    if kind is int:
+        if type(value) is not int or abs(value) > _LARGEST_INTEGER:
+            raise ValueError("not an integer")
+        return value
+    if kind is str:
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError("not text")
+        value.encode()
+        return value
+    raise ValueError(f"no cursor over {kind}")

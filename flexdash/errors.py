@@ -1,0 +1,202 @@
+"""The pages for everything that goes wrong: what happened, what it means, what to do. Never a stack trace."""
+
+import uuid
+from dataclasses import dataclass, replace
+
+import redis
+import structlog
+from flask import Flask, Response, g, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from jinja2 import TemplateError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
+
+logger = structlog.get_logger(__name__)
+
+REFERENCE_LENGTH = 8
+_RETRY_AFTER_SECONDS = "30"
+
+
+@dataclass(frozen=True)
+class ErrorPage:
+    """The words of one page."""
+
+    title: str
+    happened: str
+    means: str
+    todo: str
+
+
+PAGES: dict[int, ErrorPage] = {
+    400: ErrorPage(
+        "The request could not be read",
+        "Your browser sent something FlexDash does not understand.",
+        "Nothing was changed.",
+        "Go back, reload the page and try again. If you followed a link, it may have been cut short.",
+    ),
+    401: ErrorPage(
+        "Sign in first",
+        "This page is for people who are signed in, and you are not, or no longer.",
+        "Nothing was changed.",
+        "Sign in, then open the page again.",
+    ),
+    403: ErrorPage(
+        "Your role does not include this",
+        "You are signed in, but your role may not open this page or do this.",
+        "Nothing was changed.",
+        "If you need it for your work, ask an admin of your workspace to do it or to change your role.",
+    ),
+    404: ErrorPage(
+        "Page not found",
+        "There is no such page in your workspace.",
+        "The address may be mistyped, what it showed may be gone, or it belongs to a seller you do not work for.",
+        "Check the address, or start again from the home page.",
+    ),
+    405: ErrorPage(
+        "This address cannot be used that way",
+        "The address exists, but not for what your browser asked of it.",
+        "Nothing was changed. This happens when a form's address is opened as a page, for instance by reloading.",
+        "Go to the page the form stands on and send it from there.",
+    ),
+    409: ErrorPage(
+        "That cannot be done now",
+        "Something else changed in the meantime.",
+        "Nothing was changed by you.",
+        "Go back, reload the page to see how things stand, and decide again.",
+    ),
+    413: ErrorPage(
+        "That was too large",
+        "What you sent is larger than FlexDash takes in one go.",
+        "It was not read, and nothing was changed.",
+        "Send less at once.",
+    ),
+    429: ErrorPage(
+        "Too many attempts",
+        "This was tried too often in a short time.",
+        "To keep guessing out, FlexDash waits before it takes the next attempt. Nothing was changed.",
+        "Wait a minute, then try again once.",
+    ),
+    500: ErrorPage(
+        "Something went wrong in FlexDash",
+        "FlexDash ran into a fault of its own while it made this page.",
+        "What you had saved before is safe. What you just sent may not have been saved.",
+        "Look whether it was saved, and try again. If it happens again, tell whoever runs FlexDash this reference:",
+    ),
+    503: ErrorPage(
+        "FlexDash cannot reach its database",
+        "The database does not answer, or has no room or connection free.",
+        "What was saved before is safe. What you just sent was not saved.",
+        "Try again in a minute. If it stays, tell whoever runs FlexDash this reference:",
+    ),
+}
+
+FORM_TOO_OLD = ErrorPage(
+    "This form is no longer valid",
+    "The form was sent without the mark that shows it came from your own page.",
+    "Nothing was changed. It happens when you signed out or in again in another tab, or when cookies are blocked.",
+    "Go back, reload the page, and send the form again.",
+)
+REDIS_AWAY = ErrorPage(
+    "FlexDash cannot reach Redis",
+    "Redis, which hands work to the background, does not answer.",
+    "Pages still show what is stored. Syncs wait, and start again by themselves when Redis is back.",
+    "Try again in a minute. If it stays, tell whoever runs FlexDash this reference:",
+)
+OTHER = ErrorPage(
+    "That did not work",
+    "FlexDash could not answer this request.",
+    "Nothing was changed.",
+    "Go back, reload the page and try again.",
+)
+
+
+def init_app(app: Flask) -> None:
+    """Answer refusals, faults and absences in `app` with pages for people."""
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(CSRFError, _form_too_old)
+    app.register_error_handler(NotVisible, lambda _error: _page(404, PAGES[404]))
+    app.register_error_handler(NotAllowed, lambda error: _page(403, replace(PAGES[403], happened=error.sentence)))
+    app.register_error_handler(ServiceError, lambda error: _page(409, replace(PAGES[409], happened=error.sentence)))
+    app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(PoolTimeout, _database_away)
+    app.register_error_handler(redis.ConnectionError, _redis_away)
+    app.register_error_handler(redis.TimeoutError, _redis_away)
+    app.register_error_handler(InternalServerError, _fault)
+
+
+def reference() -> str:
+    """Return the short reference of this request: the beginning of its id, which stands on all its log lines."""
+    if "request_id" not in g:
+        g.request_id = uuid.uuid4().hex
+    return g.request_id[:REFERENCE_LENGTH]
+
+
+def _http_error(error: HTTPException) -> Response:
+    code = error.code or 500
+    answer = _page(code, PAGES.get(code, PAGES[500] if code >= 500 else OTHER))
+    for name, value in error.get_headers(request.environ):
+        if name in ("Allow", "Retry-After"):
+            answer.headers[name] = value
+    return answer
+
+
+def _form_too_old(error: CSRFError) -> Response:
+    logger.info("form refused", reason=error.description)
+    return _page(400, FORM_TOO_OLD)
+
+
+def _database_away(error: SQLAlchemyError) -> Response:
+    if isinstance(error, DBAPIError) and "no such" in str(error.orig):
+        raise error  # SQLite's word for a missing table or column: a fault of ours, not an absence
+    logger.error("database away", reference=reference(), error=type(error).__name__, exc_info=error)
+    return _away(PAGES[503])
+
+
+def _redis_away(error: redis.RedisError) -> Response:
+    logger.error("redis away", reference=reference(), error=type(error).__name__)
+    return _away(REDIS_AWAY)
+
+
+def _away(words: ErrorPage) -> Response:
+    answer = _page(503, words)
+    answer.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return answer
+
+
+def _fault(error: InternalServerError) -> Response:
+    logger.error("page failed", reference=reference(), path=request.path, exc_info=error.original_exception)
+    return _page(500, PAGES[500])
+
+
+def _page(code: int, words: ErrorPage) -> Response:
+    """Return the page with the menu around it when that can be had: only below 500, and only with a database."""
+    for layout in ("layouts/app.html", "layouts/plain.html") if code < 500 else ("layouts/plain.html",):
+        if layout == "layouts/app.html" and not _is_signed_in():
+            continue
+        try:
+            html = render_template(
+                "errors/page.html",
+                layout=layout,
+                words=words,
+                code=code,
+                reference=reference() if code >= 500 else None,
+            )
+        except (SQLAlchemyError, TemplateError) as error:
+            if layout == "layouts/plain.html":
+                raise
+            logger.warning("error page without its frame", reason=str(error))
+            continue
+        return make_response(html, code)
+    raise AssertionError("the plain layout always renders")
+
+
+def _is_signed_in() -> bool:
+    from flask_login import current_user
+
+    try:
+        return bool(current_user and current_user.is_authenticated)
+    except SQLAlchemyError:
+        return False
