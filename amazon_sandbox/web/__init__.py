@@ -1,0 +1,1 @@
+"""The sandbox over HTTP: token service, Seller Central, the Selling Partner API, and the control pages."""

@@ -1,0 +1,156 @@
+"""What every Selling Partner API call passes: latency, token, usage plan, faults, headers and counts."""
+
+import functools
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, current_app, request
+
+from amazon_sandbox.config import Config
+from amazon_sandbox.web import connection
+from amazon_sandbox.world import errors
+from amazon_sandbox.world.errors import ApiError
+from amazon_sandbox.world.faults import Fault
+from amazon_sandbox.world.world import World
+
+Answer = tuple[int, bytes | dict[str, Any] | None]
+MAX_BODY_BYTES = 1_000_000
+HTML = b"<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Something went wrong</h1></body></html>"
+# Statuses for which the models declare the header.
+LIMIT_STATUSES = (200, 204, 207, 400, 404)
+BEFORE = ("cut", "html_instead_of_json", "error_500", "error_503")
+AFTER_TOKEN = ("expired_token", "revoked_token", "access_denied", "throttle")
+AFTER_WORK = ("drop_after_effect", "cut_body")
+
+
+def world() -> World:
+    """The world of the running app."""
+    return current_app.extensions["sandbox_world"]
+
+
+def config() -> Config:
+    """The settings of the running app."""
+    return current_app.extensions["sandbox_config"]
+
+
+def amazon_operation(name: str) -> Callable[[Callable[..., Answer]], Callable[..., Response]]:
+    """Makes a view of a function `(seller_id, **path) -> (status, body)` of the named operation."""
+
+    def wrap(work: Callable[..., Answer]) -> Callable[..., Response]:
+        @functools.wraps(work)
+        def view(**path: str) -> Response:
+            here = world()
+            here.stats.begin(name)
+            outcome = "cut"
+            try:
+                response = _pass(here, name, work, path)
+                if response is None:
+                    return connection.cut(request.environ)
+                if not response.headers.get("Connection"):
+                    outcome = str(response.status_code)
+                return response
+            finally:
+                here.stats.end(name, outcome)
+
+        return view
+
+    return wrap
+
+
+def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, str]) -> Response | None:
+    """The answer of one call, or None when its connection is to be cut."""
+    wait(here, name)
+    seller_id = None
+    try:
+        fault = here.faults.fires(BEFORE, name, shipment_id=path.get("shipment_id"))
+        if fault is not None:
+            if fault.kind == "cut":
+                return None
+            if fault.kind == "html_instead_of_json":
+                return Response(HTML, fault.status, mimetype="text/html")
+            raise unavailable(fault)
+        seller_id = here.authorizations.seller_of(request.headers.get("x-amz-access-token"))
+        _refuse_by_fault(here.faults.fires(AFTER_TOKEN, name, seller_id=seller_id))
+        if not here.plans.is_allowed(seller_id, name):
+            raise errors.throttled()
+        status, body = work(seller_id, **path)
+    except ApiError as error:
+        status, body = error.status, error.body()
+    response = _response(here, name, status, body)
+    if status < 400:
+        fault = here.faults.fires(AFTER_WORK, name, seller_id=seller_id, shipment_id=path.get("shipment_id"))
+        if fault is not None and fault.kind == "drop_after_effect":
+            return None
+        if fault is not None:
+            return connection.cut_within_body(request.environ, response)
+    return response
+
+
+def wait(here: World, name: str) -> None:
+    """The latency set for every answer, and the fault `slow`."""
+    milliseconds = here.options.latency_ms
+    fault = here.faults.fires(("slow",), name)
+    if fault is not None:
+        milliseconds += fault.ms
+    if milliseconds:
+        time.sleep(milliseconds / 1000)
+
+
+def unavailable(fault: Fault) -> ApiError:
+    """The error a 500 or 503 fault answers."""
+    if fault.kind == "error_500":
+        return ApiError(500, "SC_00000", "InternalFailure", "A fault set in the sandbox.")
+    return ApiError(503, "SC_00001", "ServiceUnavailable", "A fault set in the sandbox; try again later.")
+
+
+def _refuse_by_fault(fault: Fault | None) -> None:
+    if fault is None:
+        return
+    if fault.kind == "throttle":
+        raise errors.throttled()
+    details = {"expired_token": errors.TOKEN_EXPIRED, "revoked_token": errors.TOKEN_REVOKED}
+    raise errors.access_denied(details.get(fault.kind, ""))
+
+
+def _response(here: World, name: str, status: int, body: bytes | dict[str, Any] | None) -> Response:
+    content = json.dumps(body).encode() if isinstance(body, dict) else body
+    response = Response(content, status, mimetype="application/json" if content is not None else None)
+    if content is None:
+        del response.headers["Content-Type"]
+    response.headers["x-amzn-RequestId"] = str(uuid.uuid4())
+    limit = here.plans.rate_limit(name)
+    if limit is not None and status in LIMIT_STATUSES:
+        response.headers["x-amzn-RateLimit-Limit"] = limit
+    return response
+
+
+def json_body(*, is_required: bool) -> Any:
+    """The request's JSON body, None when there is none. ApiError 400, 413 or 415 when it cannot be taken."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise ApiError(413, "RequestTooLarge", "The request size exceeded the maximum accepted size.")
+    content = request.get_data()
+    if not content:
+        if is_required:
+            raise errors.invalid_input("The request needs a body.")
+        return None
+    if request.mimetype != "application/json":
+        raise ApiError(415, "UnsupportedMediaType", "The body must be application/json.")
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise errors.invalid_input("The body is not JSON.") from error
+
+
+def query(*allowed: str) -> dict[str, str]:
+    """The query's parameters, each at most once. ApiError 400 for one the operation does not have."""
+    found = {}
+    for name, values in request.args.lists():
+        if name not in allowed:
+            raise errors.invalid_input(f"Unknown parameter {name}.")
+        if len(values) > 1:
+            raise errors.invalid_input(f"{name} may be given once only.")
+        found[name] = values[0]
+    return found
