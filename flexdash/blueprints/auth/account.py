@@ -1,0 +1,85 @@
+"""The person's own account: password, time zone, and where they are signed in."""
+
+from flask import flash, g, redirect, render_template, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from flexdash.blueprints.auth import blueprint
+from flexdash.blueprints.auth.browsers import browser_name
+from flexdash.blueprints.auth.forms import PasswordForm, TimeZoneForm
+from flexdash.blueprints.auth.loader import current_session_id
+from flexdash.blueprints.auth.routes import has_failed
+from flexdash.blueprints.guard import current_actor, signed_in
+from flexdash.extensions import limiter, settings
+from flexdash.services import account as accounts
+from flexdash.services import sign_in
+from flexdash.services.errors import FieldRefused
+
+
+@blueprint.get("/account")
+@signed_in
+def account() -> str:
+    """Show who one is signed in as, and where."""
+    return render_template(
+        "auth/account.html",
+        sessions=sign_in.sessions_of(current_actor()),
+        present_id=current_session_id(),
+        browser_name=browser_name,
+    )
+
+
+@blueprint.route("/account/password", methods=["GET", "POST"])
+@signed_in
+@limiter.limit(
+    lambda: settings.sign_in_attempts,
+    key_func=lambda: f"password:{current_actor().user_id}",
+    methods=["POST"],
+    deduct_when=has_failed,
+)
+def password() -> Response | str | tuple[str, int]:
+    """Change one's password."""
+    form = PasswordForm()
+    if form.validate_on_submit():
+        try:
+            n_ended = accounts.change_password(
+                current_actor(), form.current.data, form.new.data, keep_session_id=current_session_id()
+            )
+        except FieldRefused as refusal:
+            g.password_failed = refusal.field == "current"
+            form[refusal.field].errors = [refusal.sentence]
+        else:
+            others = " You are signed out everywhere else." if n_ended else ""
+            flash(f"Your password is changed.{others}", "success")
+            return redirect(url_for("auth.account"), code=303)
+    return render_template("auth/password.html", form=form), 422 if form.errors else 200
+
+
+@blueprint.route("/account/time-zone", methods=["GET", "POST"])
+@signed_in
+def time_zone() -> Response | str | tuple[str, int]:
+    """Choose the zone in which one sees times."""
+    form = TimeZoneForm(current_user.workspace.time_zone, data={"time_zone": current_user.time_zone or ""})
+    if form.validate_on_submit():
+        accounts.change_time_zone(current_actor(), form.time_zone.data)
+        flash(f"You see times in {form.time_zone.data or 'the time zone of the workspace'} now.", "success")
+        return redirect(url_for("auth.account"), code=303)
+    return render_template("auth/time_zone.html", form=form), 422 if form.errors else 200
+
+
+@blueprint.post("/account/sessions/<int:session_id>/revoke")
+@signed_in
+def revoke_session(session_id: int) -> Response:
+    """End one of one's own sessions; the present one by this way too."""
+    sign_in.end_session(current_actor(), session_id)
+    flash("That session is signed out.", "success")
+    return redirect(url_for("auth.account"), code=303)
+
+
+@blueprint.post("/account/sessions/revoke-others")
+@signed_in
+def revoke_other_sessions() -> Response:
+    """End all of one's sessions but the present one."""
+    n_ended = sign_in.end_other_sessions(current_actor(), current_session_id())
+    words = {0: "You were signed in nowhere else.", 1: "One other session is signed out."}
+    flash(words.get(n_ended, f"{n_ended} other sessions are signed out."), "success")
+    return redirect(url_for("auth.account"), code=303)

@@ -1,0 +1,83 @@
+"""Sign in and sign out."""
+
+from flask import flash, g, make_response, redirect, render_template, request, session, url_for
+from flask_limiter import RateLimitExceeded
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from flexdash import clock
+from flexdash.blueprints.auth import blueprint
+from flexdash.blueprints.auth.forms import SignInForm
+from flexdash.blueprints.auth.loader import TOKEN_KEY
+from flexdash.blueprints.auth.next_page import is_own_page
+from flexdash.blueprints.guard import public, signed_in
+from flexdash.extensions import limiter, settings
+from flexdash.services import sign_in as sign_ins
+
+
+def _attempts() -> str:
+    return settings.sign_in_attempts
+
+
+def has_failed(_response: Response) -> bool:
+    """Say whether this request tried a password in vain: only those count, a team behind one address is not held up."""
+    return bool(g.get("password_failed"))
+
+
+def _address_key() -> str:
+    return sign_ins.address_key(request.remote_addr or "")
+
+
+def _email_key() -> str:
+    return sign_ins.email_key(request.form.get("email", "")[:254])
+
+
+@blueprint.route("/sign-in", methods=["GET", "POST"])
+@public
+@limiter.limit(_attempts, key_func=_address_key, methods=["POST"], deduct_when=has_failed)
+@limiter.limit(_attempts, key_func=_email_key, methods=["POST"], deduct_when=has_failed)
+def sign_in() -> Response | str | tuple[str, int]:
+    """Ask for e-mail and password; then go to the page that was asked for, if it is one of ours."""
+    target = request.args.get("next", "")
+    target = target if is_own_page(target) else url_for("home.index")
+    if request.method == "GET" and current_user.is_authenticated:
+        return redirect(target, code=303)
+    form = SignInForm()
+    if not form.validate_on_submit():
+        return render_template("auth/sign_in.html", form=form), 422 if form.errors else 200
+    try:
+        token = sign_ins.begin(
+            form.email.data,
+            form.password.data,
+            address=request.remote_addr or "",
+            user_agent=request.user_agent.string,
+            previous_token=session.get(TOKEN_KEY),
+        )
+    except sign_ins.SignInRefused as refusal:
+        g.password_failed = True
+        form.form_errors.append(refusal.sentence)
+        return render_template("auth/sign_in.html", form=form), 422
+    # Nothing of the visit before lives on: a session that someone planted in this browser is worth nothing now.
+    session.clear()
+    session[TOKEN_KEY] = token
+    return redirect(target, code=303)
+
+
+@blueprint.post("/sign-out")
+@signed_in
+def sign_out() -> Response:
+    """End the session in the database, then forget it in the browser."""
+    sign_ins.end(session[TOKEN_KEY])
+    session.clear()
+    flash("You are signed out.", "success")
+    return redirect(url_for("auth.sign_in"), code=303)
+
+
+@blueprint.errorhandler(RateLimitExceeded)
+def too_many_attempts(_error: RateLimitExceeded) -> Response:
+    """Say that the password was tried too often, and from when it can be tried again."""
+    limit = limiter.current_limit
+    seconds = max(1, round(limit.reset_at - clock.now().timestamp())) if limit else 60
+    response = make_response(render_template("auth/_too_many_attempts.html", n_minutes=-(-seconds // 60)), 429)
+    response.headers["Retry-After"] = str(seconds)
+    return response

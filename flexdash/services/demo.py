@@ -1,0 +1,106 @@
+"""The demo workspace: hubs, sellers, SKUs and one person per role, but no store, for connecting one comes first."""
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from flexdash.database import release_connection, transaction
+from flexdash.extensions import db, settings
+from flexdash.models import Hub, Role, Section, Seller, Sku, User, Workspace
+from flexdash.services import config_log, passwords, workspaces
+from flexdash.services.actors import Actor
+from flexdash.services.errors import NotAllowed
+
+WORKSPACE = "Demo Company"
+NOT_IN_PRODUCTION = (
+    "The demo workspace has passwords that everyone knows, so it is not made in production. "
+    "Make your own workspace with: flexdash create-user"
+)
+
+# Known to everyone on purpose; refused in production.
+_PEOPLE = (
+    (Role.MERCHANT, "Ravi Merchant", "merchant@demo.example", "demo-merchant-pass"),
+    (Role.ADMIN, "Asha Admin", "admin@demo.example", "demo-admin-pass"),
+    (Role.SUPPORT, "Meera Support", "support@demo.example", "demo-support-pass"),
+)
+_HUBS = (
+    ("PUNE", "Pune Warehouse", "Pune", "IN", "Asia/Kolkata", True),
+    ("BLR", "Bengaluru Warehouse", "Bengaluru", "IN", "Asia/Kolkata", True),
+    ("DXB", "Dubai Warehouse", "Dubai", "AE", "Asia/Dubai", True),
+    ("DEL", "Delhi Warehouse", "Delhi", "IN", "Asia/Kolkata", False),
+)
+_SELLERS = ("Sunrise Retail", "Nova Home", "Alpine Goods")
+_SKUS = (
+    ("TEE-BLK-M", "T-shirt, black, size M"),
+    ("TEE-WHT-L", "T-shirt, white, size L"),
+    ("MUG-STD", "Mug, 300 ml"),
+    ("LAMP-OAK", "Desk lamp, oak"),
+    ("YOGA-MAT", "Yoga mat, 6 mm"),
+    ("BOTTLE-1L", "Steel bottle, 1 litre"),
+    ("NOTE-A5", "Notebook, A5, ruled"),
+    ("CABLE-USBC", "USB-C cable, 2 m"),
+    ("PILLOW-2", "Pillow, pack of 2"),
+    ("KETTLE-17", "Electric kettle, 1.7 litres"),
+)
+
+
+def make() -> bool:
+    """Make the demo workspace unless there is one; return whether it was made. Raises NotAllowed in production."""
+    if settings.is_production:
+        raise NotAllowed(NOT_IN_PRODUCTION)
+    if _exists():
+        return False
+    hashes = {email: passwords.hash_password(password) for _, _, email, password in _PEOPLE}
+    try:
+        with transaction():
+            if _exists():
+                return False
+            _add_all(hashes)
+    except IntegrityError:
+        if not _exists():
+            raise
+        return False  # another process made it at the same moment
+    return True
+
+
+def sign_ins() -> list[tuple[str, str, str]]:
+    """Return (role, e-mail, password) of the demo people who can still sign in; a changed password is empty."""
+    emails = [email for _, _, email, _ in _PEOPLE]
+    query = select(User.email, User.password_hash).where(User.email.in_(emails), User.is_active)
+    hashes = dict(db.session.execute(query).tuples().all())
+    release_connection()
+    return [
+        (role.value, email, password if passwords.verify(hashes[email], password) else "")
+        for role, _, email, password in _PEOPLE
+        if email in hashes
+    ]
+
+
+def _exists() -> bool:
+    return db.session.scalar(select(Workspace.id).where(Workspace.name == WORKSPACE)) is not None
+
+
+def _add_all(hashes: dict[str, str]) -> None:
+    workspace = workspaces.add(WORKSPACE, "Asia/Kolkata")
+    for role, name, email, _ in _PEOPLE:
+        db.session.add(User(workspace_id=workspace.id, role=role, name=name, email=email, password_hash=hashes[email]))
+    for code, name, city, country_code, time_zone, is_active in _HUBS:
+        db.session.add(
+            Hub(
+                workspace_id=workspace.id,
+                code=code,
+                name=name,
+                city=city,
+                country_code=country_code,
+                time_zone=time_zone,
+                is_active=is_active,
+            )
+        )
+    sellers = [Seller(workspace_id=workspace.id, name=name) for name in _SELLERS]
+    db.session.add_all(sellers)
+    db.session.flush()
+    for seller in sellers:
+        db.session.add_all(
+            Sku(workspace_id=workspace.id, seller_id=seller.id, sku_code=code, name=name) for code, name in _SKUS
+        )
+    sentence = "FlexDash made the demo workspace with its people, hubs, sellers and SKUs"
+    config_log.record(Actor.system(workspace.id), Section.USERS, sentence)
