@@ -118,9 +118,9 @@ def app(built_app, database, redis_server) -> Iterator[Flask]:
     with built_app.app_context():
         yield built_app
         db.session.remove()
+    with redis.Redis.from_url(redis_server) as connection:
+        connection.flushall()
     database.reset()
-    with redis.Redis.from_url(redis_server) as client:
-        client.flushall()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Protocol
 import sqlalchemy
 from alembic import command
 from flask import Flask
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, inspect, text
 
 from config import PROJECT_DIR
 from flexdash.extensions import db
@@ -94,7 +94,7 @@ class PostgresDatabase:
         with app.app_context():
             self._engine = db.engine
             _migrate(app)
-            self._tables = [table.name for table in db.metadata.sorted_tables]
+            self._tables = [name for name in inspect(self._engine).get_table_names() if name != "alembic_version"]
 
     def reset(self) -> None:
         has_rows = " UNION ALL ".join(
