@@ -78,6 +78,7 @@ def too_many_attempts(_error: RateLimitExceeded) -> Response:
     """Say that the password was tried too often, and from when it can be tried again."""
     limit = limiter.current_limit
     seconds = max(1, round(limit.reset_at - clock.now().timestamp())) if limit else 60
-    response = make_response(render_template("auth/_too_many_attempts.html", n_minutes=-(-seconds // 60)), 429)
+    n_minutes = max(1, (seconds + 55) // 60)  # rounded up, but the storage's odd second does not make two of one
+    response = make_response(render_template("auth/_too_many_attempts.html", n_minutes=n_minutes), 429)
     response.headers["Retry-After"] = str(seconds)
     return response
