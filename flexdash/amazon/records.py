@@ -1,0 +1,47 @@
+"""What is kept of each call to Amazon, with nothing in it that must not be kept."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+_MAX_TEXT = 300
+_MASK = "[hidden]"
+_SECRETS = (
+    re.compile(r"\bAt(?:za|zr|c)\|[^\s\"'<>&,;]*"),  # Amazon's access, refresh and other tokens
+    re.compile(r"\bamzn1\.oa2-cs\.[\w.-]+"),  # client secrets
+    re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"),  # e-mail addresses
+    re.compile(r"\+?\d[\d ()-]{8,}\d"),  # telephone numbers, and any other run of ten digits or more
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One attempt at one call: as much as support needs, and no token, buyer data or query string.
+
+    `status` is None when no answer came. `duration_ms` is the attempt's own time, `waited_ms` the time it first waited
+    for its turn under the usage plan. `path` is without query. `response_excerpt` is set for refusals only.
+    """
+
+    operation: str
+    method: str
+    path: str
+    status: int | None
+    duration_ms: int
+    amazon_request_id: str
+    is_throttled: bool
+    error_code: str
+    error_message: str
+    started_at: datetime
+    attempt: int
+    waited_ms: int
+    shipment_id: str
+    response_excerpt: str
+
+
+def redacted(text: str, max_length: int = _MAX_TEXT) -> str:
+    """Return `text` on one line, cut, without what looks like a token, a secret, an e-mail or a telephone number."""
+    text = text[: 8 * max_length]
+    for pattern in _SECRETS:
+        text = pattern.sub(_MASK, text)
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"
