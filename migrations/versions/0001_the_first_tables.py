@@ -527,11 +527,31 @@ def upgrade():
         batch_op.create_index(batch_op.f("ix_quarantined_shipments_run_id"), ["run_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_quarantined_shipments_workspace_id"), ["workspace_id"], unique=False)
 
+    op.create_table(
+        "sync_attempts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("attempt_token", sa.String(length=32), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(40), nullable=False),
+        sa.Column("error_code", sa.String(length=60), nullable=False),
+        sa.Column("error_sentence", sa.String(length=1000), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["sync_runs.id"], name=op.f("fk_sync_attempts_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sync_attempts")),
+    )
+    with op.batch_alter_table("sync_attempts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sync_attempts_run_id"), ["run_id"], unique=False)
+
     for statement in APPEND_ONLY[op.get_bind().dialect.name]:
         op.execute(sa.text(statement))
 
 
 def downgrade():
+    with op.batch_alter_table("sync_attempts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sync_attempts_run_id"))
+
+    op.drop_table("sync_attempts")
     with op.batch_alter_table("quarantined_shipments", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_quarantined_shipments_workspace_id"))
         batch_op.drop_index(batch_op.f("ix_quarantined_shipments_run_id"))

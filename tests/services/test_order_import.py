@@ -1,6 +1,7 @@
 from decimal import Decimal
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from flexdash.database import transaction
@@ -12,7 +13,7 @@ from tests.support.shipments import cancelled, raw_shipment
 
 
 @pytest.fixture
-def store(app_context: None) -> Store:
+def store(app: Flask) -> Store:
     workspace = factories.make_workspace()
     store = factories.make_store(factories.make_seller(workspace))
     factories.make_mapping(store, factories.make_hub(workspace, name="Pune Warehouse"), "EXSB")

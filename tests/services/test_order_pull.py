@@ -1,0 +1,215 @@
+"""The order pull against the sandbox over real HTTP: what the merchant counts on, run by run."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from amazon_sandbox.serving import Running
+from flexdash import clock
+from flexdash.amazon.errors import AmazonError, AuthorizationRefused
+from flexdash.extensions import db
+from flexdash.models import (
+    Acknowledgement,
+    ApiCall,
+    Order,
+    OrderState,
+    QuarantinedShipment,
+    RunState,
+    Store,
+    StoreStatus,
+    SyncRun,
+    SyncState,
+)
+from flexdash.services import amazon_access, order_holds, order_pull, sync_attempts
+from tests import factories
+
+SELLER = "A3SBXSUNRISEIN"
+MAPPED, UNMAPPED = "EXSB", "PNQ1"
+
+
+@pytest.fixture
+def store(app: Flask, sandbox: Running) -> Store:
+    """A store of the sandbox's Indian seller with Order Sync on and one of its two locations mapped."""
+    sandbox.control.plans({"*": None})
+    workspace = factories.make_workspace()
+    store = factories.make_store(
+        factories.make_seller(workspace),
+        refresh_token=sandbox.control.issue_tokens(SELLER)["refresh_token"],
+        amazon_selling_partner_id=SELLER,
+        is_order_sync_on=True,
+    )
+    factories.make_mapping(store, factories.make_hub(workspace, name="Pune Warehouse"), MAPPED)
+    return store
+
+
+@pytest.fixture(autouse=True)
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the client start fast: these tests are about orders, tests/amazon about the pace."""
+    real = amazon_access.amazon_settings
+    monkeypatch.setattr(amazon_access, "amazon_settings", lambda: replace(real(), shipments_rps=500))
+
+
+def run_once(store: Store) -> SyncRun:
+    """Run the pull as a worker does and return the finished run."""
+    run = factories.make_run(store, RunState.QUEUED)
+    context = sync_attempts.begin(run.id)
+    assert context is not None
+    order_pull.pull(context)
+    sync_attempts.succeed(context)
+    db.session.rollback()
+    return db.session.get(SyncRun, run.id, populate_existing=True)
+
+
+def states(store: Store) -> Counter[tuple[OrderState, Acknowledgement]]:
+    db.session.rollback()
+    query = select(Order.state, Order.acknowledgement).where(Order.store_id == store.id)
+    return Counter(tuple(row) for row in db.session.execute(query))
+
+
+def test_250_shipments_over_three_pages_one_empty(store: Store, sandbox: Running) -> None:
+    mapped = set(sandbox.control.create_orders(150, location_id=MAPPED, seller_id=SELLER))
+    held = set(sandbox.control.create_orders(100, location_id=UNMAPPED, seller_id=SELLER))
+    sandbox.control.fault("empty_page", operation="getShipments", page=1, count=1)
+
+    run = run_once(store)
+
+    by_state = {state: set() for state in (OrderState.NEW, OrderState.ON_HOLD)}
+    for shipment_id, state in db.session.execute(select(Order.amazon_shipment_id, Order.state)):
+        by_state[state].add(shipment_id)
+    assert by_state == {OrderState.NEW: mapped, OrderState.ON_HOLD: held}
+    assert states(store) == {
+        (OrderState.NEW, Acknowledgement.DONE): 150,
+        (OrderState.ON_HOLD, Acknowledgement.NOT_YET): 100,
+    }
+    on_amazon = Counter(
+        (item["location_id"], item["status"]) for item in sandbox.control.shipments(seller_id=SELLER, limit=500)
+    )
+    assert on_amazon == {(MAPPED, "CONFIRMED"): 150, (UNMAPPED, "ACCEPTED"): 100}
+    assert run.state is RunState.SUCCEEDED
+    assert (run.n_fetched, run.n_created, run.n_held, run.n_acknowledged) == (250, 250, 100, 150)
+    assert (run.n_updated, run.n_failed) == (0, 0)
+    assert run.n_pages >= 4  # three with shipments, one without
+    calls = db.session.scalar(select(func.count(ApiCall.id)).where(ApiCall.run_id == run.id))
+    assert run.n_api_calls == calls
+
+    second = run_once(store)
+
+    assert (second.n_created, second.n_updated, second.n_failed, second.n_acknowledged) == (0, 0, 0, 0)
+    assert second.n_skipped == second.n_fetched == 250
+    assert len(by_state[OrderState.NEW]) + len(by_state[OrderState.ON_HOLD]) == sum(states(store).values())
+    assert sandbox.control.stats()["calls"]["processShipment"] == 150
+
+
+def test_held_orders_are_released_and_acknowledged_once_the_hub_is_mapped(store: Store, sandbox: Running) -> None:
+    sandbox.control.create_orders(3, location_id=UNMAPPED, seller_id=SELLER)
+    run_once(store)
+    hub = factories.make_hub(store.seller.workspace, name="Second Warehouse")
+    factories.make_mapping(store, hub, UNMAPPED)
+
+    assert len(order_holds.release_fixed(store.id)) == 3
+    run = run_once(store)
+
+    assert run.n_acknowledged == 3
+    assert states(store) == {(OrderState.NEW, Acknowledgement.DONE): 3}
+
+
+def test_a_buyers_cancellation_arrives_with_the_next_pull(store: Store, sandbox: Running) -> None:
+    [shipment_id] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    run_once(store)
+    sandbox.control.cancel(shipment_id, by="buyer", reason="Ordered by mistake")
+
+    run = run_once(store)
+
+    order = db.session.scalars(select(Order)).one()
+    assert (order.state, order.cancelled_by) == (OrderState.CANCELLED, "MARKETPLACE_CANCELLED")
+    assert run.n_updated == 1
+
+
+def test_a_lost_answer_to_the_acknowledgement_is_read_again(store: Store, sandbox: Running) -> None:
+    [shipment_id] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.fault("drop_after_effect", operation="processShipment", count=1)
+
+    with pytest.raises(AmazonError):
+        run_once(store)
+    assert states(store) == {(OrderState.NEW, Acknowledgement.PENDING): 1}
+    db.session.execute(db.update(SyncRun).values(state=RunState.FAILED))
+    db.session.commit()
+    run_once(store)
+
+    assert states(store) == {(OrderState.NEW, Acknowledgement.DONE): 1}
+    assert sandbox.control.shipment(shipment_id)["status"] == "CONFIRMED"
+
+
+def test_an_order_cancelled_between_the_pull_and_the_acknowledgement(store: Store, sandbox: Running) -> None:
+    [shipment_id] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.fault("error_503", operation="processShipment", count=20)
+    with pytest.raises(AmazonError):
+        run_once(store)
+    sandbox.control.clear_faults()
+    sandbox.control.cancel(shipment_id)
+    db.session.execute(db.update(SyncRun).values(state=RunState.FAILED))
+    db.session.commit()
+
+    run_once(store)
+
+    assert states(store) == {(OrderState.CANCELLED, Acknowledgement.NOT_NEEDED): 1}
+
+
+def test_one_odd_shipment_goes_to_quarantine_and_the_rest_go_on(store: Store, sandbox: Running) -> None:
+    sandbox.control.create_orders(5, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.fault("odd_no_lines", operation="getShipments", count=1)
+
+    run = run_once(store)
+
+    assert (run.state, run.n_created, run.n_failed) == (RunState.PARTIAL, 4, 1)
+    assert db.session.scalar(select(func.count(QuarantinedShipment.id))) == 1
+
+    run = run_once(store)
+    assert (run.n_created, run.n_failed) == (1, 0)
+    assert db.session.scalars(select(QuarantinedShipment)).one().resolved_at is not None
+
+
+def test_the_watermark_moves_only_after_the_last_page(store: Store, sandbox: Running) -> None:
+    sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.fault("error_500", operation="getShipments", skip=1, count=20)
+
+    with pytest.raises(AmazonError):
+        run_once(store)
+
+    assert db.session.scalars(select(SyncState.watermark)).one() is None
+    assert sum(states(store).values()) == 2  # the page that came in stays
+
+    sandbox.control.clear_faults()
+    db.session.execute(db.update(SyncRun).values(state=RunState.FAILED))
+    db.session.commit()
+    run_once(store)
+    watermark = db.session.scalars(select(SyncState.watermark)).one()
+    assert clock.now() - watermark < timedelta(minutes=1)
+
+
+def test_a_refused_token_makes_the_store_need_reauthorization_and_stops_calling(store: Store, sandbox: Running) -> None:
+    sandbox.control.revoke_tokens(SELLER)
+
+    with pytest.raises(AuthorizationRefused):
+        run_once(store)
+
+    db.session.rollback()
+    assert db.session.get(Store, store.id, populate_existing=True).status is StoreStatus.NEEDS_REAUTHORIZATION
+    assert store.is_order_sync_on  # a toggle is never changed by the system
+    sandbox.control.clear_stats()
+    db.session.execute(db.update(SyncRun).values(state=RunState.FAILED))
+    db.session.commit()
+    run = factories.make_run(store, RunState.QUEUED)
+    assert sync_attempts.begin(run.id) is None
+    assert sandbox.control.stats()["n_calls"] == 0
+
+
+def test_orders_of_an_unmapped_id_name_it(store: Store, sandbox: Running) -> None:
+    sandbox.control.create_orders(1, location_id=UNMAPPED, seller_id=SELLER)
+    run_once(store)
+    order = db.session.scalars(select(Order)).one()
+    assert UNMAPPED in order.holds[0].detail
