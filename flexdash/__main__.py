@@ -1,0 +1,6 @@
+"""`python -m flexdash COMMAND`: the command line of FlexDash."""
+
+from flexdash.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The command line: one module per command, each with a click command named `command`.
+
+`python -m flexdash --help` lists them. A setting that needs mending ends any command with exit code 2 and the
+sentences of `config.SettingsError`.
+"""
+
+import sys
+from importlib import import_module
+from pkgutil import iter_modules
+
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from config import SettingsError
+
+
+class CommandModules(click.Group):
+    """Finds its commands among this package's modules, and imports only the one that is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all modules that have a command, in the spelling of the command line."""
+        names = sorted(module.name.replace("_", "-") for module in iter_modules(__path__))
+        return [name for name in names if self.get_command(ctx, name)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command called `cmd_name`, None when there is none."""
+        module = cmd_name.replace("-", "_")
+        if module not in {found.name for found in iter_modules(__path__)}:
+            return None
+        return getattr(import_module(f"{__name__}.{module}"), "command", None)
+
+
+@click.command("flexdash", cls=CommandModules)
+def group() -> None:
+    """FlexDash: keeps an Amazon Seller Flex store and a merchant's order management in step."""
+
+
+def _make_app() -> Flask:
+    from flexdash import create_app  # not at the top: some commands need no app, and the app knows no command line
+
+    return create_app()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command named in `arguments` (by default those of the process) and exit with its code."""
+    try:
+        group.main(arguments, prog_name="flexdash", obj=ScriptInfo(create_app=_make_app))
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)

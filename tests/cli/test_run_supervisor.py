@@ -1,0 +1,163 @@
+"""The supervisor with real processes: whatever happens, nothing it started is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.servers import wait_for
+
+PROGRAM = Path(__file__).with_name("supervised.py")
+MARK = "FLEXDASH_TEST_MARK"
+FOREVER = "while :; do sleep 0.1; done"
+
+
+class Supervised:
+    """A supervisor in a process of its own, as `make run` has it, with its output in a file."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._mark = uuid.uuid4().hex
+        self.process = None
+
+    def start(self, **parts: str) -> None:
+        with (self._folder / "output").open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, str(PROGRAM), *(f"{name}={command}" for name, command in parts.items())],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, MARK: self._mark},
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return (self._folder / "output").read_text()
+
+    def wait_for_line(self, text: str) -> None:
+        wait_for(lambda: text in self.output, f"“{text}” in: {self.output}")
+
+    def all_processes(self) -> list[psutil.Process]:
+        """Every living process that was started under this supervisor, wherever it hangs in the tree."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == self._mark and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def assert_nothing_is_left(self) -> None:
+        wait_for(lambda: not self.all_processes(), "every process to be gone", timeout=5)
+
+
+@pytest.fixture
+def supervised(tmp_path):
+    started = Supervised(tmp_path)
+    yield started
+    for process in started.all_processes():
+        process.kill()
+    if started.process is not None:
+        started.process.wait()
+
+
+def test_each_line_is_printed_under_the_name_of_its_part(supervised):
+    supervised.start(web=f"echo hello from the web; {FOREVER}", worker=f"echo error >&2; {FOREVER}")
+    supervised.wait_for_line("| hello from the web")
+    supervised.wait_for_line("| error")
+    lines = supervised.output.splitlines()
+    assert any(line.endswith("web    | hello from the web") for line in lines)
+    assert any(line.endswith("worker | error") for line in lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_signal_stops_all_and_ends_calmly(supervised, number):
+    supervised.start(one=FOREVER, last=FOREVER)
+    supervised.wait_for_line("all started")
+    os.killpg(supervised.process.pid, number)
+    assert supervised.process.wait(timeout=10) == 0
+    assert supervised.output.endswith("stopped as asked\n")
+    assert "Traceback" not in supervised.output
+    supervised.assert_nothing_is_left()
+
+
+def test_the_last_part_is_stopped_after_the_others(supervised):
+    say_when_told = "trap 'echo goodbye from {0}; exit 0' TERM; echo {0} is up; while :; do sleep 0.05; done"
+    supervised.start(last=say_when_told.format("last"), one=say_when_told.format("one"))
+    supervised.wait_for_line("| last is up")
+    supervised.wait_for_line("| one is up")
+    supervised.process.send_signal(signal.SIGTERM)
+    assert supervised.process.wait(timeout=10) == 0
+    assert supervised.output.index("goodbye from one") < supervised.output.index("goodbye from last")
+
+
+def test_a_part_that_will_not_stop_is_killed_within_ten_seconds_with_all_it_started(supervised):
+    stubborn = "trap '' TERM INT; (trap '' TERM; setsid sh -c 'while :; do sleep 0.1; done') & echo up; wait; sleep 99"
+    supervised.start(stubborn=stubborn, last=FOREVER)
+    supervised.wait_for_line("| up")
+    asked_at = time.monotonic()
+    supervised.process.send_signal(signal.SIGINT)
+    assert supervised.process.wait(timeout=15) == 0
+    assert time.monotonic() - asked_at < 10
+    supervised.assert_nothing_is_left()
+
+
+def test_asking_a_second_time_kills_at_once(supervised):
+    supervised.start(stubborn=f"trap '' TERM INT; echo up; {FOREVER}", last=FOREVER)
+    supervised.wait_for_line("| up")
+    supervised.process.send_signal(signal.SIGINT)
+    time.sleep(1.1)  # two signals within a second count as one: make passes a copy on
+    asked_at = time.monotonic()
+    supervised.process.send_signal(signal.SIGINT)
+    assert supervised.process.wait(timeout=5) == 0
+    assert time.monotonic() - asked_at < 2.5
+    supervised.assert_nothing_is_left()
+
+
+def test_when_one_part_dies_the_others_are_stopped_and_its_last_lines_are_told(supervised):
+    supervised.start(last=FOREVER, web="echo no such table; exit 3", worker=FOREVER)
+    assert supervised.process.wait(timeout=10) == 1
+    assert "web ended with 3: ['no such table']" in supervised.output
+    supervised.assert_nothing_is_left()
+
+
+def test_an_orphan_of_a_dead_part_does_not_stay_behind(supervised):
+    supervised.start(
+        web="setsid sh -c 'echo orphan is up; while :; do sleep 0.1; done' & sleep 1; exit 1", last=FOREVER
+    )
+    supervised.wait_for_line("| orphan is up")
+    assert supervised.process.wait(timeout=10) == 1
+    supervised.assert_nothing_is_left()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
+def test_kill_minus_nine_of_the_supervisor_leaves_nothing(supervised):
+    supervised.start(one="exec sleep 600", last="exec sleep 600")
+    supervised.wait_for_line("all started")
+    assert len(supervised.all_processes()) == 3
+    supervised.process.kill()
+    supervised.process.wait()
+    supervised.assert_nothing_is_left()
+
+
+def test_a_reader_that_goes_away_stops_all(tmp_path, supervised):
+    read_end, write_end = os.pipe()
+    supervised.process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), "web=while :; do echo tick; sleep 0.05; done", f"last={FOREVER}"],
+        stdout=write_end,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, MARK: supervised._mark},
+        start_new_session=True,
+    )
+    os.close(write_end)
+    assert os.read(read_end, 100)
+    os.close(read_end)
+    assert supervised.process.wait(timeout=10) == 0
+    supervised.assert_nothing_is_left()
