@@ -9,7 +9,9 @@ from flask import Flask, Response, request
 from amazon_sandbox.config import Config
 from amazon_sandbox.web import (
     control_api,
+    documents_api,
     inventory_api,
+    packages_api,
     seller_central,
     sellers_api,
     shipments_api,
@@ -46,6 +48,8 @@ def create_app(
     for part in (
         token_service,
         shipments_api,
+        packages_api,
+        documents_api,
         inventory_api,
         sellers_api,
         seller_central,

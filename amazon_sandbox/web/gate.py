@@ -19,8 +19,9 @@ from amazon_sandbox.world.world import World
 Answer = tuple[int, bytes | dict[str, Any] | None]
 MAX_BODY_BYTES = 1_000_000
 HTML = b"<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Something went wrong</h1></body></html>"
-# Statuses for which the models declare the header.
+# Statuses for which the models declare x-amzn-RateLimit-Limit; that of the Sellers API has it on nearly all.
 LIMIT_STATUSES = (200, 204, 207, 400, 404)
+SELLERS_LIMIT_STATUSES = (*LIMIT_STATUSES, 413, 415, 429, 500, 503)
 BEFORE = ("cut", "html_instead_of_json", "error_500", "error_503")
 AFTER_TOKEN = ("expired_token", "revoked_token", "access_denied", "throttle")
 AFTER_WORK = ("drop_after_effect", "cut_body")
@@ -122,7 +123,8 @@ def _response(here: World, name: str, status: int, body: bytes | dict[str, Any] 
         del response.headers["Content-Type"]
     response.headers["x-amzn-RequestId"] = str(uuid.uuid4())
     limit = here.plans.rate_limit(name)
-    if limit is not None and status in LIMIT_STATUSES:
+    is_sellers = name == "getMarketplaceParticipations"
+    if limit is not None and status in (SELLERS_LIMIT_STATUSES if is_sellers else LIMIT_STATUSES):
         response.headers["x-amzn-RateLimit-Limit"] = limit
     return response
 

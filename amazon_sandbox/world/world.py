@@ -10,11 +10,13 @@ from amazon_sandbox.world import generator
 from amazon_sandbox.world.authorizations import Authorizations
 from amazon_sandbox.world.clock import Clock
 from amazon_sandbox.world.database import Database
+from amazon_sandbox.world.documents import LabelLinks
 from amazon_sandbox.world.faults import Faults
 from amazon_sandbox.world.inventory import Inventory
 from amazon_sandbox.world.journey import Journey
 from amazon_sandbox.world.options import Options
 from amazon_sandbox.world.paging import PageTokens
+from amazon_sandbox.world.parcels import Parcels
 from amazon_sandbox.world.plans import Plan, Plans
 from amazon_sandbox.world.shelf import Record, Shelf
 from amazon_sandbox.world.stats import Stats
@@ -38,6 +40,8 @@ class World:
         self.stats = Stats()
         self.inventory = Inventory(self.database, self.shelf, self.faults, self.options)
         self.journey = Journey(self)
+        self.parcels = Parcels(self)
+        self.label_links = LabelLinks(self.secret, self.clock)
         self.page_tokens = PageTokens(self.secret)
         self._apply_options()
 
