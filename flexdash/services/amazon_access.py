@@ -17,6 +17,8 @@ from flexdash.models import ApiCall, Store, StoreStatus, SyncRun
 from flexdash.services import stores
 from flexdash.services.errors import ServiceError
 
+LONGEST_WAIT_OF_A_PAGE_SECONDS = 5
+
 
 class StoreNotConnected(ServiceError):
     """The store has no authorization that Amazon accepts; nothing was sent."""
@@ -134,8 +136,12 @@ def store_at_amazon(store_id: int) -> StoreAtAmazon:
     )
 
 
-def new_client(store: StoreAtAmazon, calls: CallLog) -> AmazonClient:
-    """Return a client for `store` whose calls go to `calls`; the caller closes it and writes the calls."""
+def new_client(store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool = False) -> AmazonClient:
+    """Return a client for `store` whose calls go to `calls`; the caller closes it and writes the calls.
+
+    While a person waits for the page, a call that Amazon's plan has no room for is given up sooner.
+    """
+    longest_wait = {"max_wait_seconds": LONGEST_WAIT_OF_A_PAGE_SECONDS} if is_person_waiting else {}
     return AmazonClient(
         amazon_settings(),
         # The objects behind the proxies: the client also works in threads, which have no app context.
@@ -145,6 +151,7 @@ def new_client(store: StoreAtAmazon, calls: CallLog) -> AmazonClient:
         region=country(store.country_code).region,
         refresh_token=store.refresh_token,
         on_call=calls.add,
+        **longest_wait,
     )
 
 

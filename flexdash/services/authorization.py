@@ -56,11 +56,22 @@ class Outcome(StrEnum):
 
 
 class ReturnRefused(ServiceError):
-    """A return from Amazon that connects nothing. `reference` is what the page shows and the log holds."""
+    """A return from Amazon that connects nothing. `reference` is what the page shows and the log holds.
 
-    def __init__(self, outcome: Outcome, reference: str, store_id: int | None = None, detail: str = "") -> None:
+    `other_store_id` is the store that has the account already, when that is the reason.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        reference: str,
+        store_id: int | None = None,
+        detail: str = "",
+        other_store_id: int | None = None,
+    ) -> None:
         super().__init__(f"The return from Amazon was refused: {outcome.value}.")
         self.outcome, self.reference, self.store_id, self.detail = outcome, reference, store_id, detail
+        self.other_store_id = other_store_id
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""The first page of a store: whether it works, and what waits for a person."""
+
+from flask import redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from flexdash.blueprints.guard import current_actor, requires
+from flexdash.blueprints.stores import blueprint
+from flexdash.extensions import settings
+from flexdash.models import Store, StoreStatus
+from flexdash.services import access, countries, store_overview
+from flexdash.services.actors import Permission
+from flexdash.templating import viewer_zone
+
+
+@blueprint.get("/<int:store_id>")
+@requires(Permission.VIEW)
+def overview(store_id: int) -> Response | str:
+    """Show the connection, each sync, the last seven days, what needs a person, and the checklist while it is open."""
+    actor = current_actor()
+    store = access.get(actor, Store, store_id)
+    if store.status is StoreStatus.DRAFT and actor.may(Permission.CONNECT_STORES):
+        # A draft has no page yet: its wizard goes on where it was left.
+        return redirect(url_for("apps.integrate", store_id=store_id), 303)
+    from flexdash.services import sync_status
+
+    days = store_overview.last_days(store, viewer_zone())
+    return render_template(
+        "stores/overview.html",
+        store=store,
+        tab="overview",
+        country_name=countries.name_of(store.country_code),
+        syncs=sync_status.of(store),
+        days=days,
+        most_runs=max(day.n_runs for day in days),
+        set_up=store_overview.set_up(store),
+        waiting=store_overview.waiting(store),
+        interval_minutes=settings.order_pull_interval_minutes,
+    )
