@@ -10,6 +10,7 @@ from flexdash.extensions import db
 from flexdash.models import ConfigChainHead, ConfigEvent, Section, Seller, Store
 from flexdash.services.actors import Actor
 from flexdash.services.errors import FieldRefused
+from flexdash.services.words import one_line, shortened
 
 MAX_REASON_LENGTH = 300
 HASHED_FIELDS = (
@@ -60,7 +61,7 @@ def record(
         section=section,
         seller_id=seller.id if seller else store.seller_id if store else None,
         store_id=store.id if store else None,
-        sentence=_storable(sentence)[:500],
+        sentence=shortened(one_line(sentence)),
         old_value=old or {},
         new_value=new or {},
         reason=clean_reason(reason),
@@ -78,7 +79,7 @@ def clean_reason(reason: str) -> str:
 
     Raises FieldRefused for the field `reason` when it is longer than the log can keep.
     """
-    text = " ".join(_storable(reason).split())
+    text = one_line(reason)
     if len(text) > MAX_REASON_LENGTH:
         raise FieldRefused(
             "reason", f"The reason has {len(text)} characters. Shorten it to {MAX_REASON_LENGTH} or fewer."
@@ -100,8 +101,3 @@ def hash_of_values(values: Mapping[str, Any]) -> str:
     content["occurred_at"] = values["occurred_at"].isoformat(timespec="microseconds")
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _storable(text: str) -> str:
-    # PostgreSQL stores no NUL character, and the other control characters would only garble the sentence.
-    return "".join(character if character.isprintable() else " " for character in text)

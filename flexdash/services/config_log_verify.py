@@ -1,4 +1,4 @@
-"""Verifying the Configuration Log: the chain is read from its first row to the kept head, and the first bad row named."""
+"""Verifying the Configuration Log: read from its first row to the kept head, the first bad row named."""
 
 import json
 from collections.abc import Iterator

@@ -1,0 +1,203 @@
+"""Reading the Configuration Log: filtered, scoped to what a person may see, and as rows for an export."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Select, or_, select
+
+from flexdash.database import release_connection
+from flexdash.extensions import db
+from flexdash.models import ConfigEvent, Section, Store, User
+from flexdash.services import access
+from flexdash.services.actors import Actor
+
+FLEXDASH_ITSELF = "flexdash"  # the filter's value for changes no person made
+ROWS_AT_A_TIME = 1_000
+EXPORT_HEADINGS = (
+    "number",
+    "when_utc",
+    "who",
+    "from_address",
+    "section",
+    "store",
+    "what",
+    "old",
+    "new",
+    "reason",
+    "hash",
+)
+
+# Columns and keys of old and new values, in the words of the pages. What is not named here is shown as it is written.
+LABELS = {
+    "is_order_sync_on": "Order Sync",
+    "is_inventory_sync_on": "Inventory Sync",
+    "is_automated_cancellation_on": "Automated Order Cancellation on Sales Channel",
+    "seller_flex_hub_id": "Seller Flex Hub ID",
+    "amazon_selling_partner_id": "Amazon seller ID",
+    "is_limited_to_sellers": "Limited to sellers",
+    "country_code": "Country",
+    "email": "E-mail address",
+}
+INTERNAL_KEYS = frozenset(
+    {"hub_id", "mapping_id", "user_id", "seller_id", "store_id"}
+)  # for programs; names stand beside
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a person asked for; every part may be missing. The days are the person's own, first and last included."""
+
+    first_day: date | None = None
+    last_day: date | None = None
+    person: str = ""  # a user's id, or FLEXDASH_ITSELF
+    section: Section | None = None
+    store_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value before and after, in words; an empty text where there was or is none."""
+
+    label: str
+    old: str
+    new: str
+
+
+def events(actor: Actor, filters: Filters, zone: ZoneInfo) -> Select[tuple[ConfigEvent]]:
+    """Return the SELECT of the rows that `actor` may see and `filters` let through; the caller orders and pages it.
+
+    A person limited to some sellers sees the rows of those and the rows of no seller (users, hubs).
+    """
+    query = access.visible(actor, ConfigEvent)
+    if actor.seller_ids is not None:
+        query = query.where(or_(ConfigEvent.seller_id.is_(None), ConfigEvent.seller_id.in_(actor.seller_ids)))
+    if filters.first_day:
+        query = query.where(ConfigEvent.occurred_at >= _start(filters.first_day, zone))
+    if filters.last_day and filters.last_day < date.max:
+        query = query.where(ConfigEvent.occurred_at < _start(filters.last_day + timedelta(days=1), zone))
+    if filters.person == FLEXDASH_ITSELF:
+        query = query.where(ConfigEvent.actor_id.is_(None))
+    elif filters.person:
+        query = query.where(ConfigEvent.actor_id == int(filters.person))
+    if filters.section:
+        query = query.where(ConfigEvent.section == filters.section)
+    if filters.store_id is not None:
+        query = query.where(ConfigEvent.store_id == filters.store_id)
+    return query
+
+
+def people(actor: Actor) -> list[tuple[str, str]]:
+    """Return the choices of the person filter: (value, name) of FlexDash itself and every user of the workspace."""
+    users = db.session.execute(
+        select(User.id, User.name).where(User.workspace_id == actor.workspace_id).order_by(User.name, User.id)
+    )
+    return [(FLEXDASH_ITSELF, "FlexDash itself"), *((str(user_id), name) for user_id, name in users)]
+
+
+def stores(actor: Actor) -> list[tuple[int, str]]:
+    """Return the choices of the store filter: (id, name) of every store that `actor` may see."""
+    return [
+        (store.id, store.name or f"Draft store {store.id}")
+        for store in db.session.scalars(access.visible(actor, Store).order_by(Store.name, Store.id))
+    ]
+
+
+def newest(store: Store, section: Section, key: str | None = None, value: int | None = None) -> ConfigEvent | None:
+    """Return the newest row of the store and section, or None.
+
+    With `key`, the newest that says something about that value; with `value` too, about that value being the number.
+    """
+    query = (
+        select(ConfigEvent)
+        .where(
+            ConfigEvent.workspace_id == store.workspace_id,
+            ConfigEvent.store_id == store.id,
+            ConfigEvent.section == section,
+        )
+        .order_by(ConfigEvent.sequence.desc())
+        .limit(1)
+    )
+    if key is not None:
+        said = [column[str(key)] for column in (ConfigEvent.old_value, ConfigEvent.new_value)]
+        # As text or number, never as plain JSON: SQLite's element is the text "null" where there is none.
+        query = query.where(
+            or_(*(element.as_string().is_not(None) for element in said))
+            if value is None
+            else or_(*(element.as_integer() == value for element in said))
+        )
+    return db.session.scalars(query).one_or_none()
+
+
+def changes(event: ConfigEvent) -> list[Change]:
+    """Return what `event` changed, value by value, in the order the values were written down."""
+    keys = list(dict.fromkeys([*event.old_value, *event.new_value]))
+    pairs = [(key, event.old_value.get(key), event.new_value.get(key)) for key in keys]
+    return [
+        Change(_label(key), _in_words(old), _in_words(new))
+        for key, old, new in pairs
+        if old != new and key not in INTERNAL_KEYS
+    ]
+
+
+def export_rows(query: Select[tuple[ConfigEvent]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of `query` for an export, newest first, under EXPORT_HEADINGS; a thousand in memory at a time.
+
+    The database connection is given back between the portions: a slow download holds nothing.
+    """
+    names: dict[int, str] = {}
+    before: int | None = None
+    while True:
+        portion = query.order_by(ConfigEvent.sequence.desc()).limit(ROWS_AT_A_TIME)
+        if before is not None:
+            portion = portion.where(ConfigEvent.sequence < before)
+        found = db.session.scalars(portion).all()
+        unknown = {event.store_id for event in found if event.store_id is not None} - names.keys()
+        if unknown:
+            names.update(db.session.execute(select(Store.id, Store.name).where(Store.id.in_(unknown))).tuples().all())
+        cells = [_cells(event, names) for event in found]
+        release_connection()
+        yield from cells
+        if len(cells) < ROWS_AT_A_TIME:
+            return
+        before = cells[-1][0]
+
+
+def _cells(event: ConfigEvent, store_names: dict[int, str]) -> tuple[Any, ...]:
+    said = changes(event)
+    return (
+        event.sequence,
+        event.occurred_at.isoformat(timespec="seconds"),
+        event.actor_name,
+        event.address,
+        event.section.value,
+        store_names.get(event.store_id, "") if event.store_id is not None else "",
+        event.sentence,
+        "; ".join(f"{change.label}: {change.old}" for change in said if change.old),
+        "; ".join(f"{change.label}: {change.new}" for change in said if change.new),
+        event.reason,
+        event.hash,
+    )
+
+
+def _start(day: date, zone: ZoneInfo) -> datetime:
+    # Through UTC: where a night has a change of the clock, the day still starts at its own midnight.
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def _label(key: str) -> str:
+    return LABELS.get(key) or key.removeprefix("is_").replace("_", " ").capitalize()
+
+
+def _in_words(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(_in_words(part) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{_label(key)}: {_in_words(part)}" for key, part in value.items())
+    return str(value)
