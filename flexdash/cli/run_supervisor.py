@@ -26,7 +26,7 @@ _CHILD = Path(__file__).with_name("run_child.py")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # Ctrl-C ends everything within 10 seconds: a job at hand gets the first of these, then it is resumed at the next start.
-_SECONDS_TO_FINISH = 3.5
+_SECONDS_TO_FINISH = 4.0
 _SECONDS_TO_BREAK_OFF = 2.0
 _SECONDS_BETWEEN_SIGNALS = 1.0
 
