@@ -1,4 +1,4 @@
-"""One attempt at a sync run: begun by an atomic claim, kept alive by signs of life, ended in a state people can read."""
+"""Attempts at sync runs: begun by an atomic claim, kept alive by signs of life, ended in a state people can read."""
 
 import uuid
 from collections.abc import Callable

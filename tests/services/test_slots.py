@@ -1,5 +1,6 @@
 """Slots: the arithmetic that decides when each store's turn comes."""
 
+import itertools
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -61,10 +62,10 @@ def test_ten_thousand_stores_spread_evenly_over_the_minutes_of_the_interval():
 
 def test_a_handful_of_stores_does_not_start_together():
     offsets = sorted(slots.offset_of(store_id, "order_pull", HALF_HOUR) for store_id in range(1, 9))
-    assert min(later - earlier for earlier, later in zip(offsets, offsets[1:], strict=False)) > timedelta(minutes=1)
+    assert min(later - earlier for earlier, later in itertools.pairwise(offsets)) > timedelta(minutes=1)
 
 
 def test_slots_do_not_move_when_summer_time_ends():
     before = datetime(2026, 10, 25, 0, 45, tzinfo=UTC)  # Berlin sets its clocks back at 01:00 UTC
     runs = [slots.slot_at(before + n * HALF_HOUR, HALF_HOUR, timedelta(minutes=10)) for n in range(4)]
-    assert [later - earlier for earlier, later in zip(runs, runs[1:], strict=False)] == [HALF_HOUR] * 3
+    assert [later - earlier for earlier, later in itertools.pairwise(runs)] == [HALF_HOUR] * 3

@@ -1,0 +1,115 @@
+"""How a failed attempt ends: a code, plain words, and whether another try may help."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import redis
+from rq.timeouts import JobTimeoutException
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from flexdash.amazon import errors as amazon
+from flexdash.redaction import redacted_text
+from flexdash.services.errors import ServiceError
+
+FIRST_DELAY = timedelta(seconds=30)
+LONGEST_DELAY = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """`sentence` says what happened and what it means; what comes next is said by the runner, who knows."""
+
+    code: str
+    sentence: str
+    may_pass: bool = False
+    wait_at_least: timedelta = timedelta(0)
+    is_expected: bool = True  # a defect of ours is not: its stack trace goes to the log
+    is_waiting_for_person: bool = False  # the next run by the clock would fail the same way
+
+
+def ending_of(error: Exception, reference: str) -> Ending:
+    """Return how an attempt that raised `error` ends. `reference` leads from the page to the log."""
+    if isinstance(error, amazon.AmazonError):
+        return _of_amazon(error)
+    if isinstance(error, ServiceError):
+        return Ending(type(error).__name__, error.sentence, is_waiting_for_person=True)
+    if isinstance(error, JobTimeoutException):
+        return Ending("timeout", "The run took longer than a run may take and was broken off.", may_pass=True)
+    if isinstance(error, redis.RedisError):
+        return Ending("redis_unavailable", "Redis, which keeps Amazon's pace, did not answer.", may_pass=True)
+    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and not isinstance(error, ProgrammingError)):
+        return _of_database(error)
+    return Ending(
+        "defect",
+        "FlexDash ran into a fault of its own, so this run ended early. What it had brought in is kept. "
+        f"Please tell whoever runs FlexDash; the log has the details under {reference}.",
+        is_expected=False,
+    )
+
+
+def delay_before(attempt: int, ending: Ending, jitter: float) -> timedelta:
+    """Return how long to wait after failed attempt number `attempt`; `jitter` from 0 to 1 spreads stores apart."""
+    delay = min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY)
+    return max(delay * (0.8 + 0.4 * jitter), ending.wait_at_least)
+
+
+def _of_amazon(error: amazon.AmazonError) -> Ending:
+    said = _said(error)
+    if isinstance(error, amazon.AuthorizationRefused):
+        return Ending(
+            "authorization_refused",
+            f"Amazon no longer accepts this store's authorization{said}. Nothing more can be fetched until a person "
+            "reconnects the store on its page.",
+            is_waiting_for_person=True,
+        )
+    if isinstance(error, amazon.AppCredentialsRefused):
+        return Ending(
+            "app_credentials_refused",
+            f"Amazon refused FlexDash's own app credentials{said}. No store can sync until whoever runs FlexDash "
+            "corrects AMAZON_CLIENT_ID and AMAZON_CLIENT_SECRET.",
+            is_waiting_for_person=True,
+        )
+    if isinstance(error, amazon.Throttled):
+        return Ending(
+            "throttled",
+            f"Amazon asked FlexDash to slow down more often than it may within one run{said}.",
+            may_pass=True,
+            wait_at_least=min(timedelta(seconds=error.retry_after_seconds), LONGEST_DELAY),
+        )
+    if isinstance(error, amazon.UnreadableAnswer):
+        return Ending("unreadable_answer", f"Amazon's answer could not be read{said}.", may_pass=True)
+    if isinstance(error, amazon.AccessDenied):
+        return Ending(
+            "access_denied",
+            f"Amazon does not let FlexDash do this for the store{said}. The app may lack a role, or Amazon has not "
+            "enabled Seller Flex's external fulfillment for the account; ask Amazon's support with the request id.",
+            is_waiting_for_person=True,
+        )
+    if error.is_retryable:
+        return Ending("amazon_unavailable", f"Amazon could not be reached or had a fault of its own{said}.", True)
+    return Ending(
+        "refused_by_amazon",
+        f"Amazon refused a request of this run{said}. Repeating it at once would change nothing.",
+    )
+
+
+def _of_database(error: Exception) -> Ending:
+    text = str(error).lower()
+    if "disk is full" in text or "no space left" in text:
+        what = "The database's disk is full, so nothing could be written. Whoever runs FlexDash has to make room."
+        return Ending("disk_full", what, may_pass=True)
+    if isinstance(error, OperationalError) and "locked" in text:
+        return Ending("database_busy", "The database was busy for too long.", may_pass=True)
+    return Ending(
+        "database_unavailable", "The database did not do what it was asked.", may_pass=True, is_expected=False
+    )
+
+
+def _said(error: amazon.AmazonError) -> str:
+    """Return what Amazon said, for the middle of a sentence: in brackets, without secrets, with the request id."""
+    facts = [redacted_text(error.message).strip().rstrip(".")[:300], error.code]
+    facts.append(f"HTTP {error.status}" if error.status else "")
+    facts.append(f"request id {error.request_id}" if error.request_id else "")
+    shown = list(dict.fromkeys(fact for fact in facts if fact))
+    return f" ({'; '.join(shown)})" if shown else ""

@@ -1,0 +1,112 @@
+"""The one door to the queues. Everything is enqueued here, after the commit, as JSON, with ids for arguments.
+
+Queues are a convenience, the database is the truth: an entry that is lost is made again by the next tick, one that
+is there twice does nothing the second time.
+"""
+
+import secrets
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import redis
+import structlog
+from flask import current_app
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from flexdash.extensions import db, redis_client
+from flexdash.jobs import schedule
+from flexdash.models import RunState, Sync, SyncRun
+
+# A pull of a whole backlog may take hours at Amazon's pace. A worker that hangs is noticed by its heartbeat instead.
+SYNC_TIMEOUT = timedelta(hours=6)
+KEEP_RESULT_SECONDS = 60
+KEEP_FAILURE_SECONDS = 24 * 3600
+
+logger = structlog.get_logger(__name__)
+
+
+class JsonJob(Job):
+    """A job whose arguments and results are JSON whoever makes or reads it, rq-scheduler included: never pickle."""
+
+    def __init__(self, id: str | None = None, connection: Any = None, serializer: Any = None) -> None:
+        super().__init__(id=id, connection=connection, serializer=JSONSerializer)
+
+    @classmethod
+    def create(cls, *args: Any, **kwargs: Any) -> "JsonJob":
+        """Make a job as RQ does; rq-scheduler cannot say how long a failure is kept, so it is said here."""
+        kwargs["serializer"] = JSONSerializer
+        if kwargs.get("failure_ttl") is None:
+            kwargs["failure_ttl"] = KEEP_FAILURE_SECONDS
+        return super().create(*args, **kwargs)
+
+
+def queue(name: str, connection: redis.Redis | None = None) -> Queue:
+    """Return the queue `name` on `connection`, by default the app's."""
+    if connection is None:
+        connection = current_app.extensions["flexdash_redis"]
+    return Queue(name, connection=connection, job_class=JsonJob, serializer=JSONSerializer)
+
+
+def enqueue_run(run_id: int) -> bool:
+    """Put a run that has been committed into its queue; False when Redis is away: the next tick does it then."""
+    run = db.session.get(SyncRun, run_id, populate_existing=True)
+    if run is None or run.state is not RunState.QUEUED:
+        return False
+    waiting = [(run.id, run.sync, run.n_attempts + 1)]
+    db.session.rollback()
+    try:
+        enqueue_runs(waiting)
+    except redis.RedisError as error:
+        logger.warning("Redis is away; the next tick enqueues the run", run_id=run_id, error=type(error).__name__)
+        return False
+    return True
+
+
+def enqueue_runs(waiting: Iterable[tuple[int, Sync, int]]) -> int:
+    """Put runs, each (id, sync, attempt to come), into their queues unless they stand there; return how many went in.
+
+    Raises redis.RedisError when Redis is away.
+    """
+    by_queue: dict[str, list[tuple[int, str, int]]] = {}
+    for run_id, sync, attempt in waiting:
+        line = schedule.of(sync)
+        by_queue.setdefault(line.queue, []).append((run_id, line.job, attempt))
+    n_enqueued = 0
+    for name, runs in by_queue.items():
+        standing = _run_ids_in(name)
+        new = [run for run in runs if run[0] not in standing]
+        _push(queue(name), new)
+        n_enqueued += len(new)
+    return n_enqueued
+
+
+def forget_later_ticks() -> None:
+    """Take the ticks that stand in line behind the present one out: they would find nothing to do."""
+    redis_client.lrem(Queue.redis_queue_namespace_prefix + schedule.TICK.queue, 0, schedule.TICK.job_id)
+
+
+def _run_ids_in(queue_name: str) -> set[int]:
+    entries = redis_client.lrange(Queue.redis_queue_namespace_prefix + queue_name, 0, -1)
+    return {int(entry.split(b"-")[1]) for entry in entries if entry.startswith(b"run-")}
+
+
+def _push(target: Queue, runs: list[tuple[int, str, int]]) -> None:
+    for start in range(0, len(runs), 1_000):
+        target.enqueue_many(
+            [
+                Queue.prepare_data(
+                    job,
+                    args=(run_id,),
+                    # The last part keeps a run that is handed back from meeting the entry its worker still holds.
+                    job_id=f"run-{run_id}-{attempt}-{secrets.token_hex(3)}",
+                    timeout=int(SYNC_TIMEOUT.total_seconds()),
+                    result_ttl=KEEP_RESULT_SECONDS,
+                    failure_ttl=KEEP_FAILURE_SECONDS,
+                    description=f"sync run {run_id}, attempt {attempt}",
+                )
+                for run_id, job, attempt in runs[start : start + 1_000]
+            ]
+        )

@@ -1,0 +1,285 @@
+"""The dispatcher: each store, sync and slot gets one run, however the ticks come."""
+
+import itertools
+import json
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+
+import pytest
+import redis
+import time_machine
+from rq.utils import import_attribute
+from sqlalchemy import func, select, update
+
+from flexdash.extensions import db
+from flexdash.jobs import dispatch, queues, schedule
+from flexdash.models import RunState, StoreStatus, Sync, SyncRun, SyncState, Trigger
+from flexdash.services import sync_attempts, sync_schedule
+from tests.factories import make_run, make_seller, make_store, make_workspace
+
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HALF_HOUR = timedelta(minutes=30)
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(START, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def seller(app):
+    return make_seller(make_workspace())
+
+
+@pytest.fixture
+def store(seller):
+    return make_store(seller, is_order_sync_on=True)
+
+
+def runs_of(store):
+    return db.session.scalars(select(SyncRun).where(SyncRun.store_id == store.id).order_by(SyncRun.id)).all()
+
+
+def state_of(store):
+    return db.session.scalars(select(SyncState).where(SyncState.store_id == store.id)).one()
+
+
+def finish_all():
+    """Let every queued run be done at once, as a quick worker would."""
+    for run_id in db.session.scalars(select(SyncRun.id).where(SyncRun.state == RunState.QUEUED)).all():
+        run = sync_attempts.begin(run_id)
+        sync_attempts.succeed(run)
+
+
+def test_a_store_just_turned_on_is_due_at_once_and_then_in_its_slots(clock, store):
+    dispatch.dispatch()
+    (first,) = runs_of(store)
+    assert (first.trigger, first.state) == (Trigger.SCHEDULE, RunState.QUEUED)
+    assert first.slot_at <= START < first.slot_at + HALF_HOUR
+    assert state_of(store).next_due_at == first.slot_at + HALF_HOUR
+
+
+def test_every_slot_of_a_day_gets_one_run_whatever_the_ticks_do(clock, store):
+    for minute in range(24 * 60):
+        clock.move_to(START + minute * MINUTE)
+        if minute % 7 == 3:
+            continue  # a tick that did not come
+        for _ in range(1 + (minute % 5 == 0)):  # some come twice
+            dispatch.dispatch()
+        finish_all()
+    runs = runs_of(store)
+    slots = [run.slot_at for run in runs]
+    assert len(runs) in (48, 49)
+    assert {later - earlier for earlier, later in itertools.pairwise(slots)} == {HALF_HOUR}
+    assert {run.state for run in runs} == {RunState.SUCCEEDED}
+
+
+def test_redis_wiped_mid_day_loses_no_run_and_doubles_none(clock, store, redis_server):
+    dispatch.dispatch()
+    (run,) = runs_of(store)
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    clock.shift(MINUTE)
+    dispatch.dispatch()
+    assert [r.id for r in runs_of(store)] == [run.id]
+    (job,) = queues.queue("sync").jobs
+    assert job.args == [run.id]
+    dispatch.dispatch()
+    assert queues.queue("sync").count == 1, "an entry that stands in the queue is not made again"
+
+
+def test_after_three_hours_without_a_scheduler_one_run_catches_up(clock, store):
+    dispatch.dispatch()
+    finish_all()
+    clock.shift(timedelta(hours=3))
+    dispatch.dispatch()
+    runs = runs_of(store)
+    assert [run.trigger for run in runs] == [Trigger.SCHEDULE, Trigger.CATCH_UP]
+    assert runs[1].slot_at == runs[0].slot_at + 6 * HALF_HOUR
+    assert state_of(store).next_due_at == runs[1].slot_at + HALF_HOUR
+
+
+def test_a_slot_that_comes_while_the_run_before_is_at_work_is_skipped_in_words(clock, store):
+    dispatch.dispatch()
+    (long_run,) = runs_of(store)
+    run = sync_attempts.begin(long_run.id)
+    clock.shift(HALF_HOUR)
+    sync_attempts.beat(db.engine, run)
+    dispatch.dispatch()
+    skipped = runs_of(store)[1]
+    assert skipped.state is RunState.SKIPPED
+    assert skipped.slot_at == long_run.slot_at + HALF_HOUR
+    assert f"Run {long_run.id}" in skipped.error_sentence
+    assert "still at work" in skipped.error_sentence
+    sync_attempts.succeed(run)
+    clock.shift(HALF_HOUR)
+    dispatch.dispatch()
+    assert runs_of(store)[2].state is RunState.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("status", "is_on"),
+    [
+        (StoreStatus.CONNECTED, False),
+        (StoreStatus.NEEDS_REAUTHORIZATION, True),
+        (StoreStatus.DISCONNECTED, True),
+        (StoreStatus.DRAFT, True),
+    ],
+)
+def test_a_store_that_may_not_sync_gets_no_run_and_no_turn(clock, store, status, is_on):
+    dispatch.dispatch()
+    finish_all()
+    store.status, store.is_order_sync_on = status, is_on
+    db.session.commit()
+    clock.shift(HALF_HOUR)
+    dispatch.dispatch()
+    assert len(runs_of(store)) == 1
+    assert state_of(store).next_due_at is None
+
+
+def test_a_store_turned_on_again_within_its_slot_waits_for_the_next_one(clock, store):
+    dispatch.dispatch()
+    finish_all()
+    for is_on in (False, True):
+        store.is_order_sync_on = is_on
+        db.session.commit()
+        dispatch.dispatch()
+    assert len(runs_of(store)) == 1
+    assert state_of(store).next_due_at == runs_of(store)[0].slot_at + HALF_HOUR
+
+
+def test_two_dispatchers_at_the_same_moment_make_one_run_per_store(clock, app, seller):
+    for _ in range(50):
+        make_store(seller, is_order_sync_on=True)
+    barrier = Barrier(4)
+
+    def one(_):
+        with app.app_context():
+            barrier.wait()
+            dispatch.dispatch()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(4)))
+    dispatch.dispatch()
+    assert db.session.scalar(select(func.count()).select_from(SyncRun)) == 50
+    assert {job.args[0] for job in queues.queue("sync").jobs} == set(db.session.scalars(select(SyncRun.id)))
+
+
+def test_a_clock_that_stood_wrong_by_a_day_does_not_silence_a_store(clock, store):
+    clock.shift(timedelta(days=1))
+    dispatch.dispatch()
+    finish_all()
+    clock.shift(timedelta(days=-1))
+    dispatch.dispatch()
+    clock.shift(HALF_HOUR)
+    dispatch.dispatch()
+    assert len(runs_of(store)) == 2
+    assert state_of(store).next_due_at <= START + 2 * HALF_HOUR
+
+
+def test_a_run_without_a_sign_of_life_is_taken_up_again_and_given_up_in_the_end(clock, store, settings):
+    dispatch.dispatch()
+    (row,) = runs_of(store)
+    for attempt in range(1, settings.run_max_attempts + 1):
+        run = sync_attempts.begin(row.id)
+        assert run.attempt == attempt
+        clock.shift(timedelta(seconds=settings.run_lost_after_seconds + 1))
+        dispatch.dispatch()
+    db.session.refresh(row)
+    assert row.state is RunState.FAILED
+    assert "5 times in a row" in row.error_sentence
+    assert row.finished_at is not None
+
+
+def test_a_run_that_shows_itself_is_left_alone(clock, store, settings):
+    dispatch.dispatch()
+    run = sync_attempts.begin(runs_of(store)[0].id)
+    for _ in range(10):
+        clock.shift(timedelta(seconds=settings.run_lost_after_seconds - 1))
+        assert sync_attempts.beat(db.engine, run)
+        dispatch.dispatch()
+    assert runs_of(store)[0].state is RunState.RUNNING
+
+
+def test_a_manual_run_holds_the_place_so_that_the_slot_is_skipped(clock, store):
+    manual = make_run(store, RunState.QUEUED, trigger=Trigger.MANUAL)
+    dispatch.dispatch()
+    skipped = runs_of(store)[1]
+    assert skipped.state is RunState.SKIPPED
+    assert f"Run {manual.id} of this store's Order Sync was still waiting" in skipped.error_sentence
+
+
+def test_job_arguments_are_the_run_id_as_json(clock, store, redis_server):
+    dispatch.dispatch()
+    (job,) = queues.queue("sync").jobs
+    with redis.Redis.from_url(redis_server) as client:
+        data = client.hget(job.key, "data")
+    text = data if data.startswith(b"[") else zlib.decompress(data)
+    assert json.loads(text) == ["flexdash.jobs.order_pull.run", None, [job.args[0]], {}]
+
+
+# The schedule's table ---------------------------------------------------------------------------------------------
+
+
+def test_a_line_added_to_the_schedule_gives_its_stores_a_turn(clock, store, monkeypatch):
+    monkeypatch.setattr(schedule, "SCHEDULE", ())
+    dispatch.dispatch()
+    assert runs_of(store) == []
+    monkeypatch.undo()
+    dispatch.dispatch()
+    assert len(runs_of(store)) == 1
+
+
+def test_a_line_that_stays_keeps_the_next_turn(clock, store):
+    dispatch.dispatch()
+    due = state_of(store).next_due_at
+    clock.shift(MINUTE)
+    dispatch.dispatch()
+    assert state_of(store).next_due_at == due
+
+
+def test_a_shorter_interval_brings_the_next_turn_forward(clock, store, app):
+    dispatch.dispatch()
+    finish_all()
+    shorter = sync_schedule.Timing(Sync.ORDER_PULL, timedelta(minutes=5))
+    sync_schedule.put_in_order(shorter, START)
+    assert START < state_of(store).next_due_at <= START + timedelta(minutes=5)
+
+
+def test_a_longer_interval_applies_from_the_next_turn_on(clock, store):
+    dispatch.dispatch()
+    finish_all()
+    longer = sync_schedule.Timing(Sync.ORDER_PULL, timedelta(hours=2))
+    due = state_of(store).next_due_at
+    sync_schedule.put_in_order(longer, START)
+    assert state_of(store).next_due_at == due
+    clock.move_to(due)
+    sync_schedule.claim_due(longer, due)
+    assert due < state_of(store).next_due_at <= due + timedelta(hours=2)
+
+
+def test_a_line_removed_from_the_schedule_leaves_no_turn_and_keeps_the_watermark(clock, store, monkeypatch):
+    dispatch.dispatch()
+    finish_all()
+    db.session.execute(update(SyncState).values(watermark=START))
+    db.session.commit()
+    monkeypatch.setattr(schedule, "SCHEDULE", ())
+    clock.shift(HALF_HOUR)
+    dispatch.dispatch()
+    assert state_of(store).next_due_at is None
+    assert state_of(store).watermark == START
+    assert len(runs_of(store)) == 1
+
+
+def test_every_job_of_the_schedule_can_be_imported_and_its_queue_has_a_worker():
+    for line in (*schedule.SCHEDULE, schedule.TICK):
+        assert callable(import_attribute(line.job))
+        assert line.queue in schedule.QUEUES
+
+
+def test_every_sync_with_facts_stands_in_the_schedule():
+    assert {line.sync for line in schedule.SCHEDULE} == set(Sync)
