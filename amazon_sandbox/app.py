@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 from amazon_sandbox.config import Config
 from amazon_sandbox.web import (
     control_api,
+    control_pages,
     documents_api,
     inventory_api,
     packages_api,
@@ -54,6 +55,7 @@ def create_app(
         sellers_api,
         seller_central,
         control_api,
+        control_pages,
     ):
         app.register_blueprint(part.blueprint)
     app.add_url_rule("/healthz", view_func=lambda: {"status": "ok", "instance": config.instance}, endpoint="healthz")
