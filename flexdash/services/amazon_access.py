@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import insert, update
 
@@ -139,11 +139,14 @@ def store_at_amazon(store_id: int) -> StoreAtAmazon:
 def new_client(store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool = False) -> AmazonClient:
     """Return a client for `store` whose calls go to `calls`; the caller closes it and writes the calls.
 
-    While a person waits for the page, a call that Amazon's plan has no room for is given up sooner.
+    While a person waits for the page, a call that Amazon does not answer, or has no room for, is given up sooner.
     """
-    longest_wait = {"max_wait_seconds": LONGEST_WAIT_OF_A_PAGE_SECONDS} if is_person_waiting else {}
+    at_amazon, longest_wait = amazon_settings(), {}
+    if is_person_waiting:
+        at_amazon = replace(at_amazon, timeout_seconds=min(at_amazon.timeout_seconds, LONGEST_WAIT_OF_A_PAGE_SECONDS))
+        longest_wait = {"max_wait_seconds": LONGEST_WAIT_OF_A_PAGE_SECONDS}
     return AmazonClient(
-        amazon_settings(),
+        at_amazon,
         # The objects behind the proxies: the client also works in threads, which have no app context.
         redis_client._get_current_object(),
         vault._get_current_object(),

@@ -7,7 +7,7 @@ from flask import abort, render_template, request
 from flexdash.blueprints.apps import blueprint
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.extensions import db
-from flexdash.models import Seller, StoreStatus
+from flexdash.models import Seller, Store, StoreStatus
 from flexdash.services import access, countries, store_health, stores
 from flexdash.services.actors import Actor, Permission
 
@@ -60,6 +60,7 @@ def index() -> str:
         sections=[(name, apps) for name, apps in sections if apps],
         n_connected=len(connected),
         worst=store_health.worst([store_health.of(store) for store in connected]),
+        ending=[store for store in connected if _needs_banner(store)],
     )
 
 
@@ -97,7 +98,11 @@ def chosen_seller(actor: Actor, sellers: list[Seller]) -> Seller | None:
     return access.get(actor, Seller, int(wanted))
 
 
-def _connected(actor: Actor, seller: Seller | None) -> list:
+def _needs_banner(store: Store) -> bool:
+    return store.status is StoreStatus.NEEDS_REAUTHORIZATION or store_health.is_ending(store)
+
+
+def _connected(actor: Actor, seller: Seller | None) -> list[Store]:
     if seller is None:
         return []
     absent = {StoreStatus.DRAFT, StoreStatus.DISCONNECTED}

@@ -1,8 +1,11 @@
 """The wizard: country, name, and out to Amazon. Each step is saved in a draft, so that it can be taken up later."""
 
+from datetime import timedelta
+
 from flask import abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from flexdash import clock
 from flexdash.blueprints.apps import blueprint
 from flexdash.blueprints.apps.catalogue import chosen_seller, visible_sellers
 from flexdash.blueprints.apps.forms import CountryForm, NameForm, PlainForm
@@ -16,6 +19,8 @@ from flexdash.services.actors import Permission
 from flexdash.services.errors import FieldRefused
 
 PAGE = "/apps/amazon-seller-flex"
+# From Integrate to the first sync, for someone who goes straight on: sign in at Amazon, map a hub, turn the sync on.
+SET_UP_TIME = timedelta(minutes=6)
 
 
 @blueprint.route(f"{PAGE}/new", methods=["GET", "POST"])
@@ -99,6 +104,7 @@ def integrate(store_id: int) -> Response | str | tuple[str, int]:
         form=form,
         store=store,
         country_name=countries.name_of(store.country_code),
+        first_sync_at=clock.now() + SET_UP_TIME,
         interval_minutes=settings.order_pull_interval_minutes,
     )
     return page, 422 if form.errors else 200

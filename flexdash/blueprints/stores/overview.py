@@ -1,9 +1,13 @@
 """The first page of a store: whether it works, and what waits for a person."""
 
+from datetime import timedelta
+
 from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
+from flexdash import clock
 from flexdash.blueprints.guard import current_actor, requires
+from flexdash.blueprints.orders.forms import HOLD_WORDS
 from flexdash.blueprints.stores import blueprint
 from flexdash.extensions import settings
 from flexdash.models import Store, StoreStatus
@@ -34,5 +38,7 @@ def overview(store_id: int) -> Response | str:
         most_runs=max(day.n_runs for day in days),
         set_up=store_overview.set_up(store),
         waiting=store_overview.waiting(store),
+        hold_words=HOLD_WORDS,
+        first_sync_at=clock.now() + timedelta(minutes=1),
         interval_minutes=settings.order_pull_interval_minutes,
     )
