@@ -66,7 +66,7 @@ def sign_ins() -> list[tuple[str, str, str]]:
     """Return (role, e-mail, password) of the demo people who can still sign in; a changed password is empty."""
     emails = [email for _, _, email, _ in _PEOPLE]
     query = select(User.email, User.password_hash).where(User.email.in_(emails), User.is_active)
-    hashes = dict(db.session.execute(query).tuples().all())
+    hashes = dict(db.session.execute(query).all())
     release_connection()
     return [
         (role.value, email, password if passwords.verify(hashes[email], password) else "")

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import selectinload
 
 from flexdash import clock
 from flexdash.database import release_connection, transaction
@@ -25,10 +26,16 @@ _LAST_ADMIN = (
 )
 
 
-def listing(actor: Actor, search: str = "") -> Select[tuple[User]]:
-    """Return a SELECT of the workspace's people, those whose name or e-mail contains `search`; unordered."""
+def listing(
+    actor: Actor, search: str = "", role: Role | None = None, is_active: bool | None = None
+) -> Select[tuple[User]]:
+    """Return a SELECT of the people whose name or e-mail contains `search`, with their sellers; unordered."""
     require_manager(actor)
-    query = access.visible(actor, User)
+    query = access.visible(actor, User).options(selectinload(User.sellers))
+    if role is not None:
+        query = query.where(User.role == role)
+    if is_active is not None:
+        query = query.where(User.is_active == is_active)
     if search := search.strip():
         query = query.where(
             or_(User.name.icontains(search, autoescape=True), User.email.icontains(search, autoescape=True))
@@ -93,9 +100,12 @@ def edit(actor: Actor, user_id: int, *, name: str, email: str, role: Role, selle
         if is_demoted and not _other_active_admins(actor, user.id):
             raise FieldRefused("role", _LAST_ADMIN.format(name=user.name))
         sellers = _checked_sellers(actor, role, seller_ids)
+        if email != user.email and _email_is_taken(email):
+            raise FieldRefused("email", _EMAIL_TAKEN)
         old_name = user.name
-        user.name, user.email, user.role = name, email, role
+        # The sellers first: replacing them reads the present ones, and that would write the e-mail too early.
         user.is_limited_to_sellers, user.sellers = sellers is not None, sellers or []
+        user.name, user.email, user.role = name, email, role
         flush_or_refuse("email", _EMAIL_TAKEN)
         after = _described(user)
         if changed := [key for key in after if before[key] != after[key]]:
@@ -112,6 +122,7 @@ def edit(actor: Actor, user_id: int, *, name: str, email: str, role: Role, selle
 def deactivate(actor: Actor, user_id: int, reason: str = "") -> User:
     """Keep a person out: their sessions end and they cannot sign in. The last active admin cannot be deactivated."""
     require_manager(actor)
+    reason = config_log.clean_reason(reason)
     with transaction():
         _lock_people(actor)
         user = access.get(actor, User, user_id, lock=True)
@@ -160,7 +171,7 @@ def require_manager(actor: Actor) -> None:
 def _add(
     actor: Actor, name: str, email: str, role: Role, seller_ids: Collection[int] | None, password_hash: str
 ) -> User:
-    if db.session.scalars(select(User.id).where(User.email == email)).first() is not None:
+    if _email_is_taken(email):
         raise FieldRefused("email", _EMAIL_TAKEN)
     sellers = _checked_sellers(actor, role, seller_ids)
     user = User(
@@ -178,6 +189,11 @@ def _add(
     sentence = f"{actor.name} added {shortened(user.name, 80)} as {user.role.value}"
     config_log.record(actor, Section.USERS, sentence, new=_described(user))
     return user
+
+
+def _email_is_taken(email: str) -> bool:
+    # In every workspace: who signs in names no workspace, the e-mail alone says who it is.
+    return db.session.scalar(select(User.id).where(User.email == email)) is not None
 
 
 def _checked_sellers(actor: Actor, role: Role, seller_ids: Collection[int] | None) -> list[Seller] | None:
@@ -242,7 +258,7 @@ def _log_activity(actor: Actor, user: User, reason: str) -> None:
         f"{actor.name} {verb} {whom}",
         old={"name": user.name, "is_active": not user.is_active},
         new={"name": user.name, "is_active": user.is_active},
-        reason=shortened(reason, 300),
+        reason=reason,
     )
 
 

@@ -2,6 +2,7 @@
 
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, SelectField, StringField
+from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, Length
 
 from flexdash.services.passwords import MAX_LENGTH
@@ -39,4 +40,5 @@ class TimeZoneForm(FlaskForm):
 
     def __init__(self, workspace_zone: str, **values: object) -> None:
         super().__init__(**values)
-        self.time_zone.choices = [("", f"That of the workspace ({workspace_zone})"), *((z, z) for z in time_zones())]
+        own = SelectChoice("", f"That of the workspace ({workspace_zone})")
+        self.time_zone.choices = [own, *(SelectChoice(zone, zone) for zone in time_zones())]

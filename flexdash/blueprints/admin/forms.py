@@ -1,0 +1,137 @@
+"""The forms of users, sellers and hubs. What can be is decided by the services; a form asks that something is there."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, PasswordField, RadioField, SelectField, SelectMultipleField, StringField
+from wtforms.fields import SelectChoice
+from wtforms.validators import DataRequired, Length
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from flexdash.models import Role, Seller
+from flexdash.services.errors import FieldRefused, ServiceError
+from flexdash.services.places import countries, time_zones
+
+ROLE_WORDS = {
+    Role.MERCHANT: "Connects and configures stores, works orders, sees buyer data.",
+    Role.ADMIN: "All that a merchant may, and manages people, sellers and hubs.",
+    Role.SUPPORT: "Looks at everything but buyer data, starts syncs, changes nothing else.",
+}
+
+ROLE_CHOICES = [(role.value, role.value.capitalize()) for role in Role]
+
+
+def _choices(*pairs: tuple[Any, str]) -> list[SelectChoice]:
+    return [SelectChoice(value, label) for value, label in pairs]
+
+
+class AdminForm(FlaskForm):
+    """A form that takes a service's refusal as an error of the field it is about."""
+
+    def refuse(self, refusal: ServiceError) -> None:
+        """Put the refusal beside its field, or above the form when it is about none of them."""
+        field = self._fields.get(refusal.field) if isinstance(refusal, FieldRefused) else None
+        if field is None:
+            self.form_errors.append(refusal.sentence)
+        else:
+            field.errors = [*field.errors, refusal.sentence]
+
+
+class FilterForm(FlaskForm):
+    """What a list is narrowed to and how it is sorted; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
+
+    q = StringField("Search")
+    status = SelectField("State", choices=_choices(("", "All"), ("active", "Active"), ("inactive", "Inactive")))
+    sort = SelectField("Sort by", choices=_choices(("name", "Name"), ("newest", "Newest first")))
+
+    def search(self) -> str:
+        """Return the text to search for."""
+        return (self.q.data or "").replace("\0", "")[:100]
+
+    def is_active(self) -> bool | None:
+        """Return which state was chosen; None for both."""
+        return {"active": True, "inactive": False}.get(self.status.data or "")
+
+    def is_newest_first(self) -> bool:
+        """Say whether the newest come first rather than by name."""
+        return self.sort.data == "newest"
+
+
+class UserFilterForm(FilterForm):
+    role = SelectField("Role", choices=_choices(("", "All roles"), *ROLE_CHOICES))
+
+    def chosen_role(self) -> Role | None:
+        """Return the role chosen, None for all."""
+        return Role(self.role.data) if self.role.data in set(Role) else None
+
+
+class UserForm(AdminForm):
+    name = StringField("Name", validators=[DataRequired("Give the person's name.")])
+    email = StringField("E-mail", validators=[DataRequired("Give the e-mail the person signs in with.")])
+    role = RadioField(
+        "Role",
+        choices=_choices(*ROLE_CHOICES),
+        default=Role.MERCHANT.value,
+        validators=[DataRequired("Choose a role.")],
+    )
+    is_limited = BooleanField("Limit this person to some sellers")
+    seller_ids = SelectMultipleField("Sellers", coerce=int, widget=ListWidget(), option_widget=CheckboxInput())
+
+    def __init__(self, sellers: Iterable[Seller], **values: Any) -> None:
+        super().__init__(**values)
+        named = ((seller.id, seller.name if seller.is_active else f"{seller.name} (inactive)") for seller in sellers)
+        self.seller_ids.choices = _choices(*named)
+
+    def values(self) -> dict[str, Any]:
+        """Return what services.users takes."""
+        return {
+            "name": self.name.data,
+            "email": self.email.data,
+            "role": Role(self.role.data),
+            "seller_ids": self.seller_ids.data if self.is_limited.data else None,
+        }
+
+
+class NewUserForm(UserForm):
+    password = PasswordField("First password")
+
+
+class ResetPasswordForm(AdminForm):
+    password = PasswordField("New password")
+
+
+class SellerForm(AdminForm):
+    name = StringField("Name", validators=[DataRequired("Give the seller's name.")])
+
+
+class HubForm(AdminForm):
+    code = StringField("Code", validators=[DataRequired("Give the hub a code, like PUNE.")])
+    name = StringField("Name", validators=[DataRequired("Give the hub's name, like Pune Warehouse.")])
+    city = StringField("City")
+    country_code = SelectField(
+        "Country", validate_choice=False, validators=[DataRequired("Choose the country the hub is in.")]
+    )
+    time_zone = SelectField("Time zone", validate_choice=False)
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.country_code.choices = _choices(("", "Choose a country"), *countries().items())
+        self.time_zone.choices = _choices(*((zone, zone) for zone in time_zones()))
+
+    def values(self) -> dict[str, str]:
+        """Return what services.hubs takes."""
+        return {
+            "code": self.code.data,
+            "name": self.name.data,
+            "city": self.city.data or "",
+            "country_code": self.country_code.data,
+            "time_zone": self.time_zone.data or "",
+        }
+
+
+class DeactivateForm(AdminForm):
+    reason = StringField("Reason", validators=[Length(max=300, message="Use at most 300 characters.")])
