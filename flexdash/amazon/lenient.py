@@ -66,7 +66,7 @@ def moment(value: Any) -> datetime | None:
     milliseconds, as number or digits; None for anything else."""
     kind = value.__class__
     if kind is str:
-        if value.isdigit():
+        if value.isdecimal() and value.isascii():
             return _moment_from_epoch(int(value)) if len(value) <= _MAX_EPOCH_DIGITS else None
         try:
             found = datetime.fromisoformat(value)

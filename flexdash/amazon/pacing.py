@@ -61,7 +61,7 @@ elseif seen and now < seen then
 end
 tat = math.max(tat, now)
 local function keep()
-  redis.call('HSET', KEYS[1], 'tat', string.format('%.0f', math.ceil(tat)), 'rate', string.format('%.10g', rate),
+  redis.call('HSET', KEYS[1], 'tat', string.format('%.2f', tat), 'rate', string.format('%.10g', rate),
     'epoch', epoch, 'seen', string.format('%.0f', now))
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', 86400000 + math.ceil(2 * capacity * interval / 1000)))
 end
@@ -71,6 +71,7 @@ _ACQUIRE = (
     _PRELUDE
     + """
 local wait = math.max(0, tat - tolerance - now)
+if wait < 100 then wait = 0 end  -- shorter than any sleep is exact; the reserve covers it
 if wait > tonumber(ARGV[7]) then
   keep()
   return {0, string.format('%.0f', wait), epoch, string.format('%.10g', rate)}
