@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -132,13 +133,13 @@ def newest(store: Store, section: Section, key: str | None = None, value: int | 
 
 
 def changes(event: ConfigEvent) -> list[Change]:
-    """Return what `event` changed, value by value, in the order the values were written down."""
-    keys = list(dict.fromkeys([*event.old_value, *event.new_value]))
-    pairs = [(key, event.old_value.get(key), event.new_value.get(key)) for key in keys]
+    """Return what `event` changed, value by value, in the order of their labels."""
+    keys = (event.old_value.keys() | event.new_value.keys()) - INTERNAL_KEYS
+    values = [(_label(key), event.old_value.get(key), event.new_value.get(key)) for key in keys]
     return [
-        Change(_label(key), _in_words(old), _in_words(new))
-        for key, old, new in pairs
-        if old != new and key not in INTERNAL_KEYS
+        Change(label, _in_words(old), _in_words(new))
+        for label, old, new in sorted(values, key=itemgetter(0))
+        if old != new
     ]
 
 
@@ -156,7 +157,8 @@ def export_rows(query: Select[tuple[ConfigEvent]]) -> Iterator[tuple[Any, ...]]:
         found = db.session.scalars(portion).all()
         unknown = {event.store_id for event in found if event.store_id is not None} - names.keys()
         if unknown:
-            names.update(db.session.execute(select(Store.id, Store.name).where(Store.id.in_(unknown))).tuples().all())
+            found_stores = db.session.execute(select(Store.id, Store.name).where(Store.id.in_(unknown)))
+            names.update({store_id: name for store_id, name in found_stores})
         cells = [_cells(event, names) for event in found]
         release_connection()
         yield from cells
