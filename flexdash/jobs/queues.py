@@ -22,6 +22,8 @@ from flexdash.models import RunState, Sync, SyncRun
 
 # A pull of a whole backlog may take hours at Amazon's pace. A worker that hangs is noticed by its heartbeat instead.
 SYNC_TIMEOUT = timedelta(hours=6)
+# More than all workers together begin before the next tick tops the queue up; the rest waits in the database.
+QUEUE_DEPTH = 5_000
 KEEP_RESULT_SECONDS = 60
 KEEP_FAILURE_SECONDS = 24 * 3600
 
@@ -68,7 +70,7 @@ def enqueue_run(run_id: int) -> bool:
 def enqueue_runs(waiting: Iterable[tuple[int, Sync, int]]) -> int:
     """Put runs, each (id, sync, attempt to come), into their queues unless they stand there; return how many went in.
 
-    Raises redis.RedisError when Redis is away.
+    A queue is filled up to QUEUE_DEPTH. Raises redis.RedisError when Redis is away.
     """
     by_queue: dict[str, list[tuple[int, str, int]]] = {}
     for run_id, sync, attempt in waiting:
@@ -77,7 +79,8 @@ def enqueue_runs(waiting: Iterable[tuple[int, Sync, int]]) -> int:
     n_enqueued = 0
     for name, runs in by_queue.items():
         standing = _run_ids_in(name)
-        new = [run for run in runs if run[0] not in standing]
+        room = max(0, QUEUE_DEPTH - len(standing))
+        new = [run for run in runs if run[0] not in standing][:room]
         _push(queue(name), new)
         n_enqueued += len(new)
     return n_enqueued

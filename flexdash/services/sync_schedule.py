@@ -142,7 +142,7 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
     ).all()
     if not due:
         return Claimed(), None
-    open_runs = _open_runs(timing.sync)
+    open_runs = _open_runs(timing.sync, due[0].id, due[-1].id)
     queued, skipped, next_due = [], [], {}
     for state_id, workspace_id, store_id, due_at in due:
         slot = timing.slot_at(store_id, now)
@@ -169,9 +169,14 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
     return Claimed(len(queued), len(skipped)), due[-1].id
 
 
-def _open_runs(sync: Sync) -> dict[int, tuple[int, RunState]]:
+def _open_runs(sync: Sync, first_state_id: int, last_state_id: int) -> dict[int, tuple[int, RunState]]:
+    of_batch = select(SyncState.store_id).where(
+        SyncState.sync == sync, SyncState.id.between(first_state_id, last_state_id)
+    )
     rows = db.session.execute(
-        select(SyncRun.store_id, SyncRun.id, SyncRun.state).where(SyncRun.sync == sync, SyncRun.state.in_(OPEN))
+        select(SyncRun.store_id, SyncRun.id, SyncRun.state).where(
+            SyncRun.sync == sync, SyncRun.state.in_(OPEN), SyncRun.store_id.in_(of_batch)
+        )
     )
     return {store_id: (run_id, state) for store_id, run_id, state in rows}
 

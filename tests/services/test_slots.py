@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flexdash.services import slots
 
-moments = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+moments = st.integers(10**7, 4 * 10**9).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 intervals = st.integers(1, 24 * 60).map(lambda minutes: timedelta(minutes=minutes))
 store_ids = st.integers(1, 10**9)
 HALF_HOUR = timedelta(minutes=30)
