@@ -13,7 +13,8 @@ class Vault:
     """Encrypts with the first key and decrypts with any of them, so that keys can be changed while serving."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        fernets = [Fernet(key) for key in keys]
+        self._newest, self._fernet = fernets[0], MultiFernet(fernets)
 
     def encrypt(self, text: str) -> bytes:
         """Return `text` encrypted with the newest key."""
@@ -32,3 +33,11 @@ class Vault:
             return self._fernet.rotate(token)
         except InvalidToken as error:
             raise UnreadableSecret("no key in ENCRYPTION_KEYS opens this value") from error
+
+    def is_current(self, token: bytes) -> bool:
+        """Say whether `token` is encrypted with the newest key already."""
+        try:
+            self._newest.decrypt(token)
+        except InvalidToken:
+            return False
+        return True

@@ -13,7 +13,7 @@ from flexdash.services.errors import NotAllowed
 WORKSPACE = "Demo Company"
 NOT_IN_PRODUCTION = (
     "The demo workspace has passwords that everyone knows, so it is not made in production. "
-    "Make your own workspace with: flexdash create-user"
+    "Make your own workspace with: python -m flexdash create-user"
 )
 
 # Known to everyone on purpose; refused in production.

@@ -62,7 +62,7 @@ def add(actor: Actor, *, name: str, email: str, role: Role, seller_ids: Collecti
         return _add(actor, name, email, role, seller_ids, password_hash)
 
 
-def add_first_admin(
+def add_from_command_line(
     workspace_name: str, time_zone: str, *, name: str, email: str, password: str, role: Role = Role.ADMIN
 ) -> User:
     """Add a person from the command line; the workspace called `workspace_name` is made when there is none.

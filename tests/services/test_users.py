@@ -267,14 +267,14 @@ def test_the_list_is_searched_by_name_and_email_literally(asha, ravi):
 def test_the_first_person_of_a_workspace_is_an_admin_and_makes_it(app):
     given = {"name": "Asha", "email": "asha@new.example", "password": NEW}
     with pytest.raises(FieldRefused) as refusal:
-        users.add_first_admin("New Company", "Asia/Kolkata", **given, role=Role.MERCHANT)
+        users.add_from_command_line("New Company", "Asia/Kolkata", **given, role=Role.MERCHANT)
     assert refusal.value.field == "role"
-    user = users.add_first_admin("New Company", "Asia/Kolkata", **given)
+    user = users.add_from_command_line("New Company", "Asia/Kolkata", **given)
     assert (user.workspace.name, user.workspace.time_zone, user.role) == ("New Company", "Asia/Kolkata", Role.ADMIN)
     assert log()[-1].sentence == "FlexDash added Asha as admin"
-    second = users.add_first_admin(
+    second = users.add_from_command_line(
         "New Company", "UTC", name="Ravi", email="r@new.example", password=NEW, role=Role.MERCHANT
     )
     assert second.workspace_id == user.workspace_id
     with pytest.raises(FieldRefused, match="time zone"):
-        users.add_first_admin("Other", "Mars/Olympus", **given)
+        users.add_from_command_line("Other", "Mars/Olympus", **given)
