@@ -71,7 +71,7 @@ _ACQUIRE = (
     _PRELUDE
     + """
 local wait = math.max(0, tat - tolerance - now)
-if wait < 100 then wait = 0 end  -- shorter than any sleep is exact; the reserve covers it
+if wait < 100 then wait = 0 end  -- no sleep is that exact, and the reserve covers it
 if wait > tonumber(ARGV[7]) then
   keep()
   return {0, string.format('%.0f', wait), epoch, string.format('%.10g', rate)}

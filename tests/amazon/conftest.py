@@ -68,6 +68,12 @@ def pauses():
 
 
 @pytest.fixture
+def turns():
+    """How long the pacer would have slept, apart from the pauses between attempts."""
+    return Pauses()
+
+
+@pytest.fixture
 def records():
     return []
 
@@ -104,13 +110,13 @@ def tokens():
 
 
 @pytest.fixture
-def new_transport(stub, http, redis_connection, pauses, records, tokens):
+def new_transport(stub, http, redis_connection, pauses, turns, records, tokens):
     def make(**changes):
         facts = {
             "http": http,
             "base_url": stub.url,
             "tokens": tokens,
-            "pacer": Pacer(redis_connection, sleep=pauses),
+            "pacer": Pacer(redis_connection, sleep=turns),
             "partner": "EU:A1SELLER",
             "user_agent": "FlexDash/1.0 (Language=Python)",
             "timeout_seconds": 5,

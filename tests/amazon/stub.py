@@ -53,6 +53,13 @@ REVOKED = error(
 NO_ROLE = error(403, "Unauthorized", "Access to requested resource is denied.", "")
 
 
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Some tests hang up on purpose, and the noise would hide what matters."""
+
+
 class Stub:
     """`answers` is a list that is used up one by one (the last one stays), or a function of the request."""
 
@@ -62,8 +69,7 @@ class Stub:
         self.answers: list[Give] | Callable[[Seen], Give] = [Give(200, {})]
         self.token_answers: list[Give] | Callable[[Seen], Give] = [Give(200, GOOD_TOKEN)]
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = QuietServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
 
