@@ -94,7 +94,7 @@ def _store(sandbox: Running) -> Store:
 
 def _run(store: Store) -> float:
     """Run one pull as a worker does; return its seconds."""
-    run = factories.make_run(store, RunState.QUEUED)
+    run = factories.make_run(store, RunState.QUEUED, trigger="manual")
     context = sync_attempts.begin(run.id)
     assert context is not None
     began = time.perf_counter()

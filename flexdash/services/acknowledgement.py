@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 
 from sqlalchemy import select
 
@@ -21,7 +22,7 @@ from flexdash.services.errors import NotAllowed, ServiceError
 from flexdash.services.run_context import RunContext
 
 IN_FLIGHT = 8  # enough to use Amazon's whole allowance while answers take their time
-BATCH = 24  # orders per transaction: what a killed worker may have told Amazon without our knowing (read again then)
+BATCH = 24  # answers per transaction: what a killed worker may have told Amazon without our knowing (read again then)
 SHARE_OF_INTERVAL = 0.8  # the rest waits for the next run, so that the next pull is on time
 
 
@@ -38,25 +39,34 @@ class Answer:
 def acknowledge_pending(run: RunContext, client: AmazonClient, calls: CallLog) -> None:
     """Acknowledge every order of the store that waits for it, oldest first.
 
-    Each batch is sent without a database connection and then written in one transaction. An answer lost on the way
-    is harmless: the next CONFIRM meets 409, and Amazon's present state is read and taken over. Raises the AmazonError
-    of a call that got no answer, after what the others achieved is committed.
+    A few calls are always under way, without a database connection, while the answers so far are written together.
+    An answer lost on the way is harmless: the next CONFIRM meets 409, and Amazon's present state is read and taken
+    over. Raises the AmazonError of a call that got no answer, and HandBack when the worker is asked to stop; either
+    way the calls under way are waited for and what they achieved is committed first.
     """
     until = time.monotonic() + settings.order_pull_interval_minutes * 60 * SHARE_OF_INTERVAL
+    waiting = _waiting(run)
+    under_way: set[Future[Answer]] = set()
+    answers: list[Answer] = []
+    failure: AmazonError | None = None
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="acknowledge") as pool:
-        for batch in _batches(run):
-            run.stop_here()
-            answers = list(pool.map(lambda item: _confirm(client, *item), batch))
-            with transaction():
-                for answer in answers:
-                    _write(run, answer)
-                calls.write()
-                run.check_in(progress="Acknowledging new orders to Amazon.")
-            for answer in answers:
-                if answer.error is not None:
-                    raise answer.error
-            if time.monotonic() > until:
-                return
+        while True:
+            if failure is None and not run.should_stop() and time.monotonic() < until:
+                for order_id, shipment_id in islice(waiting, IN_FLIGHT - len(under_way)):
+                    under_way.add(pool.submit(_confirm, client, order_id, shipment_id))
+            if not under_way:
+                break
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            new = [call.result() for call in done]
+            failure = failure or next((answer.error for answer in new if answer.error), None)
+            answers += new
+            if len(answers) >= BATCH:
+                _write_all(run, answers, calls)
+                answers = []
+        _write_all(run, answers, calls)
+    if failure is not None:
+        raise failure
+    run.stop_here()
 
 
 def ask_again(actor: Actor, order_id: int) -> Order:
@@ -78,7 +88,8 @@ def ask_again(actor: Actor, order_id: int) -> Order:
         return order
 
 
-def _batches(run: RunContext) -> Iterator[Sequence[tuple[int, str]]]:
+def _waiting(run: RunContext) -> Iterator[tuple[int, str]]:
+    """Yield id and shipment id of the orders to acknowledge; the connection is given back before each wait."""
     last_id = 0
     while True:
         query = (
@@ -89,14 +100,24 @@ def _batches(run: RunContext) -> Iterator[Sequence[tuple[int, str]]]:
                 Order.id > last_id,
             )
             .order_by(Order.id)
-            .limit(BATCH)
+            .limit(10 * BATCH)
         )
-        batch = [(order_id, shipment_id) for order_id, shipment_id in db.session.execute(query)]
+        rows = [(order_id, shipment_id) for order_id, shipment_id in db.session.execute(query)]
         release_connection()
-        if not batch:
+        if not rows:
             return
-        last_id = batch[-1][0]
-        yield batch
+        last_id = rows[-1][0]
+        yield from rows
+
+
+def _write_all(run: RunContext, answers: Sequence[Answer], calls: CallLog) -> None:
+    if not answers:
+        return
+    with transaction():
+        for answer in answers:
+            _write(run, answer)
+        calls.write()
+        run.check_in(progress="Acknowledging new orders to Amazon.")
 
 
 def _confirm(client: AmazonClient, order_id: int, shipment_id: str) -> Answer:

@@ -198,17 +198,20 @@ class OrderImporter:
     def _insert(self, new: Sequence[ReadShipment], routes: Routes, counts: Counts) -> None:
         now = clock.now()
         routed = [(read, routes.to(read.shipment.location_id)) for read in new]
-        order_ids = db.session.scalars(
-            insert(Order).returning(Order.id, sort_by_parameter_order=True),
+        inserted = db.session.execute(
+            # Matched by shipment id below: asking for the order of the rows would make SQLite insert one by one.
+            insert(Order).returning(Order.amazon_shipment_id, Order.id),
             [
                 order_row(read, route, workspace_id=self.workspace_id, store_id=self.store_id, imported_at=now)
                 for read, route in routed
             ],
-        ).all()
+        )
+        order_ids = dict(inserted.tuples().all())
         lines: list[dict[str, Any]] = []
         holds: list[dict[str, Any]] = []
         events: list[dict[str, Any]] = []
-        for order_id, (read, route) in zip(order_ids, routed, strict=True):
+        for read, route in routed:
+            order_id = order_ids[read.shipment.id]
             lines += line_rows(read.shipment, order_id)
             holds += hold_rows(route, order_id, self.workspace_id)
             events.append(

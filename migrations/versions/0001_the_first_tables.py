@@ -388,6 +388,9 @@ def upgrade():
         )
         batch_op.create_index("ix_sync_runs_store_id_id", ["store_id", "id"], unique=False)
         batch_op.create_index("ix_sync_runs_workspace_id_id", ["workspace_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_sync_runs_workspace_id_queued_at_id", ["workspace_id", "queued_at", "id"], unique=False
+        )
         batch_op.create_index("ix_sync_runs_workspace_id_state_id", ["workspace_id", "state", "id"], unique=False)
         batch_op.create_index(
             "uq_sync_runs_one_at_a_time",
@@ -589,6 +592,7 @@ def downgrade():
             postgresql_where=sa.text("state IN ('queued', 'running')"),
         )
         batch_op.drop_index("ix_sync_runs_workspace_id_state_id")
+        batch_op.drop_index("ix_sync_runs_workspace_id_queued_at_id")
         batch_op.drop_index("ix_sync_runs_workspace_id_id")
         batch_op.drop_index("ix_sync_runs_store_id_id")
         batch_op.drop_index(

@@ -55,7 +55,7 @@ def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_once(store: Store) -> SyncRun:
     """Run the pull as a worker does and return the finished run."""
-    run = factories.make_run(store, RunState.QUEUED)
+    run = factories.make_run(store, RunState.QUEUED, trigger="manual")
     context = sync_attempts.begin(run.id)
     assert context is not None
     order_pull.pull(context)
@@ -203,7 +203,7 @@ def test_a_refused_token_makes_the_store_need_reauthorization_and_stops_calling(
     sandbox.control.clear_stats()
     db.session.execute(db.update(SyncRun).values(state=RunState.FAILED))
     db.session.commit()
-    run = factories.make_run(store, RunState.QUEUED)
+    run = factories.make_run(store, RunState.QUEUED, trigger="manual")
     assert sync_attempts.begin(run.id) is None
     assert sandbox.control.stats()["n_calls"] == 0
 
