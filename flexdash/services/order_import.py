@@ -206,7 +206,7 @@ class OrderImporter:
                 for read, route in routed
             ],
         )
-        order_ids = dict(inserted.tuples().all())
+        order_ids = dict(inserted.all())
         lines: list[dict[str, Any]] = []
         holds: list[dict[str, Any]] = []
         events: list[dict[str, Any]] = []

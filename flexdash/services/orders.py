@@ -121,7 +121,7 @@ def sku_names(order: Order) -> dict[str, str]:
     query = select(Sku.sku_code, Sku.name).where(
         Sku.seller_id == order.store.seller_id, Sku.sku_code.in_([line.sku_code for line in order.lines])
     )
-    return dict(db.session.execute(query).tuples().all())
+    return dict(db.session.execute(query).all())
 
 
 def masked_buyer(order: Order) -> BuyerView | None:
