@@ -11,7 +11,6 @@ from flexdash.models import Role, User
 from flexdash.services.actors import ROLE_PERMISSIONS, Permission
 from tests import factories
 from tests.support.routes import Route, all_routes
-from tests.support.web import sign_in
 
 # What the error page of a missing thing must never say: names out of the other workspace.
 FOREIGN = "Foreign"
@@ -61,15 +60,14 @@ def guarded_routes(app: Flask) -> list[Route]:
 
 @pytest.mark.parametrize("role", Role)
 def test_each_role_opens_what_it_may_and_nothing_else(
-    app: Flask, new_client: Callable[[], FlaskClient], role: Role
+    app: Flask, signed_in: Callable[[User], FlaskClient], role: Role
 ) -> None:
     world = make_world("Own")
     routes = guarded_routes(app)
     assert len(routes) > 30
     wrong = []
     for route in routes:
-        client = new_client()
-        sign_in(client, world.people[role])
+        client = signed_in(world.people[role])
         status = client.open(route.path(world.ids), method=route.method).status_code
         is_allowed = permission_of(app, route) in ROLE_PERMISSIONS[role]
         if is_allowed == (status == 403) or status >= 500 or (is_allowed and status == 404):
@@ -78,10 +76,9 @@ def test_each_role_opens_what_it_may_and_nothing_else(
 
 
 @pytest.mark.parametrize("role", Role)
-def test_another_workspaces_ids_do_not_exist(app: Flask, new_client: Callable[[], FlaskClient], role: Role) -> None:
+def test_another_workspaces_ids_do_not_exist(app: Flask, signed_in: Callable[[User], FlaskClient], role: Role) -> None:
     own, foreign = make_world("Own"), make_world(FOREIGN)
-    client = new_client()
-    sign_in(client, own.people[role])
+    client = signed_in(own.people[role])
     leaks = []
     n_tried = 0
     for route in guarded_routes(app):
@@ -96,9 +93,9 @@ def test_another_workspaces_ids_do_not_exist(app: Flask, new_client: Callable[[]
     assert leaks == []
 
 
-def test_no_list_shows_another_workspace(app: Flask, client: FlaskClient) -> None:
+def test_no_list_shows_another_workspace(app: Flask, signed_in: Callable[[User], FlaskClient]) -> None:
     own, _ = make_world("Own"), make_world(FOREIGN)
-    sign_in(client, own.people[Role.ADMIN])
+    client = signed_in(own.people[Role.ADMIN])
     leaks = [
         route.rule
         for route in all_routes(app)
@@ -107,11 +104,11 @@ def test_no_list_shows_another_workspace(app: Flask, client: FlaskClient) -> Non
     assert leaks == []
 
 
-def test_a_merchant_limited_to_sellers_sees_only_theirs(app: Flask, client: FlaskClient) -> None:
+def test_a_merchant_limited_to_sellers_sees_only_theirs(app: Flask, signed_in: Callable[[User], FlaskClient]) -> None:
     world = make_world("Own")
     workspace = world.people[Role.ADMIN].workspace
     limited = factories.make_user(workspace, Role.MERCHANT, sellers=[factories.make_seller(workspace, "Theirs")])
-    sign_in(client, limited)
+    client = signed_in(limited)
     leaks = []
     for route in guarded_routes(app):
         if not {"store_id", "order_id", "run_id", "seller_id"} & route.arguments:
@@ -125,9 +122,9 @@ def test_a_merchant_limited_to_sellers_sees_only_theirs(app: Flask, client: Flas
     assert "Own Store" not in client.get("/sync-runs").text
 
 
-def test_every_post_wants_the_csrf_token(app: Flask, client: FlaskClient) -> None:
+def test_every_post_wants_the_csrf_token(app: Flask, signed_in: Callable[[User], FlaskClient]) -> None:
     world = make_world("Own")
-    sign_in(client, world.people[Role.ADMIN])
+    client = signed_in(world.people[Role.ADMIN])
     let_in = [
         route.rule
         for route in all_routes(app)

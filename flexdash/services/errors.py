@@ -9,14 +9,22 @@ class ServiceError(Exception):
         self.sentence = sentence
 
 
-class NotVisible(ServiceError):
+class AccessRefused(Exception):
+    """Not a ServiceError: no page answers it with words of its own; flexdash.errors makes it 404 or 403 everywhere."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class NotVisible(AccessRefused):
     """No such thing in this workspace, or not for this person: the page answers 404 either way."""
 
     def __init__(self, what: str = "page") -> None:
         super().__init__(f"There is no such {what} in your workspace.")
 
 
-class NotAllowed(ServiceError):
+class NotAllowed(AccessRefused):
     """The person's role does not include this."""
 
 

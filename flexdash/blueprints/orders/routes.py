@@ -60,6 +60,9 @@ def release(order_id: int) -> Response | tuple[str, int]:
     """Release a held order by hand to a hub."""
     order = orders.load(current_actor(), order_id)
     form = _release_form(order)
+    if form is None:
+        flash(f"This order is {order.state} and not On Hold any more, so there is nothing to release.", "error")
+        return redirect(url_for(".detail", order_id=order_id), 303)
     if form.validate_on_submit():
         try:
             order_holds.release_to(current_actor(), order_id, form.hub_id.data)
