@@ -1,0 +1,233 @@
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from flexdash import clock
+from flexdash.extensions import db
+from flexdash.models import (
+    Acknowledgement,
+    HoldReason,
+    Hub,
+    OrderState,
+    QuarantinedShipment,
+    Role,
+    Store,
+    User,
+)
+from flexdash.services import orders
+from tests import factories
+
+BUYER = json.dumps(
+    {
+        "name": "Meera Fictional",
+        "phone": "+91 00000 00042",
+        "email": "meera@buyers.example",
+        "address_lines": ["12 Imaginary Road"],
+        "city": "Pune",
+        "postal_code": "411001",
+        "country_code": "IN",
+    }
+)
+SignIn = Callable[[User], FlaskClient]
+
+
+@pytest.fixture
+def store(app: Flask) -> Store:
+    workspace = factories.make_workspace()
+    return factories.make_store(factories.make_seller(workspace), name="Pune Store")
+
+
+@pytest.fixture
+def hub(store: Store) -> Hub:
+    return factories.make_hub(store.seller.workspace, name="Pune Warehouse")
+
+
+@pytest.fixture
+def as_role(store: Store, signed_in: SignIn) -> Callable[[str], FlaskClient]:
+    return lambda role: signed_in(factories.make_user(store.seller.workspace, role, name="Asha"))
+
+
+@pytest.fixture
+def merchant(as_role: Callable[[str], FlaskClient]) -> FlaskClient:
+    return as_role(Role.MERCHANT)
+
+
+def shown(client: FlaskClient, query: str) -> set[int]:
+    """Return the ids of the orders that the list shows for this query."""
+    text = client.get(f"/orders?{query}").text
+    return {order_id for order_id in range(1, 60) if f">{orders.number_of(order_id)}<" in text}
+
+
+def test_an_empty_list_says_how_orders_come_in(merchant: FlaskClient) -> None:
+    page = merchant.get("/orders").text
+    assert "No order has come in yet" in page
+    assert 'href="/apps"' in page
+
+
+def test_filters_leave_what_they_say(merchant: FlaskClient, store: Store, hub: Hub) -> None:
+    late = factories.make_order(store, hub=hub, ship_by_at=clock.now() - timedelta(hours=1)).id
+    soon = factories.make_order(store, OrderState.PICKED, ship_by_at=clock.now() + timedelta(hours=5)).id
+    held = factories.make_order(store, OrderState.ON_HOLD, ship_by_at=clock.now() + timedelta(days=9)).id
+    done = factories.make_order(store, OrderState.SHIPPED, ship_by_at=clock.now() - timedelta(days=1)).id
+
+    assert shown(merchant, "") == {late, soon, held, done}
+    assert shown(merchant, "state=On+Hold") == {held}
+    assert shown(merchant, f"hub={hub.id}") == {late}
+    assert shown(merchant, "hold=no_hub_mapped") == {held}
+    assert shown(merchant, "hold=hub_inactive") == set()
+    assert shown(merchant, "deadline=overdue") == {late}
+    assert shown(merchant, "deadline=24h") == {soon}
+    assert shown(merchant, f"store={store.id}&state=Picked") == {soon}
+    assert "No order fits these filters" in merchant.get("/orders?state=Delivered").text
+
+
+def test_search_finds_by_each_id_a_person_may_have(merchant: FlaskClient, store: Store) -> None:
+    factories.make_order(store)
+    wanted = factories.make_order(store, amazon_order_id="403-777-1", amazon_shipment_id="DXYZ1")
+    for text in ("403-777-1", "403-77", "DXYZ1", orders.number_of(wanted.id), wanted.lines[0].sku_code):
+        assert shown(merchant, f"q={text}") == {wanted.id}, text
+
+
+@pytest.mark.parametrize("query", ["state=Nonsense", "hub=x", "store=99999999999999999999", "hold=%00", "q=%25_'\""])
+def test_a_strange_address_is_answered_with_a_page(merchant: FlaskClient, store: Store, query: str) -> None:
+    factories.make_order(store)
+    assert merchant.get(f"/orders?{query}").status_code == 200
+
+
+def test_most_urgent_first(merchant: FlaskClient, store: Store) -> None:
+    later = factories.make_order(store, ship_by_at=clock.now() + timedelta(hours=9)).id
+    sooner = factories.make_order(store, ship_by_at=clock.now() + timedelta(hours=1)).id
+    page = merchant.get("/orders?sort=deadline").text
+    assert page.index(orders.number_of(sooner)) < page.index(orders.number_of(later))
+
+
+def test_the_list_pages_and_keeps_its_filters(merchant: FlaskClient, store: Store) -> None:
+    ids = {factories.make_order(store).id for _ in range(55)}
+    first = shown(merchant, "state=New+Order")
+    page = merchant.get("/orders?state=New+Order").text
+    next_url = page.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
+    assert "state=New" in next_url
+    second = shown(merchant, next_url.split("?")[1])
+    assert first | second == ids
+    assert not first & second
+
+
+def test_the_list_asks_the_database_the_same_number_of_times(merchant: FlaskClient, store: Store, hub: Hub) -> None:
+    def n_queries() -> int:
+        seen: list[object] = []
+        counted = lambda *args: seen.append(args)  # noqa: E731
+        event.listen(db.engine, "before_cursor_execute", counted)
+        merchant.get("/orders")
+        event.remove(db.engine, "before_cursor_execute", counted)
+        return len(seen)
+
+    factories.make_order(store, hub=hub)
+    few = n_queries()
+    for _ in range(20):
+        factories.make_order(store, OrderState.ON_HOLD)
+    assert n_queries() == few
+
+
+def test_the_page_of_an_order_shows_its_lines_and_decimal_amounts(merchant: FlaskClient, store: Store) -> None:
+    order = factories.make_order(store, n_lines=2)
+    page = merchant.get(f"/orders/{order.id}").text
+    assert order.lines[1].sku_code in page
+    assert "998.00" in page
+
+
+def test_markup_in_what_amazon_sends_never_runs(merchant: FlaskClient, store: Store) -> None:
+    evil = "<svg onload=alert(1)>"
+    order = factories.make_order(
+        store, OrderState.CANCELLED, amazon_order_id=evil, cancellation_reason=evil, buyer=BUYER.replace("Meera", evil)
+    )
+    for url in ("/orders", f"/orders/{order.id}", f"/orders?q={evil}"):
+        assert evil not in merchant.get(url).text
+    assert evil not in merchant.post(f"/orders/{order.id}/reveal").text
+
+
+def test_buyer_data_is_masked_until_it_is_asked_for_and_the_look_is_kept(merchant: FlaskClient, store: Store) -> None:
+    order = factories.make_order(store, buyer=BUYER)
+    page = merchant.get(f"/orders/{order.id}").text
+    for secret in ("Meera", "Fictional", "Imaginary", "meera@", "00 00042"):
+        assert secret not in page
+
+    page = merchant.post(f"/orders/{order.id}/reveal").text
+
+    assert "Meera Fictional" in page
+    assert "12 Imaginary Road" in page
+    assert "Asha looked at the buyer&#39;s data from 127.0.0.1." in merchant.get(f"/orders/{order.id}").text
+
+
+def test_support_never_sees_buyer_data(as_role: Callable[[str], FlaskClient], store: Store) -> None:
+    support = as_role(Role.SUPPORT)
+    order = factories.make_order(store, buyer=BUYER)
+    page = support.get(f"/orders/{order.id}").text
+    assert "Show buyer data" not in page
+    assert support.post(f"/orders/{order.id}/reveal").status_code == 403
+
+
+def test_a_held_order_says_why_and_can_be_released_by_hand(merchant: FlaskClient, store: Store, hub: Hub) -> None:
+    order = factories.make_order(store, OrderState.ON_HOLD)
+    page = merchant.get(f"/orders/{order.id}").text
+    assert "No hub has the Seller Flex Hub ID ZZZZ." in page
+    assert f"/stores/{store.id}/hubs" in page
+
+    merchant.post(f"/orders/{order.id}/release", data={"hub_id": hub.id})
+
+    assert (order.state, order.hub_id) == (OrderState.NEW, hub.id)
+    assert order.acknowledgement is Acknowledgement.PENDING
+    assert order.holds == []
+    assert order.events[-1].sentence == "Asha released it by hand to Pune Warehouse. It is a New Order there."
+
+
+def test_releasing_without_a_hub_is_a_field_error(merchant: FlaskClient, store: Store) -> None:
+    order = factories.make_order(store, OrderState.ON_HOLD)
+    answer = merchant.post(f"/orders/{order.id}/release", data={})
+    assert answer.status_code == 422
+    assert "There is a problem" in answer.text
+    assert order.state is OrderState.ON_HOLD
+
+
+def test_an_order_that_is_not_held_cannot_be_released(merchant: FlaskClient, store: Store, hub: Hub) -> None:
+    order = factories.make_order(store, OrderState.SHIPPED)
+    merchant.post(f"/orders/{order.id}/release", data={"hub_id": hub.id})
+    assert order.state is OrderState.SHIPPED
+    assert "nothing to release" in merchant.get(f"/orders/{order.id}").text
+
+
+def test_a_refused_acknowledgement_is_shown_and_can_be_sent_again(merchant: FlaskClient, store: Store) -> None:
+    words = "Amazon refused the acknowledgement: locked"
+    order = factories.make_order(store, acknowledgement=Acknowledgement.REFUSED, acknowledgement_message=words)
+    assert words in merchant.get(f"/orders/{order.id}").text
+
+    merchant.post(f"/orders/{order.id}/acknowledge")
+
+    assert order.acknowledgement is Acknowledgement.PENDING
+
+
+def test_the_quarantine_says_what_is_wrong(app: Flask, merchant: FlaskClient, store: Store) -> None:
+    assert "Nothing is in quarantine" in merchant.get("/orders/quarantine").text
+    row = QuarantinedShipment(
+        workspace_id=store.workspace_id,
+        store_id=store.id,
+        amazon_shipment_id="D9",
+        error_sentence="it has no lines",
+        payload_encrypted=app.extensions["flexdash_vault"].encrypt("{}"),
+    )
+    db.session.add(row)
+    db.session.commit()
+    page = merchant.get("/orders/quarantine").text
+    assert "D9" in page
+    assert "it has no lines" in page
+    assert "1 shipment from Amazon could not be read" in merchant.get("/orders").text
+
+
+def test_every_hold_reason_has_words(app: Flask) -> None:
+    from flexdash.blueprints.orders.forms import HOLD_WORDS
+
+    assert set(HOLD_WORDS) == set(HoldReason)
