@@ -8,18 +8,19 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import contains_eager, joinedload
 
 from flexdash import clock
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, settings
-from flexdash.models import User, UserSession
+from flexdash.models import AuthorizationAttempt, User, UserSession
 from flexdash.services import passwords
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotVisible, ServiceError
 
 SEEN_EVERY = timedelta(minutes=1)
+KEPT_FOR = timedelta(days=30)  # ended sessions, with their addresses, to look into what happened
 WRONG_EMAIL_OR_PASSWORD = "The e-mail or the password is not right. Check both and try again."  # noqa: S105
 
 logger = structlog.get_logger(__name__)
@@ -81,6 +82,7 @@ def begin(
         if new_hash:
             user.password_hash = new_hash
         user.last_sign_in_at = now
+        _forget_old(user.id, now)
         if previous_token:
             _end(UserSession.token_hash == _hash(previous_token))
         db.session.add(
@@ -199,6 +201,17 @@ def address_key(address: str) -> str:
     if ip.version == 6 and ip.ipv4_mapped is None:
         return f"address:{ipaddress.ip_network((ip, 64), strict=False)}"
     return f"address:{getattr(ip, 'ipv4_mapped', None) or ip}"
+
+
+def _forget_old(user_id: int, now: datetime) -> None:
+    """Delete the person's long ended sessions, but those that an authorization at Amazon started from."""
+    db.session.execute(
+        delete(UserSession).where(
+            UserSession.user_id == user_id,
+            UserSession.expires_at < now - KEPT_FOR,
+            UserSession.id.not_in(select(AuthorizationAttempt.user_session_id)),
+        )
+    )
 
 
 def _end(*conditions: object) -> int:

@@ -89,6 +89,32 @@ def test_a_new_sign_in_ends_the_session_the_browser_had(ravi):
     assert sign_in.visit(second).standing is Standing.GOOD
 
 
+def test_a_password_changed_while_it_is_checked_lets_nobody_in(ravi, monkeypatch):
+    real = passwords.verify
+
+    def change_then_verify(password_hash, password):
+        ravi.password_hash = passwords.hash_password("another password altogether")
+        db.session.commit()
+        return real(password_hash, password)
+
+    monkeypatch.setattr(passwords, "verify", change_then_verify)
+    with pytest.raises(SignInRefused):
+        sign_in.begin("ravi@company.example", PASSWORD)
+    assert db.session.scalars(select(UserSession)).all() == []
+
+
+def test_long_ended_sessions_are_forgotten(ravi):
+    other = make_user(ravi.workspace, email="asha@company.example")
+    for email in (ravi.email, other.email):
+        sign_in.begin(email, PASSWORD)
+    for days, kept in ((20, 2), (60, 1)):
+        with time_machine.travel(clock.now() + timedelta(days=days), tick=False):
+            sign_in.begin(ravi.email, PASSWORD)
+        rows = db.session.scalars(select(UserSession).where(UserSession.user_id == ravi.id)).all()
+        assert len(rows) == kept
+    assert db.session.scalars(select(UserSession).where(UserSession.user_id == other.id)).one()
+
+
 def test_a_session_ends_by_itself(ravi):
     token = sign_in.begin("ravi@company.example", PASSWORD)
     with time_machine.travel(clock.now() + timedelta(hours=12, seconds=1), tick=False):

@@ -20,6 +20,7 @@ from flexdash.services import passwords, sellers
 from flexdash.services import users as people
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
+from flexdash.vault import UnreadableSecret
 
 _ONCE = "password_to_show_once"
 _HINTS = {role.value: words for role, words in ROLE_WORDS.items()}
@@ -154,5 +155,8 @@ def _take_once(user: User) -> str | None:
     sealed = session.pop(_ONCE, None)
     if not sealed:
         return None
-    user_id, _, password = vault.decrypt(sealed.encode()).partition(" ")
+    try:
+        user_id, _, password = vault.decrypt(sealed.encode()).partition(" ")
+    except UnreadableSecret:  # the key was taken away between making and showing
+        return None
     return password if user_id == str(user.id) else None
