@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import redis
 import structlog
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, current_app, g, make_response, render_template, request
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateError
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -18,6 +19,7 @@ logger = structlog.get_logger(__name__)
 
 REFERENCE_LENGTH = 8
 _RETRY_AFTER_SECONDS = "30"
+_TEMPLATE = "errors/page.html"
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ PAGES: dict[int, ErrorPage] = {
     ),
     404: ErrorPage(
         "Page not found",
-        "There is no such page in your workspace.",
-        "The address may be mistyped, what it showed may be gone, or it belongs to a seller you do not work for.",
+        "There is no page at this address, or none for you.",
+        "The address may be mistyped, what it showed may be gone, or it is not yours to see.",
         "Check the address, or start again from the home page.",
     ),
     405: ErrorPage(
@@ -172,30 +174,19 @@ def _fault(error: InternalServerError) -> Response:
 
 
 def _page(code: int, words: ErrorPage) -> Response:
-    """Return the page with the menu around it when that can be had: only below 500, and only with a database."""
-    for layout in ("layouts/app.html", "layouts/plain.html") if code < 500 else ("layouts/plain.html",):
-        if layout == "layouts/app.html" and not _is_signed_in():
-            continue
+    """Return the page, with the menu around it below 500 and while the database answers."""
+    values = {"words": words, "code": code, "reference": reference() if code >= 500 else None}
+    if code < 500 and _is_signed_in():
         try:
-            html = render_template(
-                "errors/page.html",
-                layout=layout,
-                words=words,
-                code=code,
-                reference=reference() if code >= 500 else None,
-            )
+            return make_response(render_template(_TEMPLATE, layout="layouts/app.html", **values), code)
         except (SQLAlchemyError, TemplateError) as error:
-            if layout == "layouts/plain.html":
-                raise
-            logger.warning("error page without its frame", reason=str(error))
-            continue
-        return make_response(html, code)
-    raise AssertionError("the plain layout always renders")
+            logger.warning("error page without its menu", reason=str(error))
+    # Not by render_template: the context processors would ask the database who is signed in.
+    plain = current_app.jinja_env.get_template(_TEMPLATE)
+    return make_response(plain.render(layout="layouts/plain.html", **values), code)
 
 
 def _is_signed_in() -> bool:
-    from flask_login import current_user
-
     try:
         return bool(current_user and current_user.is_authenticated)
     except SQLAlchemyError:

@@ -1,7 +1,6 @@
 """Keyset paging: each page starts after (or ends before) a row, so page 10,000 costs what page 1 costs."""
 
 import base64
-import binascii
 import json
 import zlib
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, and_, literal, or_, tuple_
+from sqlalchemy import ColumnElement, Select, TypeDecorator, and_, literal, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from werkzeug.datastructures import MultiDict
 
@@ -40,7 +39,10 @@ def keyset_page(query: Select[Any], columns: Sequence[Column], args: MultiDict[s
     `columns` is the order, such as `[(Order.ship_by_at, "asc"), (Order.id, "desc")]`; together they must be unique
     and an index must hold them; no row may have NULL in one. A cursor that cannot be read, or that was made for
     another order, is ignored: the first page comes. It takes one query; a second one at the very ends only.
+    Raises TypeError for a column that is neither integer, text nor time.
     """
+    for column, _ in columns:
+        _kind(column)
     way, values = _read_cursor(args.get(PARAMETER, ""), columns)
     rows = _fetch(query, columns, way, values, size + 1)
     has_more = len(rows) > size
@@ -107,7 +109,7 @@ def _read_cursor(cursor: str, columns: Sequence[Column]) -> tuple[str, list[Any]
         if way not in (_FORWARD, _BACKWARD) or fingerprint != _fingerprint(columns):
             return _FORWARD, None
         return way, [_checked(value, column) for value, (column, _) in zip(values, columns, strict=True)]
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         return _FORWARD, None
 
 
@@ -130,7 +132,7 @@ def _plain(value: Any) -> Any:
 
 def _checked(value: Any, column: InstrumentedAttribute[Any]) -> Any:
     """Return `value` as the column's kind; raise ValueError for what the database would not compare with."""
-    kind = column.type.python_type
+    kind = _kind(column)
     if kind is datetime:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None or moment.year not in _YEARS:
@@ -140,9 +142,15 @@ def _checked(value: Any, column: InstrumentedAttribute[Any]) -> Any:
         if type(value) is not int or abs(value) > _LARGEST_INTEGER:
             raise ValueError("not an integer")
         return value
-    if kind is str:
-        if not isinstance(value, str) or "\0" in value:
-            raise ValueError("not text")
-        value.encode()
-        return value
-    raise ValueError(f"no cursor over {kind}")
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("not text")
+    value.encode()
+    return value
+
+
+def _kind(column: InstrumentedAttribute[Any]) -> type:
+    column_type = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    kind = column_type.python_type
+    if kind not in (int, str, datetime):
+        raise TypeError(f"no paging by {column}: a cursor holds integers, texts and times, not {kind.__name__}")
+    return kind
