@@ -63,6 +63,7 @@ class SyncRun(db.Model):
             postgresql_where=text("state IN ('queued', 'running')"),
         ),
         Index("ix_sync_runs_workspace_id_id", "workspace_id", "id"),
+        Index("ix_sync_runs_workspace_id_queued_at_id", "workspace_id", "queued_at", "id"),
         Index("ix_sync_runs_workspace_id_state_id", "workspace_id", "state", "id"),
         Index("ix_sync_runs_store_id_id", "store_id", "id"),
         Index(

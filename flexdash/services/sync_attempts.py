@@ -158,9 +158,7 @@ def hand_back(engine: Engine, run: RunContext) -> bool:
         result = connection.execute(
             update(runs)  # type: ignore[arg-type]
             .where(*_is_ours(run))
-            .values(
-                state=RunState.QUEUED, attempt_token="", progress="", n_attempts=runs.c.n_attempts - 1, queued_at=now
-            )
+            .values(state=RunState.QUEUED, attempt_token="", progress="", n_attempts=runs.c.n_attempts - 1)
         )
         if result.rowcount == 0:
             return False
@@ -187,7 +185,7 @@ def take_up_lost(now: datetime, lost_after: timedelta, max_attempts: int) -> int
     n_lost = 0
     for run_id, token, n_attempts in found:
         is_over = n_attempts >= max_attempts
-        values: dict[str, Any] = {"state": RunState.QUEUED, "attempt_token": "", "queued_at": now}
+        values: dict[str, Any] = {"state": RunState.QUEUED, "attempt_token": ""}
         if is_over:
             sentence = (
                 f"The worker doing this run stopped without a word, {n_attempts} times in a row, so it is given up. "

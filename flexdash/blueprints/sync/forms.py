@@ -1,0 +1,72 @@
+"""Forms of the pages of sync runs."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_wtf import FlaskForm
+from wtforms import DateField, SelectField
+from wtforms.validators import Optional, ValidationError
+
+from flexdash.models import RunState, Store, Trigger
+from flexdash.services.sync_runs import RunFilters
+
+STATE_WORDS = {
+    RunState.SUCCEEDED: "Healthy",
+    RunState.RUNNING: "Running",
+    RunState.QUEUED: "Queued",
+    RunState.PARTIAL: "Partial",
+    RunState.FAILED: "Failed",
+    RunState.SKIPPED: "Skipped",
+}
+TRIGGER_WORDS = {Trigger.SCHEDULE: "Schedule", Trigger.CATCH_UP: "Catch-up", Trigger.MANUAL: "By hand"}
+_YEARS = range(2000, 2200)
+
+
+class FilterForm(FlaskForm):
+    """What the list of runs is narrowed to; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
+
+    store = SelectField("Store")
+    state = SelectField("State", choices=[("", "All states"), *((s.value, words) for s, words in STATE_WORDS.items())])
+    trigger = SelectField(
+        "Started", choices=[("", "Any way"), *((t.value, words) for t, words in TRIGGER_WORDS.items())]
+    )
+    first_day = DateField("From", name="from", validators=[Optional()])
+    last_day = DateField("To", name="to", validators=[Optional()])
+
+    def __init__(self, args: Any, stores: Iterable[Store]) -> None:
+        super().__init__(args)
+        self.store.choices = [("", "All stores"), *((str(store.id), store.name or "Unnamed") for store in stores)]
+        for field in (self.first_day, self.last_day):
+            if field.process_errors:
+                field.process_errors[:] = ["This is no date. Give it as year-month-day, such as 2026-11-23."]
+        self.validate()
+
+    def validate_last_day(self, field: DateField) -> None:
+        """Refuse days between which nothing can lie."""
+        if field.data and self.first_day.data and field.data < self.first_day.data:
+            raise ValidationError("The last day is before the first, so nothing can lie between.")
+
+    def filters(self, zone: ZoneInfo) -> RunFilters:
+        """Return what was chosen, days as the viewer's `zone` has them; what is none of the choices narrows nothing."""
+        return RunFilters(
+            store_id=int(store) if (store := _chosen(self.store)) else None,
+            state=RunState(state) if (state := _chosen(self.state)) else None,
+            trigger=Trigger(trigger) if (trigger := _chosen(self.trigger)) else None,
+            since=_midnight(self.first_day.data, zone),
+            until=_midnight(self.last_day.data, zone, plus_days=1),
+        )
+
+
+def _chosen(field: SelectField) -> str:
+    return field.data if field.data in {value for value, _ in field.choices} else ""
+
+
+def _midnight(day: date | None, zone: ZoneInfo, plus_days: int = 0) -> datetime | None:
+    if day is None or day.year not in _YEARS:
+        return None
+    return datetime.combine(day + timedelta(days=plus_days), time.min, zone)

@@ -1,0 +1,284 @@
+"""The pages of sync runs, and starting one by hand."""
+
+from datetime import timedelta
+
+import pytest
+import redis
+from sqlalchemy import event
+
+from flexdash import clock
+from flexdash.extensions import db
+from flexdash.jobs import queues
+from flexdash.models import (
+    ApiCall,
+    AttemptOutcome,
+    OrderEvent,
+    QuarantinedShipment,
+    RunState,
+    StoreStatus,
+    SyncAttempt,
+    SyncRun,
+    Trigger,
+)
+from tests.factories import make_order, make_run, make_seller, make_store, make_user, make_workspace
+
+
+@pytest.fixture
+def workspace(app):
+    return make_workspace()
+
+
+@pytest.fixture
+def store(workspace):
+    return make_store(make_seller(workspace), name="Pune Store", is_order_sync_on=True)
+
+
+@pytest.fixture
+def web(signed_in, workspace):
+    return signed_in(make_user(workspace, "merchant", name="Asha"))
+
+
+def make_call(run, **values):
+    call = ApiCall(
+        workspace_id=run.workspace_id,
+        store_id=run.store_id,
+        run_id=run.id,
+        started_at=clock.now(),
+        operation="getShipments",
+        method="GET",
+        path="/externalFulfillment/2024-09-11/shipments",
+        duration_ms=231,
+        **{"status": 200, "amazon_request_id": "req-1", **values},
+    )
+    db.session.add(call)
+    db.session.commit()
+    return call
+
+
+# The list ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_list_says_how_the_first_run_comes(web, store):
+    page = web.get("/sync-runs").text
+    assert "No sync has run yet" in page
+
+
+def test_the_list_shows_each_state_in_words(web, store):
+    for state in (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED, RunState.SKIPPED, RunState.RUNNING):
+        make_run(store, state)
+    page = web.get("/sync-runs").text
+    for word in ("Healthy", "Partial", "Failed", "Skipped", "Running", "Pune Store", "1 min 0 s"):
+        assert word in page
+
+
+def test_filters_narrow_the_list_and_stand_in_the_address(web, workspace, store):
+    other = make_store(make_seller(workspace), name="Delhi Store")
+    kept = make_run(store, RunState.FAILED)
+    left_out = [make_run(store), make_run(other, RunState.FAILED), make_run(store, RunState.FAILED, trigger="catch_up")]
+    page = web.get(f"/sync-runs?store={store.id}&state=failed&trigger=schedule").text
+    assert f'/sync-runs/{kept.id}"' in page
+    assert not any(f'/sync-runs/{run.id}"' in page for run in left_out)
+
+
+def test_the_list_can_be_narrowed_to_days_of_the_viewers_zone(web, store):
+    run = make_run(store, queued_at=clock.now() - timedelta(days=10))
+    today = make_run(store)
+    day = (clock.now() - timedelta(days=10)).date()
+    page = web.get(f"/sync-runs?from={day - timedelta(days=1)}&to={day + timedelta(days=1)}").text
+    assert f'/sync-runs/{run.id}"' in page
+    assert f'/sync-runs/{today.id}"' not in page
+
+
+@pytest.mark.parametrize("query", ["from=rubbish", "from=0001-01-01&to=9999-12-31", "store=x&state=y&trigger=z"])
+def test_filters_that_cannot_be_read_break_nothing(web, store, query):
+    make_run(store)
+    assert web.get(f"/sync-runs?{query}").status_code == 200
+
+
+def test_days_in_the_wrong_order_are_named(web, store):
+    page = web.get("/sync-runs?from=2026-11-23&to=2026-11-22").text
+    assert "There is a problem" in page
+    assert "The last day is before the first" in page
+
+
+def test_the_list_pages_by_key(web, store):
+    runs = [make_run(store, slot_at=clock.now() - timedelta(hours=n)) for n in range(60)]
+    first = web.get("/sync-runs")
+    assert f'/sync-runs/{runs[59].id}"' in first.text
+    assert f'/sync-runs/{runs[0].id}"' not in first.text
+    assert "Next page" in first.text
+
+
+# One run ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_a_run_shows_counts_attempts_calls_orders_and_quarantine(web, store):
+    run = make_run(
+        store, RunState.PARTIAL, n_fetched=1250, n_created=3, n_held=1, n_failed=1, n_api_calls=7, n_attempts=2
+    )
+    order = make_order(store)
+    shipment = QuarantinedShipment(
+        workspace_id=run.workspace_id,
+        store_id=store.id,
+        amazon_shipment_id="DQ1",
+        run_id=run.id,
+        error_sentence="It has no lines.",
+        payload_encrypted=b"x",
+    )
+    db.session.add_all(
+        [
+            shipment,
+            OrderEvent(order_id=order.id, kind="imported", sentence="Came in.", run_id=run.id),
+            SyncAttempt(
+                run_id=run.id, attempt_token="a", outcome=AttemptOutcome.LOST, error_sentence="Its worker vanished."
+            ),
+            SyncAttempt(run_id=run.id, attempt_token="b", outcome=AttemptOutcome.PARTIAL),
+        ]
+    )
+    db.session.commit()
+    make_call(run, is_throttled=True, status=429, waited_ms=1500, error_message="Slow down")
+    page = web.get(f"/sync-runs/{run.id}").text
+    for words in (
+        "Partial",
+        "1,250",
+        "1 shipment could not be taken in",
+        "DQ1",
+        "It has no lines.",
+        "Its worker vanished.",
+        "Worker lost, taken up again",
+        "getShipments",
+        "Throttled",
+        "1,500 ms",
+        "req-1",
+        f"FD-{order.id:06d}",
+        "Run again now",
+    ):
+        assert words in page, words
+
+
+def test_a_failed_run_says_why_in_words(web, store):
+    run = make_run(store, RunState.FAILED, error_sentence="Amazon did not answer <b>today</b>.")
+    page = web.get(f"/sync-runs/{run.id}").text
+    assert "This run failed" in page
+    assert "Amazon did not answer &lt;b&gt;today&lt;/b&gt;." in page
+    assert "Traceback" not in page
+
+
+def test_calls_can_be_searched_by_shipment_or_request_id(web, store):
+    run = make_run(store)
+    make_call(run, amazon_shipment_id="D1", amazon_request_id="req-a")
+    make_call(run, amazon_shipment_id="D2", amazon_request_id="req-b")
+    page = web.get(f"/sync-runs/{run.id}?q=D2").text
+    assert "req-b" in page
+    assert "req-a" not in page
+    assert "No call of this run has that id" in web.get(f"/sync-runs/{run.id}?q=nothing").text
+
+
+def test_the_page_follows_a_run_and_stops_when_it_ends(web, store):
+    run = make_run(store, RunState.RUNNING, progress="Fetching what is Confirmed (ACCEPTED) on Amazon.")
+    whole, fragment = web.get(f"/sync-runs/{run.id}").text, web.get(f"/sync-runs/{run.id}/live").text
+    for text in (whole, fragment):
+        assert f'data-live-url="/sync-runs/{run.id}/live"' in text
+        assert "Fetching what is Confirmed" in text
+    assert "<html" not in fragment
+    assert "Run again now" not in whole
+    run = db.session.get(SyncRun, run.id)
+    run.state = RunState.SUCCEEDED
+    db.session.commit()
+    ended = web.get(f"/sync-runs/{run.id}/live").text
+    assert "data-live-url" not in ended
+    assert "Healthy" in ended
+
+
+def test_another_workspaces_run_is_not_found(web, app):
+    foreign = make_run(make_store(make_seller(make_workspace())))
+    for path in (f"/sync-runs/{foreign.id}", f"/sync-runs/{foreign.id}/live"):
+        assert web.get(path).status_code == 404
+    assert web.post(f"/sync-runs/{foreign.id}/again").status_code == 404
+    assert f'/sync-runs/{foreign.id}"' not in web.get("/sync-runs").text
+
+
+def test_a_merchant_limited_to_other_sellers_does_not_see_the_run(signed_in, workspace, store):
+    run = make_run(store)
+    web = signed_in(make_user(workspace, "merchant", sellers=[make_seller(workspace)]))
+    assert web.get(f"/sync-runs/{run.id}").status_code == 404
+    assert web.post(f"/stores/{store.id}/sync-now").status_code == 404
+
+
+def test_the_number_of_queries_does_not_grow_with_the_runs(web, store, app):
+    def queries_of_list():
+        n = []
+        listener = lambda *args: n.append(args[2])  # noqa: E731
+        event.listen(db.engine, "before_cursor_execute", listener)
+        web.get("/sync-runs")
+        event.remove(db.engine, "before_cursor_execute", listener)
+        return len(n)
+
+    make_run(store)
+    few = queries_of_list()
+    for _ in range(30):
+        make_run(make_store(store.seller))
+    assert queries_of_list() == few
+
+
+# Sync now ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["merchant", "admin", "support"])
+def test_each_role_can_sync_now(signed_in, workspace, store, role):
+    web = signed_in(make_user(workspace, role, name="Asha"))
+    answer = web.post(f"/stores/{store.id}/sync-now", data={"sync": "order_pull"})
+    (run,) = db.session.scalars(db.select(SyncRun)).all()
+    assert (answer.status_code, answer.location) == (303, f"/sync-runs/{run.id}")
+    assert (run.trigger, run.state, run.slot_at) == (Trigger.MANUAL, RunState.QUEUED, None)
+    assert [job.args for job in queues.queue("sync").jobs] == [[run.id]]
+    page = web.get(answer.location).text
+    assert "The sync is started" in page
+    assert "By hand: Asha" in page
+
+
+def test_a_second_click_leads_to_the_run_that_is_open(web, store):
+    first = web.post(f"/stores/{store.id}/sync-now")
+    second = web.post(f"/stores/{store.id}/sync-now")
+    assert second.location == first.location
+    assert "no second one was started" in web.get(second.location).text
+    assert db.session.scalar(db.select(db.func.count(SyncRun.id))) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "is_on", "words"),
+    [
+        (StoreStatus.CONNECTED, False, "Order Sync is off for Pune Store"),
+        (StoreStatus.NEEDS_REAUTHORIZATION, True, "Pune Store needs re-authorization"),
+        (StoreStatus.DISCONNECTED, True, "Pune Store is not connected to Amazon"),
+    ],
+)
+def test_a_store_that_cannot_sync_is_refused_in_words(web, store, status, is_on, words):
+    store.status, store.is_order_sync_on = status, is_on
+    db.session.commit()
+    answer = web.post(f"/stores/{store.id}/sync-now")
+    assert (answer.status_code, answer.location) == (303, f"/stores/{store.id}")
+    assert words in web.get(answer.location).text
+    assert db.session.scalar(db.select(db.func.count(SyncRun.id))) == 0
+
+
+def test_sync_now_of_something_that_is_no_sync_is_refused(web, store):
+    assert web.post(f"/stores/{store.id}/sync-now", data={"sync": "coffee"}).status_code == 400
+
+
+def test_run_again_makes_a_new_run_of_the_same_store(web, store):
+    old = make_run(store, RunState.FAILED)
+    answer = web.post(f"/sync-runs/{old.id}/again")
+    new = db.session.scalars(db.select(SyncRun).order_by(SyncRun.id.desc())).first()
+    assert answer.location == f"/sync-runs/{new.id}"
+    assert new.id != old.id
+
+
+def test_sync_now_is_kept_while_redis_is_away(web, store, monkeypatch):
+    def away(*_):
+        raise redis.ConnectionError("away")
+
+    monkeypatch.setattr(queues, "enqueue_runs", away)
+    answer = web.post(f"/stores/{store.id}/sync-now")
+    assert "It begins by itself within a minute" in web.get(answer.location).text
+    assert db.session.scalars(db.select(SyncRun)).one().state is RunState.QUEUED
