@@ -39,7 +39,7 @@ def keyset_page(query: Select[Any], columns: Sequence[Column], args: MultiDict[s
     `columns` is the order, such as `[(Order.ship_by_at, "asc"), (Order.id, "desc")]`; together they must be unique
     and an index must hold them; no row may have NULL in one. A cursor that cannot be read, or that was made for
     another order, is ignored: the first page comes. It takes one query; a second one at the very ends only.
-    Raises TypeError for a column that is neither integer, text nor time.
+    Raises TypeError for a column that is neither integer, text nor time, ValueError for a NULL where a page ends.
     """
     for column, _ in columns:
         _kind(column)
@@ -96,6 +96,8 @@ def _beyond(
 
 def _url(args: MultiDict[str, str], way: str, row: Any, columns: Sequence[Column]) -> str:
     values = [_plain(_value(row, column)) for column, _ in columns]
+    if None in values:
+        raise ValueError("no paging over NULL: leave such rows out of the query, or order by another column")
     text = json.dumps([way, _fingerprint(columns), *values], separators=(",", ":"))
     cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
     kept = [(name, value) for name, value in args.items(multi=True) if name != PARAMETER and value]
