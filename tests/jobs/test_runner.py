@@ -1,0 +1,228 @@
+"""The wrapper around every sync: whatever happens inside, the run's row says how it ended."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+import structlog
+import time_machine
+from rq.timeouts import JobTimeoutException
+from sqlalchemy.exc import OperationalError
+
+from flexdash.amazon import errors as amazon
+from flexdash.database import transaction
+from flexdash.extensions import db
+from flexdash.jobs import endings, heartbeat, queues, runner, stopping
+from flexdash.models import RunState, SyncRun
+from flexdash.services import sync_attempts
+from flexdash.services.amazon_access import StoreNotConnected
+from tests.factories import make_run, make_seller, make_store, make_workspace
+from tests.support.servers import wait_for
+
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(app):
+    return make_store(make_seller(make_workspace()), name="Pune Store", is_order_sync_on=True)
+
+
+@pytest.fixture
+def queued(store):
+    return make_run(store, RunState.QUEUED)
+
+
+@pytest.fixture(autouse=True)
+def nobody_asks_to_stop():
+    stopping.forget()
+    yield
+    stopping.forget()
+
+
+def end_of(queued):
+    db.session.rollback()
+    return db.session.get(SyncRun, queued.id, populate_existing=True)
+
+
+def failing_with(error):
+    def work(run):
+        raise error
+
+    return work
+
+
+def test_a_run_that_goes_through_is_healthy(queued):
+    seen = []
+    runner.execute(queued.id, seen.append)
+    assert [run.run_id for run in seen] == [queued.id]
+    assert end_of(queued).state is RunState.SUCCEEDED
+
+
+def test_a_run_that_is_not_there_any_more_is_left_alone(app):
+    runner.execute(4711, failing_with(AssertionError("must not be called")))
+
+
+def test_a_second_entry_for_a_run_at_work_does_nothing(queued):
+    def work(run):
+        runner.execute(run.run_id, failing_with(AssertionError("must not be called")))
+
+    runner.execute(queued.id, work)
+    assert end_of(queued).state is RunState.SUCCEEDED
+
+
+PASSING = [
+    (amazon.AmazonUnavailable("The connection broke", request_id="r-1"), "amazon_unavailable", "r-1"),
+    (amazon.Throttled("Too many requests", status=429), "throttled", "HTTP 429"),
+    (amazon.UnreadableAnswer("HTML instead of JSON"), "unreadable_answer", "could not be read"),
+    (OperationalError("INSERT", {}, Exception("database is locked")), "database_busy", "busy for too long"),
+    (OperationalError("INSERT", {}, Exception("database or disk is full")), "disk_full", "disk is full"),
+    (redis.ConnectionError("away"), "redis_unavailable", "Redis"),
+    (JobTimeoutException("over"), "timeout", "longer than a run may take"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "words"), PASSING, ids=[code for _, code, _ in PASSING])
+def test_what_may_pass_is_tried_again_by_itself(queued, error, code, words, settings):
+    runner.execute(queued.id, failing_with(error))
+    run = end_of(queued)
+    assert (run.state, run.error_code) == (RunState.QUEUED, code)
+    assert words in run.error_sentence
+    assert "FlexDash tries again by itself" in run.error_sentence
+    assert f"attempt 2 of {settings.run_max_attempts}" in run.error_sentence
+    assert run.retry_at is not None
+
+
+LASTING = [
+    (amazon.AuthorizationRefused("invalid_grant"), "authorization_refused", "reconnects the store"),
+    (amazon.AppCredentialsRefused("invalid_client"), "app_credentials_refused", "AMAZON_CLIENT_ID"),
+    (amazon.AccessDenied("No access", status=403, request_id="r-9"), "access_denied", "request id r-9"),
+    (amazon.RequestRefused("Bad marketplace", code="InvalidInput", status=400), "refused_by_amazon", "InvalidInput"),
+    (StoreNotConnected("This store is not connected."), "StoreNotConnected", "This store is not connected."),
+    (KeyError("locationId"), "defect", "fault of its own"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "words"), LASTING, ids=[code for _, code, _ in LASTING])
+def test_what_would_not_pass_fails_at_once_in_words(queued, error, code, words):
+    runner.execute(queued.id, failing_with(error))
+    run = end_of(queued)
+    assert (run.state, run.error_code) == (RunState.FAILED, code)
+    assert words in run.error_sentence
+    assert "Traceback" not in run.error_sentence
+    assert "KeyError" not in run.error_sentence
+    assert run.finished_at is not None
+
+
+def test_after_the_last_attempt_the_run_has_failed(queued, settings):
+    with time_machine.travel(START, tick=False) as clock:
+        for _ in range(settings.run_max_attempts):
+            runner.execute(queued.id, failing_with(amazon.AmazonUnavailable("No answer")))
+            clock.shift(timedelta(minutes=20))
+    run = end_of(queued)
+    assert (run.state, run.n_attempts) == (RunState.FAILED, settings.run_max_attempts)
+    assert f"tried {settings.run_max_attempts} times" in run.error_sentence
+    assert "next run reads everything since its last good one" in run.error_sentence
+
+
+def test_attempts_lie_further_and_further_apart_and_heed_amazon():
+    ending = endings.ending_of(amazon.AmazonUnavailable("No answer"), "run 1")
+    delays = [endings.delay_before(n, ending, 0.5).total_seconds() for n in range(1, 8)]
+    assert delays == [30, 60, 120, 240, 480, 900, 900]
+    throttled = endings.ending_of(amazon.Throttled("Slow down", retry_after_seconds=200), "run 1")
+    assert endings.delay_before(1, throttled, 0.5) == timedelta(seconds=200)
+
+
+def test_no_secret_gets_into_the_words_for_people(queued):
+    error = amazon.RequestRefused("refresh_token=Atzr|IwEBIA-secret was refused for buyer@example.com", status=400)
+    runner.execute(queued.id, failing_with(error))
+    sentence = end_of(queued).error_sentence
+    assert "Atzr|" not in sentence
+    assert "buyer@example.com" not in sentence
+
+
+def test_half_done_work_is_rolled_back_and_the_end_still_written(queued):
+    def work(run):
+        with transaction():
+            run.check_in(n_created=5)
+            raise KeyError("in the middle")
+
+    runner.execute(queued.id, work)
+    assert (end_of(queued).state, end_of(queued).n_created) == (RunState.FAILED, 0)
+
+
+def test_log_lines_of_a_run_carry_its_ids(queued, store):
+    seen = {}
+
+    def work(run):
+        seen.update(structlog.contextvars.get_contextvars())
+
+    runner.execute(queued.id, work)
+    assert seen["run_id"] == queued.id
+    assert seen["store_id"] == store.id
+    assert "run_id" not in structlog.contextvars.get_contextvars()
+
+
+def test_a_worker_asked_to_stop_hands_the_run_back_and_into_the_queue(queued):
+    def work(run):
+        stopping.ask()
+        run.stop_here()
+        pytest.fail("went on")
+
+    runner.execute(queued.id, work)
+    run = end_of(queued)
+    assert (run.state, run.n_attempts) == (RunState.QUEUED, 0)
+    assert [job.args for job in queues.queue("sync").jobs] == [[queued.id]]
+
+
+def test_a_sync_that_does_not_hear_is_handed_back_for_it(queued, monkeypatch):
+    monkeypatch.setattr(stopping, "GRACE_SECONDS", 0)
+    ended = threading.Event()
+    monkeypatch.setattr(stopping, "end_process", ended.set)
+
+    def work(run):
+        stopping.ask()
+        assert ended.wait(10)
+        with transaction():
+            run.check_in(n_created=1)
+
+    runner.execute(queued.id, work)
+    run = end_of(queued)
+    assert (run.state, run.n_created) == (RunState.QUEUED, 0)
+    assert queues.queue("sync").count == 1
+
+
+def test_a_superseded_worker_notices_by_its_heartbeat(queued, app, settings, monkeypatch):
+    monkeypatch.setattr(heartbeat, "_LOOK_EVERY_SECONDS", 0.01)
+    begun = sync_attempts.begin(queued.id)
+    superseded = threading.Event()
+    with heartbeat.Heartbeat(db.engine, begun, 0.01, superseded, lambda: None):
+        with transaction():
+            db.session.execute(db.update(SyncRun).values(attempt_token="another"))
+        assert superseded.wait(10)
+
+
+def test_the_heartbeat_shows_itself_while_the_sync_waits(queued, monkeypatch):
+    monkeypatch.setattr(heartbeat, "_LOOK_EVERY_SECONDS", 0.01)
+    begun = sync_attempts.begin(queued.id)
+    before = end_of(queued).heartbeat_at
+    with heartbeat.Heartbeat(db.engine, begun, 0.01, threading.Event(), lambda: None):
+        wait_for(lambda: end_of(queued).heartbeat_at > before, "a sign of life")
+
+
+def test_a_heartbeat_that_cannot_be_written_is_tried_again(queued, monkeypatch):
+    monkeypatch.setattr(heartbeat, "_LOOK_EVERY_SECONDS", 0.01)
+    begun = sync_attempts.begin(queued.id)
+    calls, got_through = [], threading.Event()
+    real = sync_attempts.beat
+
+    def sometimes(engine, run):
+        calls.append(1)
+        if len(calls) == 1:
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+        got_through.set()
+        return real(engine, run)
+
+    monkeypatch.setattr(sync_attempts, "beat", sometimes)
+    with heartbeat.Heartbeat(db.engine, begun, 0.01, threading.Event(), lambda: None):
+        assert got_through.wait(10)
