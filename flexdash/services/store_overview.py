@@ -89,14 +89,14 @@ def waiting(store: Store) -> Waiting:
     """Return what of this store waits for a person."""
     on_hold = (Order.store_id == store.id, Order.state == OrderState.ON_HOLD)
     by_reason = (
-        select(OrderHold.reason, func.count())
+        select(OrderHold.reason, func.count().label("n_orders"))
         .join(Order, Order.id == OrderHold.order_id)
         .where(*on_hold)
         .group_by(OrderHold.reason)
         .order_by(OrderHold.reason)
     )
     unmapped = (
-        select(Order.seller_flex_hub_id, func.count())
+        select(Order.seller_flex_hub_id, func.count().label("n_orders"))
         .join(OrderHold, OrderHold.order_id == Order.id)
         .where(*on_hold, OrderHold.reason == HoldReason.NO_HUB_MAPPED)
         .group_by(Order.seller_flex_hub_id)
@@ -106,8 +106,8 @@ def waiting(store: Store) -> Waiting:
         select(func.count()).where(QuarantinedShipment.store_id == store.id, QuarantinedShipment.resolved_at.is_(None))
     )
     return Waiting(
-        held=dict(db.session.execute(by_reason).tuples().all()),
-        unmapped_ids=tuple(db.session.execute(unmapped).tuples().all()),
+        held={row.reason: row.n_orders for row in db.session.execute(by_reason)},
+        unmapped_ids=tuple((row.seller_flex_hub_id, row.n_orders) for row in db.session.execute(unmapped)),
         n_quarantined=n_quarantined or 0,
     )
 

@@ -8,7 +8,7 @@ from flexdash.blueprints.apps import blueprint
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.extensions import db
 from flexdash.models import Seller, Store, StoreStatus
-from flexdash.services import access, countries, store_health, stores
+from flexdash.services import access, countries, store_health, stores, sync_status
 from flexdash.services.actors import Actor, Permission
 
 
@@ -59,7 +59,7 @@ def index() -> str:
         search=search,
         sections=[(name, apps) for name, apps in sections if apps],
         n_connected=len(connected),
-        worst=store_health.worst([store_health.of(store) for store in connected]),
+        worst=store_health.worst([_health(store) for store in connected]),
         ending=[store for store in connected if _needs_banner(store)],
     )
 
@@ -76,7 +76,7 @@ def seller_flex() -> str:
         "apps/seller_flex.html",
         sellers=sellers,
         seller=seller,
-        rows=[(store, countries.name_of(store.country_code), store_health.of(store)) for store in found],
+        rows=[(store, countries.name_of(store.country_code), _health(store)) for store in found],
     )
 
 
@@ -96,6 +96,11 @@ def chosen_seller(actor: Actor, sellers: list[Seller]) -> Seller | None:
     if not wanted.isdecimal() or len(wanted) > 18:
         abort(404)
     return access.get(actor, Seller, int(wanted))
+
+
+def _health(store: Store) -> store_health.StoreHealth:
+    is_at_work = store.status is StoreStatus.CONNECTED and store.is_order_sync_on
+    return store_health.of(store, is_stale=is_at_work and any(sync.is_stale for sync in sync_status.of(store)))
 
 
 def _needs_banner(store: Store) -> bool:

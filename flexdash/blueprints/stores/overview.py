@@ -11,7 +11,7 @@ from flexdash.blueprints.orders.forms import HOLD_WORDS
 from flexdash.blueprints.stores import blueprint
 from flexdash.extensions import settings
 from flexdash.models import Store, StoreStatus
-from flexdash.services import access, countries, store_overview
+from flexdash.services import access, countries, store_overview, sync_status
 from flexdash.services.actors import Permission
 from flexdash.templating import viewer_zone
 
@@ -25,8 +25,6 @@ def overview(store_id: int) -> Response | str:
     if store.status is StoreStatus.DRAFT and actor.may(Permission.CONNECT_STORES):
         # A draft has no page yet: its wizard goes on where it was left.
         return redirect(url_for("apps.integrate", store_id=store_id), 303)
-    from flexdash.services import sync_status
-
     days = store_overview.last_days(store, viewer_zone())
     return render_template(
         "stores/overview.html",
