@@ -158,7 +158,7 @@ def export_rows(query: Select[tuple[ConfigEvent]]) -> Iterator[tuple[Any, ...]]:
         unknown = {event.store_id for event in found if event.store_id is not None} - names.keys()
         if unknown:
             found_stores = db.session.execute(select(Store.id, Store.name).where(Store.id.in_(unknown)))
-            names.update({store_id: name for store_id, name in found_stores})
+            names.update(dict(found_stores.all()))
         cells = [_cells(event, names) for event in found]
         release_connection()
         yield from cells
@@ -186,7 +186,10 @@ def _cells(event: ConfigEvent, store_names: dict[int, str]) -> tuple[Any, ...]:
 
 def _start(day: date, zone: ZoneInfo) -> datetime:
     # Through UTC: where a night has a change of the clock, the day still starts at its own midnight.
-    return datetime.combine(day, time.min, zone).astimezone(UTC)
+    try:
+        return datetime.combine(day, time.min, zone).astimezone(UTC)
+    except OverflowError:  # the first and the last day there is lie partly outside of what UTC can say
+        return (datetime.min if day.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
 def _label(key: str) -> str:

@@ -10,7 +10,7 @@ from flexdash.extensions import db
 from flexdash.models import HubMapping, Store, VerifyResult
 from flexdash.services import access, hub_mapping
 from flexdash.services.actors import Actor, Permission
-from flexdash.services.amazon_access import amazon_for
+from flexdash.services.amazon_access import StoreNotConnected, amazon_for
 from flexdash.services.errors import ChangedMeanwhile, NotAllowed, ServiceError
 
 # One call each, the first that has a shipment ends it: new ones prove the most, delivered ones every hub at work has.
@@ -22,6 +22,10 @@ logger = structlog.get_logger(__name__)
 
 class VerifyFailed(ServiceError):
     """Amazon could not be asked or did not answer about the id: what was known about it before still stands."""
+
+
+# What `verify` refuses with in the course of things: worth a sentence on the page, not a page of its own.
+REFUSALS = (VerifyFailed, StoreNotConnected, ChangedMeanwhile)
 
 
 def verify(actor: Actor, store_id: int, hub_id: int) -> HubMapping:

@@ -1,0 +1,68 @@
+"""The filters of the Configuration Log; they live in the URL."""
+
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import DateField, SelectField
+from wtforms.validators import Optional, ValidationError
+
+from flexdash.models import Section
+from flexdash.services import config_log_queries
+from flexdash.services.actors import Actor
+from flexdash.services.config_log_queries import Filters
+
+
+class FilterForm(FlaskForm):
+    """What the log is narrowed to. With `store_id` the store is fixed, as on the store's own page."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
+
+    first_day = DateField("From", name="from", validators=[Optional()])
+    last_day = DateField("To", name="to", validators=[Optional()])
+    person = SelectField("Person", default="")
+    section = SelectField(
+        "Section", default="", choices=[("", "All sections"), *((part.value, part.value) for part in Section)]
+    )
+    store = SelectField("Store", default="")
+
+    def __init__(self, args: Any, actor: Actor, store_id: int | None = None) -> None:
+        super().__init__(args)
+        self.person.choices = [("", "Everybody"), *config_log_queries.people(actor)]
+        self.store_names: dict[int, str] = {}
+        self._store_id = store_id
+        if store_id is None:
+            self.store_names = dict(config_log_queries.stores(actor))
+            self.store.choices = [("", "All stores"), *((str(key), name) for key, name in self.store_names.items())]
+        else:
+            del self.store
+        for field in (self.first_day, self.last_day):
+            if field.process_errors:
+                field.process_errors[:] = ["This is no date. Give it as year-month-day, such as 2026-11-23."]
+        self.validate()
+
+    def validate_last_day(self, field: DateField) -> None:
+        """Refuse days that cannot hold anything."""
+        if field.data and self.first_day.data and field.data < self.first_day.data:
+            raise ValidationError("The last day is before the first, so nothing can lie between.")
+
+    def filters(self) -> Filters:
+        """Return what was chosen; a value that cannot be read narrows nothing and is named on the page."""
+        section = _chosen(self.section)
+        store = _chosen(self.store) if self.store else ""
+        return Filters(
+            first_day=self.first_day.data,
+            last_day=self.last_day.data,
+            person=_chosen(self.person),
+            section=Section(section) if section else None,
+            store_id=self._store_id if self._store_id is not None else int(store) if store else None,
+        )
+
+    @property
+    def is_filtered(self) -> bool:
+        """Say whether anything was chosen."""
+        return self.filters() != Filters(store_id=self._store_id)
+
+
+def _chosen(field: SelectField) -> str:
+    return field.data if field.data in {value for value, _ in field.choices} else ""

@@ -1,0 +1,189 @@
+"""The Settings tab, as a browser without JavaScript meets it."""
+
+import html
+import re
+
+import pytest
+
+from flexdash.extensions import db
+from flexdash.models import ConfigEvent, Role, RunState, Store, StoreStatus
+from flexdash.services import store_settings
+from flexdash.services.store_settings import Toggle
+from tests.factories import make_actor, make_run, make_seller, make_store, make_user, make_workspace
+
+XSS = '"><svg onload=alert(1)>'
+
+
+@pytest.fixture
+def asha(app):
+    return make_user(make_workspace(), name="Asha")
+
+
+@pytest.fixture
+def store(asha):
+    return make_store(make_seller(asha.workspace), name="Pune Store")
+
+
+@pytest.fixture
+def merchant(asha, signed_in):
+    """A browser in which the merchant Asha is signed in."""
+    return signed_in(asha)
+
+
+def words(answer) -> str:
+    """Return what the page says, without its markup."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
+
+
+def fields(answer, toggle: Toggle) -> dict[str, str]:
+    """Return the hidden fields of the toggle's form, as a browser would send them."""
+    form = re.search(rf'<form(?:(?!</form>).)*value="{toggle.value}".*?</form>', answer.text, re.DOTALL).group()
+    found = {}
+    for tag in re.findall(r"<input[^>]+>", form):
+        attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+        if attributes["name"] != "csrf_token":
+            found[attributes["name"]] = html.unescape(attributes.get("value", ""))
+    return found
+
+
+def path(store: Store) -> str:
+    return f"/stores/{store.id}/settings"
+
+
+def sentences() -> list[str]:
+    return list(db.session.scalars(db.select(ConfigEvent.sentence).order_by(ConfigEvent.sequence)))
+
+
+def test_the_page_says_what_each_toggle_does_and_that_nobody_set_it(merchant, store) -> None:
+    page = words(merchant.get(path(store)))
+    for part in (
+        "Fetches new orders from Amazon every 30 minutes",
+        "Turning this on fetches new orders every 30 minutes; the first run starts within a minute.",
+        "After that, the next one is at",
+        "This store has no catalog yet, so there is nothing to send.",
+        "Orders cannot be cancelled in FlexDash yet",
+        "Nobody so far: off since the store was added",
+        "Turn Order Sync on",
+        "Turn Automated Order Cancellation on Sales Channel on",
+    ):
+        assert part in page
+
+
+@pytest.mark.parametrize("toggle", Toggle)
+def test_a_toggle_is_turned_on_by_its_own_form_and_the_page_says_who_did_it(merchant, store, toggle) -> None:
+    data = fields(merchant.get(path(store)), toggle) | {f"{toggle.value}-reason": "Season starts"}
+    answer = merchant.post(path(store), data=data)
+    assert (answer.status_code, answer.location) == (303, path(store))
+    assert getattr(db.session.get(Store, store.id), toggle)
+    page = words(merchant.get(path(store)))
+    assert f"{toggle.label} is on for Pune Store." in page
+    assert f"Asha turned {toggle.label} on for Pune Store" in page
+    assert "“Season starts”" in page
+
+
+def test_turning_order_sync_off_asks_first_and_says_what_stops(merchant, store) -> None:
+    store.is_order_sync_on = True
+    db.session.commit()
+    asked = merchant.post(
+        path(store), data=fields(merchant.get(path(store)), Toggle.ORDER_SYNC) | {"is_order_sync_on-reason": "Holiday"}
+    )
+    assert asked.status_code == 200
+    assert "Turn Order Sync off for Pune Store?" in words(asked)
+    assert "stops new orders" in words(asked)
+    assert "Keep it on" in words(asked)
+    assert db.session.get(Store, store.id).is_order_sync_on
+    data = fields(asked, Toggle.ORDER_SYNC)
+    assert data["is_order_sync_on-reason"] == "Holiday"
+    assert merchant.post(path(store), data=data).status_code == 303
+    assert not db.session.get(Store, store.id).is_order_sync_on
+    assert sentences() == ["Asha turned Order Sync off for Pune Store"]
+    assert "No new order arrives until it is on again." in words(merchant.get(path(store)))
+
+
+def test_a_change_by_somebody_else_meanwhile_is_shown_and_what_was_typed_is_kept(merchant, asha, store) -> None:
+    data = fields(merchant.get(path(store)), Toggle.ORDER_SYNC)
+    ravi = make_actor(make_user(asha.workspace, name="Ravi"))
+    store_settings.set_toggle(ravi, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=1)
+    answer = merchant.post(path(store), data=data | {"is_order_sync_on-reason": "my own words"})
+    assert answer.status_code == 409
+    page = words(answer)
+    assert "Changed by Ravi meanwhile" in page
+    assert "Ravi turned Inventory Sync on for Pune Store. Nothing of yours was saved." in page
+    assert re.search(r"It happened at \d+ \w+ \d{4}, \d\d:\d\d:\d\d IST", page)
+    again = fields(answer, Toggle.ORDER_SYNC)
+    assert again["is_order_sync_on-reason"] == "my own words"
+    assert merchant.post(path(store), data=again).status_code == 303
+    assert sentences()[-1] == "Asha turned Order Sync on for Pune Store"
+
+
+def test_asking_about_an_older_page_is_refused_before_it_is_asked(merchant, asha, store) -> None:
+    store.is_order_sync_on = True
+    db.session.commit()
+    data = fields(merchant.get(path(store)), Toggle.ORDER_SYNC)
+    ravi = make_actor(make_user(asha.workspace, name="Ravi"))
+    store_settings.set_toggle(ravi, store.id, Toggle.ORDER_SYNC, turn_on=False, version=1)
+    assert merchant.post(path(store), data=data).status_code == 409
+
+
+def test_too_long_a_reason_is_a_field_error_and_is_kept(merchant, store) -> None:
+    data = fields(merchant.get(path(store)), Toggle.ORDER_SYNC) | {"is_order_sync_on-reason": XSS + "x" * 300}
+    answer = merchant.post(path(store), data=data)
+    assert answer.status_code == 422
+    assert "There is a problem" in answer.text
+    assert 'href="#is_order_sync_on-reason"' in answer.text
+    assert "Shorten it to 300 or fewer." in answer.text
+    assert XSS not in answer.text
+    assert fields(answer, Toggle.ORDER_SYNC)["is_order_sync_on-reason"].startswith(XSS)
+    assert sentences() == []
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"toggle": "is_admin"}, {"toggle": "settings_version", "settings_version-version": "1"}]
+)
+def test_a_form_that_is_about_no_toggle_is_refused(merchant, store, odd) -> None:
+    assert merchant.post(path(store), data=odd).status_code == 400
+
+
+@pytest.mark.parametrize("version", ["", "one", "-1", "1e3", "٣", "9" * 40])
+def test_a_version_that_is_none_counts_as_an_old_one(merchant, store, version) -> None:
+    data = {"toggle": "is_order_sync_on", "is_order_sync_on-version": version, "is_order_sync_on-turn_on": "1"}
+    assert merchant.post(path(store), data=data).status_code == 409
+    assert sentences() == []
+
+
+def test_a_form_without_its_csrf_token_is_refused(merchant, store) -> None:
+    data = fields(merchant.get(path(store)), Toggle.ORDER_SYNC)
+    assert merchant.post(path(store), data=data, with_csrf_token=False).status_code == 400
+    assert sentences() == []
+
+
+def test_the_last_run_and_why_a_sync_is_paused_are_shown(merchant, asha, store) -> None:
+    make_run(store, RunState.SUCCEEDED)
+    assert "Healthy" in words(merchant.get(path(store)))
+    away = make_store(store.seller, StoreStatus.NEEDS_REAUTHORIZATION, is_order_sync_on=True)
+    assert "Paused: Amazon no longer accepts the store's authorization." in words(merchant.get(path(away)))
+
+
+def test_support_reads_the_settings_and_changes_none(asha, store, signed_in) -> None:
+    support = signed_in(make_user(asha.workspace, Role.SUPPORT))
+    page = support.get(path(store))
+    assert page.status_code == 200
+    assert "merchants and admins change them" in page.text
+    assert "Turn Order Sync on" not in words(page)
+    data = {"toggle": "is_order_sync_on", "is_order_sync_on-version": "1", "is_order_sync_on-turn_on": "1"}
+    assert support.post(path(store), data=data).status_code == 403
+    assert sentences() == []
+
+
+def test_a_store_of_others_does_not_exist(asha, store, signed_in) -> None:
+    stranger = signed_in(make_user(make_workspace(), Role.ADMIN))
+    limited = signed_in(make_user(asha.workspace, sellers=[make_seller(asha.workspace)]))
+    for browser in (stranger, limited):
+        assert browser.get(path(store)).status_code == 404
+        assert browser.post(path(store), data={"toggle": "is_order_sync_on"}).status_code == 404
+
+
+def test_a_draft_leads_back_to_where_it_is_connected(merchant, asha) -> None:
+    draft = make_store(make_seller(asha.workspace), StoreStatus.DRAFT)
+    for answer in (merchant.get(path(draft)), merchant.post(path(draft), data={"toggle": "is_order_sync_on"})):
+        assert (answer.status_code, answer.location) == (303, f"/stores/{draft.id}")
