@@ -32,6 +32,7 @@ _QUIET_LOGGERS = (
     "asyncio",
 )
 _MIN_SECRET_LENGTH = 8
+_TIME_FORMATS = {"json": "iso", "console": "%Y-%m-%d %H:%M:%SZ"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _QUIET_PATHS = ("/healthz", "/readyz", "/static/", "/bootstrap/static/")
 
@@ -67,7 +68,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt=_TIME_FORMATS[settings.log_format], utc=True),
     ]
     structlog.configure(
         processors=[

@@ -106,7 +106,10 @@ def _run(settings: Settings) -> None:
             for part in plan.first:
                 supervisor.start(part)
             sign_ins = _prepare_database(plan.settings)
-            for part in plan.then:
+            supervisor.start(plan.web)
+            # The parts without a page wait, so that the first page is there as soon as the machine can make it.
+            supervisor.wait_until(lambda: bool(_readiness(settings)), timeout=_SECONDS_TO_GET_READY)
+            for part in plan.behind:
                 supervisor.start(part)
             _wait_until_ready(supervisor, settings)
             _greet(settings, plan, sign_ins, time.monotonic() - began)

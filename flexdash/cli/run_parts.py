@@ -16,11 +16,15 @@ _AMAZON_ADDRESSES = ("AMAZON_LWA_URL", "AMAZON_API_URL", "AMAZON_SELLER_CENTRAL_
 
 @dataclass(frozen=True)
 class Plan:
-    """What to start: `first` before the database is prepared, `then` after it, with `settings` in force for all."""
+    """What to start: `first` before the database is prepared, then `web`, then the parts `behind` it.
+
+    `settings` are in force for all of them; `sandbox_url` is empty when Amazon's addresses were given.
+    """
 
     settings: Settings
     first: list[Part]
-    then: list[Part]
+    web: Part
+    behind: list[Part]
     sandbox_url: str
 
 
@@ -43,7 +47,7 @@ def plan_parts(settings: Settings, environ: Mapping[str, str]) -> Plan:
     if not environ.get("REDIS_URL", "").strip():
         redis = embedded_redis.prepare(settings.data_dir / "redis")
         env["REDIS_URL"] = redis.url
-        first.append(Part("redis", redis.command, env, PROJECT_DIR))
+        first.append(Part("redis", redis.command, env, PROJECT_DIR, is_quiet=True))
 
     if not any(environ.get(name, "").strip() for name in _AMAZON_ADDRESSES):
         port = free_port("127.0.0.1", settings.port + 1)
@@ -53,17 +57,17 @@ def plan_parts(settings: Settings, environ: Mapping[str, str]) -> Plan:
         sandbox_env = {**env, **_sandbox_settings(settings, port)}
         first.append(Part("sandbox", [sys.executable, "-m", "amazon_sandbox"], sandbox_env, PROJECT_DIR))
 
-    def flexdash(name: str, *arguments: str, dies_with: signal.Signals = signal.SIGTERM) -> Part:
+    def python(name: str, *arguments: str, dies_with: signal.Signals = signal.SIGTERM) -> Part:
         return Part(name, [sys.executable, "-m", *arguments], env, PROJECT_DIR, dies_with)
 
-    then = [
-        flexdash("web", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"),
+    web = python("web", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app")
+    behind = [
         # A worker told to end gently waits for its job; killed, the job is taken up again at the next start.
-        flexdash("sync-worker", "flexdash", "worker", "--queues", "sync", dies_with=signal.SIGKILL),
-        flexdash("tick-worker", "flexdash", "worker", "--queues", "tick", dies_with=signal.SIGKILL),
-        flexdash("scheduler", "flexdash", "scheduler"),
+        python("sync-worker", "flexdash", "worker", "--queues", "sync", dies_with=signal.SIGKILL),
+        python("tick-worker", "flexdash", "worker", "--queues", "tick", dies_with=signal.SIGKILL),
+        python("scheduler", "flexdash", "scheduler"),
     ]
-    return Plan(load_settings(env), first, then, sandbox_url)
+    return Plan(load_settings(env), first, web, behind, sandbox_url)
 
 
 def _sandbox_settings(settings: Settings, port: int) -> dict[str, str]:

@@ -45,17 +45,22 @@ class PartEnded(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """A program to run: its command, environment and folder, and the signal it gets should the supervisor be killed."""
+    """A program to run: its command, environment and folder, and the signal it gets should the supervisor be killed.
+
+    The lines of a quiet one are kept and only shown when it ends by itself.
+    """
 
     name: str
     command: list[str]
     env: Mapping[str, str]
     cwd: Path
     dies_with: signal.Signals = signal.SIGTERM
+    is_quiet: bool = False
 
 
 @dataclass
 class _State:
+    is_quiet: bool
     pid: int | None = None
     returncode: int | None = None
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
@@ -72,7 +77,9 @@ class Supervisor:
     def __init__(self, names: Iterable[str], printer: Printer | None = None) -> None:
         self._events: queue.SimpleQueue = queue.SimpleQueue()
         self._parts: dict[str, _State] = {}
-        self._printer = printer or Printer(sys.stdout)
+        self._printer = printer or Printer(
+            sys.stdout, time_format=""
+        )  # the parts put the time on their lines themselves
         self._printer.width = max(map(len, names))
         self._colours = get_colours()
         self._n_stop_signals = 0
@@ -93,7 +100,7 @@ class Supervisor:
         )
         # The kernel counts the thread that started a child as its parent: this one lives as long as the child.
         thread = threading.Thread(target=process.run, args=(self._events,), name=part.name, daemon=True)
-        state = self._parts[part.name] = _State()
+        state = self._parts[part.name] = _State(part.is_quiet)
         thread.start()
         while state.pid is None:
             if not thread.is_alive():
@@ -171,7 +178,8 @@ class Supervisor:
                     state.returncode = message.data["returncode"]
                 else:
                     state.last_lines.append(message.data.decode("utf-8", "replace").rstrip())
-                    self._print(message)
+                    if not state.is_quiet:
+                        self._print(message)
                 message = self._events.get_nowait()
         self._notice_exits()
 

@@ -10,16 +10,18 @@ from sqlalchemy import text
 
 from config import PROJECT_DIR
 from flexdash.extensions import db
-from flexdash.jobs.presence import SCHEDULER_SEEN_KEY, WORKED_QUEUES, WORKER_SEEN_WITHIN
+from flexdash.jobs.presence import WORKER_SEEN_WITHIN
+from flexdash.jobs.schedule import QUEUES
+from flexdash.jobs.scheduling import SEEN_KEY
 
 
 @pytest.fixture
 def all_parts_up(app):
     """A worker registered for every queue, and a scheduler that has just been seen."""
     connection = app.extensions["flexdash_redis"]
-    worker = Worker([Queue(name, connection=connection) for name in WORKED_QUEUES], connection=connection)
+    worker = Worker([Queue(name, connection=connection) for name in QUEUES], connection=connection)
     worker.register_birth()
-    connection.set(SCHEDULER_SEEN_KEY, "1", ex=60)
+    connection.set(SEEN_KEY, "1", ex=60)
     return worker
 
 

@@ -42,11 +42,17 @@ def free_port() -> int:
         return held.getsockname()[1]
 
 
+def _dying_with_us(command: list[str]) -> list[str]:
+    """Return `command` so that it ends when the test process is killed and can clean up nothing."""
+    launcher = PROJECT_DIR / "flexdash" / "cli" / "run_child.py"
+    return [sys.executable, "-I", "-S", str(launcher), str(os.getpid()), str(int(signal.SIGKILL)), *command]
+
+
 @contextmanager
 def running_redis(folder: Path) -> Iterator[str]:
     """Run a real Redis of its own in `folder`; gives its URL."""
     server = embedded_redis.prepare(folder)
-    process = subprocess.Popen(server.command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(_dying_with_us(server.command), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     client = redis.Redis.from_url(server.url)
 
     def answers() -> bool:
@@ -86,7 +92,7 @@ def serving_app(app: Flask, listener: socket.socket) -> Iterator[str]:
 def flexdash_process(environ: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen]:
     """Run `python -m flexdash ARGUMENTS` under `environ`; stopped, and killed if need be, at the end."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "flexdash", *arguments],
+        _dying_with_us([sys.executable, "-m", "flexdash", *arguments]),
         env={**os.environ, **environ, "PYTHONUNBUFFERED": "1"},
         cwd=PROJECT_DIR,
         start_new_session=True,
