@@ -6,7 +6,7 @@ import pytest
 
 from config import PROJECT_DIR, SETTINGS_TABLE, Settings, SettingsError, load_settings
 
-NEW_KEY = base64.urlsafe_b64encode(b"a key that only the tests know :)").decode()
+NEW_KEY = base64.urlsafe_b64encode(b"only the tests know this key".ljust(32)).decode()
 PRODUCTION = {
     "FLEXDASH_ENV": "production",
     "SECRET_KEY": "a-secret-of-forty-characters-0123456789ab",
