@@ -1,0 +1,147 @@
+"""Each failed return from Amazon: a page of its own, one Try again, a reference, and the draft still there."""
+
+from datetime import timedelta
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select, update
+
+from amazon_sandbox.serving import Running
+from flexdash import clock
+from flexdash.extensions import db
+from flexdash.models import AuthorizationAttempt, Store, StoreStatus
+from flexdash.services import demo
+from tests.support.clicking import ADMIN, ask_to_connect, choose_account, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture
+def at_amazon(app: Flask, sandbox: Running, page: Page, live_server: str) -> Page:
+    """A merchant of the demo workspace who has just been sent to Amazon to connect Pune Store."""
+    demo.make()
+    sign_in(page, live_server)
+    ask_to_connect(page, "Pune Store")
+    return page
+
+
+def state_of(page: Page) -> str:
+    return parse_qs(urlsplit(page.url).query)["state"][0]
+
+
+def come_back(page: Page, live_server: str, **query: str) -> None:
+    page.goto(f"{live_server}/amazon/callback?{urlencode(query)}")
+
+
+def expect_failure(page: Page, title: str, *, has_draft: bool = True) -> None:
+    """The page names what happened, hides the code, gives a reference, and nothing is half-connected."""
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    expect(page.get_by_text("Reference", exact=False).first).to_be_visible()
+    assert "spapi_oauth_code" not in urlsplit(page.url).query
+    db.session.rollback()
+    statuses = db.session.scalars(select(Store.status)).all()
+    assert statuses == [StoreStatus.DRAFT] * has_draft
+    assert db.session.scalars(select(Store.refresh_token_encrypted)).all() == [None] * has_draft
+
+
+def try_again(page: Page) -> None:
+    page.get_by_role("button", name="Try again").click()
+
+
+def test_denied(at_amazon: Page) -> None:
+    choose_account(at_amazon)
+    at_amazon.get_by_role("button", name="Deny").click()
+    expect_failure(at_amazon, "You did not authorize FlexDash")
+
+    try_again(at_amazon)
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect(at_amazon.get_by_text("Pune Store is connected to Amazon")).to_be_visible()
+
+
+def test_a_state_that_is_missing_or_unknown(at_amazon: Page, live_server: str) -> None:
+    come_back(at_amazon, live_server, selling_partner_id="A1", spapi_oauth_code="c")
+    expect_failure(at_amazon, "This return from Amazon has no key")
+    come_back(at_amazon, live_server, state="made-up", selling_partner_id="A1", spapi_oauth_code="c")
+    expect_failure(at_amazon, "FlexDash does not know this return from Amazon")
+
+
+def test_a_state_that_was_used(at_amazon: Page, live_server: str) -> None:
+    state = state_of(at_amazon)
+    come_back(at_amazon, live_server, state=state, error="access_denied")
+    come_back(at_amazon, live_server, state=state, selling_partner_id="A1", spapi_oauth_code="c")
+    expect_failure(at_amazon, "This return from Amazon was used already")
+
+
+def test_a_state_that_is_too_old(at_amazon: Page, live_server: str) -> None:
+    db.session.execute(update(AuthorizationAttempt).values(expires_at=clock.now() - timedelta(seconds=1)))
+    db.session.commit()
+    come_back(at_amazon, live_server, state=state_of(at_amazon), selling_partner_id="A1", spapi_oauth_code="c")
+    expect_failure(at_amazon, "The authorization took too long")
+
+
+def test_a_state_of_another_person_and_of_another_sign_in(at_amazon: Page, live_server: str, browser: Browser) -> None:
+    state = state_of(at_amazon)
+    for person, title in (
+        (ADMIN, "This return from Amazon belongs to somebody else"),
+        (None, "This return from Amazon belongs to another sign-in of yours"),
+    ):
+        other = browser.new_page()
+        sign_in(other, live_server, *([person] if person else []))
+        come_back(other, live_server, state=state, selling_partner_id="A1", spapi_oauth_code="c")
+        expect_failure(other, title)
+        other.close()
+
+
+def test_a_code_that_amazon_refuses(at_amazon: Page, live_server: str) -> None:
+    come_back(
+        at_amazon, live_server, state=state_of(at_amazon), selling_partner_id="A3SBXSUNRISEIN", spapi_oauth_code="no"
+    )
+    expect_failure(at_amazon, "Amazon refused the code it had sent")
+    expect(at_amazon.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_amazon_does_not_accept_the_app(at_amazon: Page, sandbox: Running) -> None:
+    sandbox.control.fault("invalid_client", count=1)
+    choose_account(at_amazon)
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect_failure(at_amazon, "Amazon does not accept FlexDash itself")
+
+
+def test_amazon_is_unreachable(at_amazon: Page, sandbox: Running) -> None:
+    sandbox.control.fault("error_503", operation="token", count=50)
+    choose_account(at_amazon)
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect_failure(at_amazon, "Amazon could not be reached")
+
+    sandbox.control.clear_faults()
+    try_again(at_amazon)
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect(at_amazon.get_by_text("Pune Store is connected to Amazon")).to_be_visible()
+
+
+def test_an_account_that_does_not_sell_in_the_country(at_amazon: Page) -> None:
+    choose_account(at_amazon, "Alpine Goods (Germany)")
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect_failure(at_amazon, "This Amazon account does not sell in India")
+
+
+def test_an_account_that_is_connected_already_or_is_another_one(at_amazon: Page, live_server: str) -> None:
+    choose_account(at_amazon)
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect(at_amazon.get_by_text("Pune Store is connected to Amazon")).to_be_visible()
+    store_page = at_amazon.url
+
+    ask_to_connect(at_amazon, "Second Store")
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect(at_amazon.get_by_role("heading", level=1)).to_have_text("This Amazon account is connected already")
+
+    at_amazon.goto(store_page)
+    at_amazon.get_by_role("link", name="Re-authorize").click()
+    at_amazon.get_by_role("button", name="Continue at Amazon").click()
+    state = state_of(at_amazon)
+    come_back(at_amazon, live_server, state=state, selling_partner_id="ASOMEBODYELSE", spapi_oauth_code="c")
+    expect(at_amazon.get_by_role("heading", level=1)).to_have_text("That was another Amazon account")
+    db.session.rollback()
+    assert sorted(db.session.scalars(select(Store.status))) == [StoreStatus.CONNECTED, StoreStatus.DRAFT]

@@ -1,0 +1,36 @@
+"""What people click, by the words they read."""
+
+from playwright.sync_api import Page
+
+MERCHANT = ("merchant@demo.example", "demo-merchant-pass")
+ADMIN = ("admin@demo.example", "demo-admin-pass")
+
+
+def sign_in(page: Page, address: str, person: tuple[str, str] = MERCHANT) -> None:
+    """Sign in on the sign-in page."""
+    email, password = person
+    page.goto(f"{address}/sign-in")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def ask_to_connect(page: Page, name: str, country: str = "India") -> None:
+    """Go through the wizard's three steps, from any page to Amazon's."""
+    page.get_by_role("link", name="Apps & Integration").first.click()
+    page.get_by_role("link", name="Amazon Seller Flex").first.click()
+    page.get_by_label("Seller").select_option(label="Sunrise Retail")
+    page.get_by_role("button", name="Show seller").click()
+    page.get_by_role("link", name="Add Store").first.click()
+    page.get_by_text(country, exact=True).click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Store name").fill(name)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Integrate").click()
+
+
+def choose_account(page: Page, account: str = "Sunrise Retail (India)") -> None:
+    """Sign in at Amazon as one of the sandbox's sellers, where it asks."""
+    if page.get_by_role("button", name="Sign in").is_visible():
+        page.get_by_text(account).click()
+        page.get_by_role("button", name="Sign in").click()
