@@ -122,8 +122,7 @@ def change_pace(what: str) -> Response:
 @blueprint.get("/authorizations")
 def authorizations() -> Response:
     """The demo sellers, and which of them authorized the app."""
-    page = {"accounts": accounts.ACCOUNTS, "n_grants": world().authorizations.n_grants()}
-    return _page("control/authorizations.html", **page)
+    return _authorizations_page()
 
 
 @blueprint.post("/authorizations/revoke")
@@ -140,7 +139,7 @@ def revoke() -> Response:
             return f"The access tokens of {account.name} are ended; refresh tokens stay good."
         return f"{account.name} took its authorization back."
 
-    return _done(act, "control.authorizations", lambda error: authorizations())
+    return _done(act, "control.authorizations", _authorizations_page)
 
 
 @blueprint.get("/reset")
@@ -235,6 +234,11 @@ def _shipment_page(shipment_id: str, error: str = "") -> Response:
         later = []
     body = json.dumps(record.shipment(), indent=2, ensure_ascii=False)
     return _page("control/shipment.html", error=error, row=_row(record), later=later, body=body)
+
+
+def _authorizations_page(error: str = "") -> Response:
+    n_grants = world().authorizations.n_grants()
+    return _page("control/authorizations.html", error=error, accounts=accounts.ACCOUNTS, n_grants=n_grants)
 
 
 def _faults_page(error: str = "", form: Any = None) -> Response:

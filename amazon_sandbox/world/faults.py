@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import threading
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -71,7 +70,7 @@ class Faults:
 
     def __init__(self, database: Database):
         self._database = database
-        self._lock = threading.Lock()
+        self._lock = database.lock  # one lock for both, since each is taken while the other is held
         self._chance = random.Random()  # noqa: S311
         self._current = [Fault(**kept) for kept in database.get("faults", [])]
         self._ids = itertools.count(max((fault.id for fault in self._current), default=0) + 1)

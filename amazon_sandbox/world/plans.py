@@ -31,6 +31,11 @@ class Plan:
     rate: float
     burst: float
 
+    def __post_init__(self) -> None:
+        for value in (self.rate, self.burst):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+                raise ValueError(f"{value!r} is not a number above 0")
+
 
 DEFAULT_PLANS: dict[str, Plan | None] = {
     **dict.fromkeys(SHIPMENT_OPERATIONS, Plan(5, 10)),

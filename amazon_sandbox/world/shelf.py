@@ -83,32 +83,29 @@ class Shelf:
 
     def add(self, records: list[Record]) -> None:
         """Adds new shipments, all or none."""
-        with self._database.transaction() as connection:
-            connection.executemany(
-                f"insert into shipments ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                [_row(record) for record in records],
-            )
+        with self._database.lock:
+            with self._database.transaction() as connection:
+                connection.executemany(
+                    f"insert into shipments ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                    [_row(record) for record in records],
+                )
             self._take(records)
 
     def save(self, record: Record, shipment: dict[str, Any], effect: str | None = None) -> Record:
         """Keeps a changed shipment: a later update time, its new status, and the effect counted."""
-        with self._database.transaction() as connection:
+        with self._database.lock:
             updated_ms = max(self._clock.now_ms(), record.updated_ms + 1)
             shipment["lastUpdatedDateTime"] = iso(updated_ms)
             effects = dict(record.effects)
             if effect:
                 effects[effect] = effects.get(effect, 0) + 1
-            new = replace(
-                record,
-                status=shipment["status"],
-                updated_ms=updated_ms,
-                body=encode(shipment),
-                effects=effects,
-            )
-            connection.execute(
-                "update shipments set status = ?, updated_ms = ?, effects = ?, body = ? where seq = ?",
-                (new.status, new.updated_ms, json.dumps(effects), new.body, new.seq),
-            )
+            status, body = shipment["status"], encode(shipment)
+            new = replace(record, status=status, updated_ms=updated_ms, body=body, effects=effects)
+            with self._database.transaction() as connection:
+                connection.execute(
+                    "update shipments set status = ?, updated_ms = ?, effects = ?, body = ? where seq = ?",
+                    (status, updated_ms, json.dumps(effects), body, new.seq),
+                )
             self._swap(record, new, shipment)
             return new
 

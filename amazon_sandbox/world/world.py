@@ -66,7 +66,7 @@ class World:
             named.update(dict.fromkeys(self.plans.current, plan) if name == "*" else {name: plan})
         try:
             self.plans.set({name: Plan(**plan) if plan else None for name, plan in named.items()})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"plans: {error.args[0]}") from error
         if plans:
             self.database.put("plans", self.plans.as_json())

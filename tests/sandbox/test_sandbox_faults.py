@@ -1,0 +1,209 @@
+"""Usage plans, faults, latency and counts."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from amazon_sandbox.control_client import ControlError
+from amazon_sandbox.world.plans import Plan, Plans
+
+HTTP = httpx.Client(trust_env=False, verify=False)
+
+SHIPMENTS = "/externalFulfillment/2024-09-11/shipments"
+PARTICIPATIONS = "/sellers/v1/marketplaceParticipations"
+ACCEPTED = {"status": "ACCEPTED"}
+
+
+def test_a_bucket_gives_its_burst_then_its_rate():
+    now = [100.0]
+    plans = Plans(monotonic=lambda: now[0])
+    plans.set({"getShipments": Plan(2, 3)})
+    assert [plans.is_allowed("A", "getShipments") for _ in range(4)] == [True, True, True, False]
+    assert plans.is_allowed("B", "getShipments"), "each seller has its own"
+    assert plans.is_allowed("A", "getShipment"), "each operation has its own"
+    now[0] += 0.5
+    assert [plans.is_allowed("A", "getShipments") for _ in range(2)] == [True, False]
+    now[0] += 60
+    assert [plans.is_allowed("A", "getShipments") for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_used_up_plan_answers_429_and_tells_the_limit_on_good_answers(sandbox, api):
+    sandbox.control.plans({"getShipments": {"rate": 0.001, "burst": 2}})
+    answers = [api("GET", SHIPMENTS, ACCEPTED) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[0].headers["x-amzn-RateLimit-Limit"] == "0.001"
+    assert answers[2].json()["errors"][0]["code"] == "SC_00007"
+    assert all(answer.headers["x-amzn-RequestId"] and answer.headers["date"] for answer in answers)
+    assert sandbox.control.stats()["n_429"] == 1
+
+
+def test_amazons_rates_are_the_default(sandbox):
+    sandbox.control.reset()
+    plans = sandbox.control.plans()
+    assert plans["batchInventory"] == {"rate": 50, "burst": 100}
+    assert plans["getShipments"] == {"rate": 5, "burst": 10}
+    assert plans["getMarketplaceParticipations"] == {"rate": 0.016, "burst": 15}
+
+
+@pytest.mark.parametrize(
+    ("plans", "words"),
+    [
+        ({"fly": None}, "unknown operation"),
+        ({"getShipments": {"rate": 1}}, "burst"),
+        ({"*": {"rate": 0, "burst": 1}}, "0"),
+    ],
+)
+def test_faulty_plans_are_refused_whole(sandbox, plans, words):
+    before = sandbox.control.plans()
+    with pytest.raises(ControlError, match=words):
+        sandbox.control.plans(plans)
+    assert sandbox.control.plans() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "words"),
+    [
+        ("throttle", 429, "SC_00007"),
+        ("error_500", 500, "SC_00000"),
+        ("error_503", 503, "SC_00001"),
+        ("expired_token", 403, "has expired"),
+        ("revoked_token", 403, "is revoked"),
+        ("access_denied", 403, "Unauthorized"),
+        ("html_instead_of_json", 200, "<h1>"),
+    ],
+)
+def test_a_fault_strikes_as_often_as_asked_in_its_operation_only(sandbox, api, kind, status, words):
+    sandbox.control.fault(kind, operation="getShipments", count=2)
+    assert api("GET", PARTICIPATIONS).status_code == 200
+    for _ in range(2):
+        response = api("GET", SHIPMENTS, ACCEPTED)
+        assert response.status_code == status
+        assert words in response.text
+    assert api("GET", SHIPMENTS, ACCEPTED).json()["shipments"] == []
+    assert sandbox.control.faults() == []
+
+
+@pytest.mark.parametrize("kind", ["cut", "drop_after_effect", "cut_body"])
+def test_a_cut_connection_leaves_the_caller_without_an_answer(sandbox, api, kind):
+    sandbox.control.fault(kind, count=1)
+    with pytest.raises(httpx.RemoteProtocolError):
+        api("GET", SHIPMENTS, ACCEPTED)
+    assert sandbox.control.stats()["statuses"]["getShipments"] == {"cut": 1}
+
+
+def test_a_dropped_answer_has_had_its_effect_and_a_cut_one_has_not(sandbox, api):
+    first, second = sandbox.control.create_orders(2)
+    for kind, shipment_id in (("cut", first), ("drop_after_effect", second)):
+        sandbox.control.fault(kind, operation="processShipment", count=1)
+        with pytest.raises(httpx.RemoteProtocolError):
+            api.confirm(shipment_id)
+    assert [api.get(shipment_id)["status"] for shipment_id in (first, second)] == ["ACCEPTED", "CONFIRMED"]
+    assert api.confirm(second).status_code == 409
+
+
+def test_a_refused_call_is_not_dropped_so_that_the_fault_waits_for_an_effect(sandbox, api):
+    [shipment_id] = sandbox.control.create_orders(1)
+    api.confirm(shipment_id)
+    sandbox.control.fault("drop_after_effect", operation="processShipment", count=1)
+    assert api.confirm(shipment_id).status_code == 409
+    assert len(sandbox.control.faults()) == 1
+
+
+def test_probability_skip_and_shipment_narrow_a_fault(sandbox, api):
+    first, second = sandbox.control.create_orders(2)
+    sandbox.control.fault("error_503", probability=0.5, operation="getShipments")
+    statuses = {api("GET", SHIPMENTS, ACCEPTED).status_code for _ in range(60)}
+    assert statuses == {200, 503}
+    sandbox.control.clear_faults()
+    sandbox.control.fault("error_500", skip=2, count=1, operation="getShipments")
+    assert [api("GET", SHIPMENTS, ACCEPTED).status_code for _ in range(4)] == [200, 200, 500, 200]
+    sandbox.control.fault("error_500", shipment_id=second)
+    assert api.confirm(first).status_code == 204
+    assert api.confirm(second).status_code == 500
+
+
+def test_a_fault_can_be_switched_off_alone(sandbox):
+    one, two = sandbox.control.fault("cut"), sandbox.control.fault("throttle")
+    sandbox.control.clear_faults(one)
+    assert [fault["id"] for fault in sandbox.control.faults()] == [two]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"kind": "meteor"},
+        {"kind": "cut", "count": 0},
+        {"kind": "cut", "probability": 2},
+        {"kind": "cut", "operation": "fly"},
+        {"kind": "slow", "ms": -1},
+        {"kind": "cut", "when": "now"},
+    ],
+)
+def test_faulty_faults_are_refused(sandbox, limits):
+    with pytest.raises(ControlError, match="400"):
+        sandbox.control.fault(**limits)
+    assert sandbox.control.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_odd"),
+    [
+        ("odd_unknown_enum", lambda s: s["lineItems"][0]["charges"][0]["chargeType"] == "GIFT"),
+        ("odd_unknown_status", lambda s: s["status"] == "WAITING_FOR_DRONE"),
+        ("odd_unknown_field", lambda s: "sandboxNovelty" in s),
+        ("odd_missing_field", lambda s: "locationId" not in s),
+        ("odd_date", lambda s: s["creationDateTime"] == "2020-06-09 14:00:00Z"),
+        ("odd_broken_line", lambda s: "merchantSku" not in s["lineItems"][0]),
+        ("odd_no_lines", lambda s: s["lineItems"] is None),
+        ("odd_not_a_dict", lambda s: isinstance(s, str)),
+    ],
+)
+def test_odd_shipments_come_once_by_a_fault_or_always_when_made_so(sandbox, api, kind, is_odd):
+    sandbox.control.create_orders(2)
+    sandbox.control.fault(kind, count=1)
+    first, second = api.page()["shipments"]
+    assert is_odd(first)
+    assert second["id"].startswith("SB")
+    assert not isinstance(api.page()["shipments"][0], str)
+    [lasting] = sandbox.control.create_orders(1, odd=kind)
+    assert is_odd(api.page()["shipments"][2])
+    assert is_odd(api.get(lasting))
+    assert api.confirm(lasting).status_code == 204, "odd to read, but sound to act on"
+
+
+def test_latency_and_slowness_are_waited_before_the_answer(sandbox, api):
+    sandbox.control.options(latency_ms=30)
+    sandbox.control.fault("slow", ms=50, count=1)
+    started = time.monotonic()
+    api("GET", SHIPMENTS, ACCEPTED)
+    assert time.monotonic() - started >= 0.08
+    started = time.monotonic()
+    api("GET", SHIPMENTS, ACCEPTED)
+    assert time.monotonic() - started >= 0.03
+
+
+def test_calls_and_concurrency_are_counted(sandbox, api):
+    sandbox.control.options(latency_ms=200)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: api("GET", SHIPMENTS, ACCEPTED), range(4)))
+    stats = sandbox.control.stats()
+    assert stats["calls"] == {"getShipments": 4}
+    assert stats["statuses"] == {"getShipments": {"200": 4}}
+    assert 2 <= stats["max_concurrent"] <= 4
+    sandbox.control.clear_stats()
+    assert sandbox.control.stats()["n_calls"] == 0
+
+
+def test_the_date_header_follows_the_sandboxs_clock(sandbox):
+    sandbox.control.clock(shift_seconds=86_400 * 400)
+    shown = HTTP.get(f"{sandbox.url}/healthz").headers["date"]
+    year = time.gmtime(time.time() + 86_400 * 400).tm_year
+    assert f" {year} " in shown
+
+
+@pytest.mark.parametrize("changes", [{"latency_ms": -1}, {"latency_ms": "5"}, {"label_format": "GIF"}, {"volume": 11}])
+def test_faulty_options_are_refused(sandbox, changes):
+    with pytest.raises(ControlError, match="400"):
+        sandbox.control.options(**changes)
