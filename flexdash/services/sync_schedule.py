@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, or_, select, update
+from sqlalchemy import Insert, bindparam, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flexdash.database import transaction
@@ -164,9 +165,20 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
         next_due[state_id] = slot + timing.interval
     for rows in (queued, skipped):
         if rows:
-            db.session.execute(insert_new(SyncRun.__table__), rows)
+            db.session.connection().execute(insert_new(SyncRun.__table__).values(_plain_defaults()), rows)
     _set_due(next_due)
     return Claimed(len(queued), len(skipped)), due[-1].id
+
+
+@cache
+def _plain_defaults() -> dict[str, Any]:
+    """Return what a new run's counts and texts begin with, as part of the statement: sent once, not with every row."""
+    begin_with = {
+        column.name: column.default.arg
+        for column in SyncRun.__table__.columns
+        if column.default is not None and column.default.is_scalar and column.name != "state"
+    }
+    return {name: literal_column(repr(value)) for name, value in begin_with.items() if value in (0, "")}
 
 
 def _open_runs(sync: Sync, first_state_id: int, last_state_id: int) -> dict[int, tuple[int, RunState]]:
