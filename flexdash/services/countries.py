@@ -1,15 +1,17 @@
 """The countries a store can be in, for the pages to choose from."""
 
 import unicodedata
+from dataclasses import fields
 
 from flexdash.amazon.countries import COUNTRIES, Country, UnknownCountry, country
 from flexdash.services.errors import FieldRefused
 
 SELLER_FLEX_WORDS = {
-    "known": "Seller Flex is known to run here",
+    "known": "Seller Flex is known here",
     "reported": "Seller Flex is reported here",
-    "ask": "Ask Amazon about Seller Flex here",
+    "ask": "Ask Amazon about Seller Flex",
 }
+_USUAL_NOTE = next(field.default for field in fields(Country) if field.name == "seller_flex_note")
 _ORDER = {"known": 0, "reported": 1, "ask": 2}
 
 
@@ -38,6 +40,11 @@ def name_of(code: str) -> str:
         return country(code).name
     except UnknownCountry:
         return code
+
+
+def note_on(entry: Country) -> str:
+    """Return what there is to say of Seller Flex in this country beyond its `SELLER_FLEX_WORDS`, or ""."""
+    return "" if entry.seller_flex == "known" or entry.seller_flex_note == _USUAL_NOTE else entry.seller_flex_note
 
 
 def _words(entry: Country) -> tuple[str, ...]:

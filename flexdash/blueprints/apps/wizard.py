@@ -58,6 +58,7 @@ def country(store_id: int | None = None) -> Response | str | tuple[str, int]:
         search=search,
         rows=list(zip(found, form.country, strict=True)),
         flex_words=countries.SELLER_FLEX_WORDS,
+        note_on=countries.note_on,
     )
     return page, 422 if form.errors else 200
 
