@@ -211,7 +211,8 @@ def make_run(
     """Return a new run; a finished one took a minute and ended now, a manual one has no slot."""
     now, state, trigger = clock.now(), RunState(state), Trigger(trigger)
     if slot_at is None and trigger is not Trigger.MANUAL:
-        slot_at = now.replace(second=0, microsecond=0) - timedelta(minutes=number())
+        # Two minutes apart: a minute that ends between two calls must not give both the same slot.
+        slot_at = now.replace(second=0, microsecond=0) - timedelta(minutes=2 * number())
     if state not in {RunState.QUEUED, RunState.SKIPPED}:
         values = {"started_at": now - timedelta(minutes=1), "n_attempts": 1, **values}
     if state not in {RunState.QUEUED, RunState.RUNNING}:
