@@ -14,7 +14,8 @@ CALLBACK_PATH = "/amazon/callback"
 class Config:
     """Where the sandbox listens and keeps its data, and the app it knows. `data_dir=None` keeps all in memory;
     an empty `public_url` means the address of each request; empty `redirect_uris` admit any loopback address
-    ending in `/amazon/callback`."""
+    ending in `/amazon/callback`. `instance` is told by `/healthz`; a program tied to its standard input stops when
+    that ends, so that it never outlives the test that started it."""
 
     port: int = 8100
     bind: str = "127.0.0.1"
@@ -28,6 +29,7 @@ class Config:
     app_login_uri: str = "http://127.0.0.1:8000/amazon/login"
     is_app_draft: bool = False
     instance: str = ""
+    is_tied_to_stdin: bool = False
 
     def is_registered(self, redirect_uri: str) -> bool:
         """Whether the app registered this redirect URI."""
@@ -68,4 +70,5 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         app_login_uri=given.get("app_login_uri", default.app_login_uri),
         is_app_draft=given.get("app_is_draft", "").lower() in ("1", "true", "yes", "on"),
         instance=given.get("instance", ""),
+        is_tied_to_stdin=given.get("is_tied_to_stdin") == "1",
     )

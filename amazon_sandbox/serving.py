@@ -101,6 +101,9 @@ def stop(process: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
+    finally:
+        if process.stdin:
+            process.stdin.close()
 
 
 def _start(config: Config) -> tuple[subprocess.Popen[bytes], str]:
@@ -111,6 +114,7 @@ def _start(config: Config) -> tuple[subprocess.Popen[bytes], str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "amazon_sandbox"],
             env=_environment(replace(config, port=port, instance=instance)),
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
         )
         url = f"http://127.0.0.1:{port}"
@@ -148,6 +152,7 @@ def _environment(config: Config) -> dict[str, str]:
         "SANDBOX_APP_LOGIN_URI": config.app_login_uri,
         "SANDBOX_APP_IS_DRAFT": "true" if config.is_app_draft else "",
         "SANDBOX_INSTANCE": config.instance,
+        "SANDBOX_IS_TIED_TO_STDIN": "1",
     }
 
 

@@ -71,6 +71,12 @@ def test_a_signal_ends_it_cleanly_and_leaves_no_child(number):
         assert not Path(f"/proc/{children[0]}").exists()
 
 
+def test_it_never_outlives_the_process_that_started_it_for_a_test():
+    with running(in_process=False) as sandbox:
+        sandbox.process.stdin.close()
+        assert sandbox.process.wait(10) == 0
+
+
 def test_a_cut_connection_and_the_clock_work_under_gunicorn_too():
     with running(in_process=False) as sandbox:
         headers = {"x-amz-access-token": sandbox.control.issue_tokens()["access_token"]}
