@@ -165,7 +165,8 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
         next_due[state_id] = slot + timing.interval
     for rows in (queued, skipped):
         if rows:
-            db.session.connection().execute(insert_new(SyncRun.__table__).values(_plain_defaults()), rows)
+            constant = {name: value for name, value in _plain_defaults().items() if name not in rows[0]}
+            db.session.connection().execute(insert_new(SyncRun.__table__).values(constant), rows)
     _set_due(next_due)
     return Claimed(len(queued), len(skipped)), due[-1].id
 

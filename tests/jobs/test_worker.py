@@ -54,7 +54,10 @@ def environ(environment):
 
 def row(run_id):
     db.session.rollback()
-    return db.session.get(SyncRun, run_id, populate_existing=True)
+    found = db.session.get(SyncRun, run_id, populate_existing=True)
+    db.session.expunge(found)
+    db.session.rollback()  # a snapshot left open would be too old to write from
+    return found
 
 
 def the_run():
