@@ -70,7 +70,8 @@ def test_each_role_opens_what_it_may_and_nothing_else(
         client = signed_in(world.people[role])
         status = client.open(route.path(world.ids), method=route.method).status_code
         is_allowed = permission_of(app, route) in ROLE_PERMISSIONS[role]
-        if is_allowed == (status == 403) or status >= 500 or (is_allowed and status == 404):
+        is_missing = status == 404 and "reference" not in route.arguments  # a trip to Amazon is its traveller's alone
+        if is_allowed == (status == 403) or status >= 500 or (is_allowed and is_missing):
             wrong.append((route.method, route.rule, status, "allowed" if is_allowed else "not allowed"))
     assert wrong == []
 
