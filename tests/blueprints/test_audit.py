@@ -51,11 +51,7 @@ def record(user, sentence: str, section: Section = Section.SETTINGS, **values) -
 
 def sentences(answer) -> list[str]:
     """Return the sentences of the rows shown, in their order."""
-    return [
-        html.unescape(cell.strip())
-        for cell in re.findall(r'<th scope="row"[^>]*>\s*([^<]*)', answer.text)
-        if cell.strip()
-    ]
+    return [html.unescape(sentence) for sentence in re.findall(r'class="log-sentence">([^<]*)<', answer.text)]
 
 
 def csv_rows(answer) -> list[dict[str, str]]:
@@ -217,7 +213,7 @@ def test_verify_now_says_when_the_chain_was_verified(admin, ada) -> None:
     with time_machine.travel(datetime(2026, 11, 23, 8, 32, tzinfo=UTC), tick=False):
         config_log_verify.verify_and_keep(ada.workspace_id)
     page = words(admin.get(LOG))
-    assert "Chain verified at 23 Nov 2026, 14:02 IST : 3 rows in order" in page
+    assert "Chain verified at 23 Nov 2026, 14:02:00 IST : 3 rows in order" in page
     answer = admin.post(f"{LOG}/verify")
     assert (answer.status_code, answer.location) == (303, f"{LOG}/verify")
     for path in (LOG, f"{LOG}/verify"):
