@@ -2,16 +2,29 @@
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from flexdash import clock
 from flexdash.database import transaction
-from flexdash.models import Section, Store, StoreStatus, SyncState
+from flexdash.models import (
+    AttemptOutcome,
+    RunState,
+    Section,
+    Store,
+    StoreStatus,
+    SyncAttempt,
+    SyncRun,
+    SyncState,
+)
 from flexdash.services import access, authorization, config_log, stores
 from flexdash.services.actors import Actor
 from flexdash.services.amazon_access import CallLog, StoreAtAmazon, new_client
 from flexdash.services.errors import ChangedMeanwhile, ServiceError
 
+_ENDED_SENTENCE = (
+    "The store was disconnected from Amazon while this run was at work, so it ended there. "
+    "What it had brought in is kept."
+)
 logger = structlog.get_logger(__name__)
 
 
@@ -19,7 +32,7 @@ def disconnect(actor: Actor, store_id: int, reason: str = "") -> Store:
     """Cut a store off from Amazon and log it.
 
     The tokens are deleted and nothing is scheduled; settings, mappings and history stay.
-    Trips to Amazon that are under way for the store come to nothing. Raises NotAllowed, ServiceError for a draft,
+    Trips to Amazon and runs that are under way for the store end. Raises NotAllowed, ServiceError for a draft,
     ChangedMeanwhile when the store is disconnected already, and FieldRefused for `reason`.
     """
     stores.check_may_connect(actor)
@@ -49,9 +62,35 @@ def disconnect(actor: Actor, store_id: int, reason: str = "") -> Store:
             reason=reason,
         )
     logger.info("store disconnected", store_id=store_id)
+    _end_running(store_id)
     if at_amazon is not None:
         _forget_access_token(at_amazon)
     return store
+
+
+def _end_running(store_id: int) -> None:
+    """End the runs that are at work: each finds out at its next check-in, and writes nothing more.
+
+    In a transaction of its own: a run at work holds its row while it waits for the store's, the other way round than
+    disconnecting would.
+    """
+    now = clock.now()
+    with transaction() as session:
+        running = session.execute(
+            select(SyncRun.id, SyncRun.attempt_token)
+            .where(SyncRun.store_id == store_id, SyncRun.state == RunState.RUNNING)
+            .with_for_update()
+        ).all()
+        for run_id, token in running:
+            ending = {"finished_at": now, "error_code": "disconnected", "error_sentence": _ENDED_SENTENCE}
+            session.execute(
+                update(SyncRun).where(SyncRun.id == run_id).values(state=RunState.FAILED, progress="", **ending)
+            )
+            session.execute(
+                update(SyncAttempt)
+                .where(SyncAttempt.run_id == run_id, SyncAttempt.attempt_token == token)
+                .values(outcome=AttemptOutcome.FAILED, **ending)
+            )
 
 
 def _at_amazon(store: Store) -> StoreAtAmazon | None:

@@ -31,6 +31,11 @@ class StoreHealth:
     icon: str
     sentence: str
 
+    @property
+    def needs_care(self) -> bool:
+        """Whether a person should do something about it."""
+        return self.health > Health.GOOD
+
 
 def of(store: Store, *, is_stale: bool = False) -> StoreHealth:
     """Return how `store` is now; `is_stale` says that a sync which is on has had no good run for too long."""

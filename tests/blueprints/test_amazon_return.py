@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx
 import pytest
 import time_machine
 from sqlalchemy import func, select
@@ -325,3 +326,21 @@ def test_support_has_no_business_here(signed_in, workspace) -> None:
     support = signed_in(make_user(workspace, Role.SUPPORT))
     assert support.get("/amazon/callback?state=x").status_code == 403
     assert support.get("/amazon/return/K7QX-4M2P").status_code == 403
+
+
+def test_the_whole_way_that_begins_at_amazon(asha, settings, sandbox, seller) -> None:
+    """From the Appstore's button over our question and Amazon's confirmation back to a connected store."""
+    with httpx.Client(base_url=sandbox.url, trust_env=False) as amazon:
+        amazon.post("/apps/authorize/sign-in", data={"seller_id": INDIA, "onward": "/appstore"})
+        sent = amazon.post("/appstore/authorize", data={"login_uri": f"{settings.public_url}/amazon/login"})
+        login = sent.headers["Location"].removeprefix(settings.public_url)
+        assert INDIA in asha.get(login).text
+        data = {"store": "new", "seller": str(seller.id), "country": "IN", "name": "Pune"}
+        answer = asha.post(login, data=data)
+        confirmed = amazon.get(answer.location.removeprefix(sandbox.url))
+    returned = confirmed.headers["Location"].removeprefix(settings.public_url)
+    assert returned.startswith("/amazon/callback?")
+    store = db.session.scalars(select(Store)).one()
+    assert asha.get(returned).location == f"/stores/{store.id}"
+    db.session.refresh(store)
+    assert (store.status, store.amazon_selling_partner_id) == (StoreStatus.CONNECTED, INDIA)

@@ -8,6 +8,7 @@ import time_machine
 from sqlalchemy import func, select
 
 from flexdash import clock
+from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import (
     ApiCall,
@@ -21,10 +22,13 @@ from flexdash.models import (
     Store,
     StoreStatus,
     Sync,
+    SyncAttempt,
+    SyncRun,
     SyncState,
 )
-from flexdash.services import disconnecting, store_health, store_overview, stores
+from flexdash.services import disconnecting, store_health, store_overview, stores, sync_attempts
 from flexdash.services.errors import ChangedMeanwhile, FieldRefused, NotAllowed, NotVisible, ServiceError
+from flexdash.services.run_context import Superseded
 from flexdash.services.store_health import Health
 from tests import factories
 from tests.factories import make_actor, make_seller, make_store, make_user, make_workspace
@@ -216,6 +220,20 @@ def test_disconnecting_works_while_redis_is_away(monkeypatch, asha, at_work) -> 
 
     monkeypatch.setattr("flexdash.amazon.client.AmazonClient.forget_token", away)
     assert disconnecting.disconnect(asha, at_work.id).status is StoreStatus.DISCONNECTED
+
+
+def test_disconnecting_ends_the_run_at_work(workspace, asha, seller, at_work) -> None:
+    other = factories.make_run(make_store(seller), RunState.RUNNING)
+    queued = factories.make_run(at_work, RunState.QUEUED)
+    run = sync_attempts.begin(queued.id)
+    disconnecting.disconnect(asha, at_work.id)
+    row = db.session.get(SyncRun, queued.id, populate_existing=True)
+    assert (row.state, row.error_code, row.finished_at is None) == (RunState.FAILED, "disconnected", False)
+    assert "while this run was at work" in row.error_sentence
+    assert db.session.scalars(select(SyncAttempt.outcome)).all() == ["failed"]
+    with pytest.raises(Superseded), transaction():
+        run.check_in(n_created=1)
+    assert db.session.get(SyncRun, other.id).state is RunState.RUNNING
 
 
 def test_disconnecting_twice_and_disconnecting_a_draft_are_refused(workspace, asha, seller, at_work) -> None:
