@@ -36,7 +36,7 @@ def create_app(
     if data_dir is not None:
         config = replace(config, data_dir=Path(data_dir))
     app = Flask(__name__)
-    world = World(config.data_dir, clock, is_app_draft=config.is_app_draft)
+    world = World(config.data_dir, clock, app_is_draft=config.app_is_draft)
     app.extensions["sandbox_world"] = world
     app.extensions["sandbox_config"] = config
     app.secret_key = world.secret

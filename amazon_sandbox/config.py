@@ -27,7 +27,7 @@ class Config:
     app_name: str = "FlexDash"
     redirect_uris: tuple[str, ...] = ()
     app_login_uri: str = "http://127.0.0.1:8000/amazon/login"
-    is_app_draft: bool = False
+    app_is_draft: bool = False
     instance: str = ""
     is_tied_to_stdin: bool = False
 
@@ -68,7 +68,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         app_name=given.get("app_name", default.app_name),
         redirect_uris=tuple(uri.strip() for uri in given.get("redirect_uris", "").split(",") if uri.strip()),
         app_login_uri=given.get("app_login_uri", default.app_login_uri),
-        is_app_draft=given.get("app_is_draft", "").lower() in ("1", "true", "yes", "on"),
+        app_is_draft=given.get("app_is_draft", "").lower() in ("1", "true", "yes", "on"),
         instance=given.get("instance", ""),
         is_tied_to_stdin=given.get("is_tied_to_stdin") == "1",
     )

@@ -150,7 +150,7 @@ def _environment(config: Config) -> dict[str, str]:
         "SANDBOX_APP_NAME": config.app_name,
         "SANDBOX_REDIRECT_URIS": ",".join(config.redirect_uris),
         "SANDBOX_APP_LOGIN_URI": config.app_login_uri,
-        "SANDBOX_APP_IS_DRAFT": "true" if config.is_app_draft else "",
+        "SANDBOX_APP_IS_DRAFT": "true" if config.app_is_draft else "",
         "SANDBOX_INSTANCE": config.instance,
         "SANDBOX_IS_TIED_TO_STDIN": "1",
     }

@@ -26,12 +26,12 @@ class World:
     """Everything the sandbox knows. `clock_source` gives seconds since 1970, `monotonic` paces the plans."""
 
     def __init__(
-        self, data_dir: Path | None, clock_source: Callable[[], float] | None = None, *, is_app_draft: bool = False
+        self, data_dir: Path | None, clock_source: Callable[[], float] | None = None, *, app_is_draft: bool = False
     ):
         self.clock = Clock(clock_source) if clock_source else Clock()
         self.database = Database(data_dir / "sandbox.db" if data_dir else None)
         self.secret = self._kept_secret()
-        self.options = Options(**self.database.get("options", {"app_is_draft": is_app_draft}))
+        self.options = Options(**self.database.get("options", {"app_is_draft": app_is_draft}))
         self.authorizations = Authorizations(self.database, self.clock)
         self.shelf = Shelf(self.database, self.clock)
         self.faults = Faults(self.database)

@@ -139,7 +139,7 @@ def test_settings_are_read_from_the_environment():
         "PORT": "1",
     }
     found = config.from_environment(environ)
-    assert (found.port, found.data_dir, found.is_app_draft) == (9100, Path("/data"), True)
+    assert (found.port, found.data_dir, found.app_is_draft) == (9100, Path("/data"), True)
     assert found.redirect_uris == ("https://a.example/x", "https://b.example/y")
     assert config.from_environment({}) == config.Config(data_dir=Path("var/sandbox"))
 
