@@ -30,10 +30,12 @@ class FilterForm(FlaskForm):
     class Meta:
         csrf = False  # a GET that changes nothing
 
-    store = SelectField("Store")
-    state = SelectField("State", choices=[("", "All states"), *((s.value, words) for s, words in STATE_WORDS.items())])
+    store = SelectField("Store", default="")
+    state = SelectField(
+        "State", default="", choices=[("", "All states"), *((s.value, words) for s, words in STATE_WORDS.items())]
+    )
     trigger = SelectField(
-        "Started", choices=[("", "Any way"), *((t.value, words) for t, words in TRIGGER_WORDS.items())]
+        "Started", default="", choices=[("", "Any way"), *((t.value, words) for t, words in TRIGGER_WORDS.items())]
     )
     first_day = DateField("From", name="from", validators=[Optional()])
     last_day = DateField("To", name="to", validators=[Optional()])
