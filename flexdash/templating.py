@@ -21,6 +21,7 @@ from flexdash.services import countries
 from flexdash.services.actors import Actor, Permission
 
 NOTHING = "–"
+_KEPT = "\N{NO-BREAK SPACE}"
 _REDIS_ANSWER_SECONDS = 0.3
 _REDIS_BELIEVED_SECONDS = 5.0
 _CURRENCIES_WITHOUT_DECIMALS = {"JPY", "KRW", "CLP", "VND"}
@@ -145,13 +146,14 @@ def _machine(value: datetime) -> str:
 
 
 def _words(here: datetime, form: str) -> str:
-    day = f"{here.day} {here:%b %Y}"
+    # Where there is little room, the line breaks between day and time and nowhere else.
+    day = f"{here.day}{_KEPT}{here:%b}{_KEPT}{here:%Y}"
     if form == "day":
         return day
     clock_time = f"{here:%H:%M:%S}" if form == "second" else f"{here:%H:%M}"
     if form == "clock":
-        return f"{clock_time} {zone_name(here)}"
-    return f"{day}, {clock_time} {zone_name(here)}"
+        return f"{clock_time}{_KEPT}{zone_name(here)}"
+    return f"{day}, {clock_time}{_KEPT}{zone_name(here)}"
 
 
 def _distance(seconds: float) -> str | None:
@@ -175,7 +177,7 @@ def money(value: Decimal | None, currency: str = "") -> str:
     n_decimals = max(0, -int(value.as_tuple().exponent)) if value.is_finite() else 0
     if currency not in _CURRENCIES_WITHOUT_DECIMALS:
         n_decimals = max(2, n_decimals)
-    return f"{value:,.{n_decimals}f}\N{NO-BREAK SPACE}{currency}".strip()
+    return f"{value:,.{n_decimals}f}{_KEPT}{currency}".strip()
 
 
 def count(value: int | None, noun: str = "", plural: str = "") -> str:
@@ -189,7 +191,7 @@ def count(value: int | None, noun: str = "", plural: str = "") -> str:
 
 # Tables ---------------------------------------------------------------------------------------------------------------
 
-_ROW_OR_CELL = re.compile(r"<(tr|td|th)\b([^>]*)>")
+_ROW_OR_CELL = re.compile(r"<(tr|td|th)\b([^>]*)>|</(?:td|th)>")
 _COLSPAN = re.compile(r'\bcolspan="(\d+)"')
 _ROLES = {"tr": "row", "td": "cell", "th": "rowheader"}
 
@@ -197,8 +199,8 @@ _ROLES = {"tr": "row", "td": "cell", "th": "rowheader"}
 def label_cells(rows: str, headings: Sequence[str | tuple[str, str]]) -> str:
     """Return the table `rows` with each cell carrying its column's heading as `data-label`.
 
-    On a phone the rows become cards and the labels stand before the values; the roles keep it a table for those who
-    hear it, because a changed `display` would take that away.
+    On a phone the rows become cards and the labels stand before the values, which a `div` holds together; the roles
+    keep it a table for those who hear it, because a changed `display` would take that away.
     """
     labels = [heading if isinstance(heading, str) else heading[0] for heading in headings]
     position = 0
@@ -206,6 +208,8 @@ def label_cells(rows: str, headings: Sequence[str | tuple[str, str]]) -> str:
     def _label(match: re.Match[str]) -> str:
         nonlocal position
         tag, attributes = match.groups()
+        if tag is None:
+            return f"</div>{match.group()}"
         role = "" if "role=" in attributes else f' role="{_ROLES[tag]}"'
         if tag == "tr":
             position = 0
@@ -213,7 +217,7 @@ def label_cells(rows: str, headings: Sequence[str | tuple[str, str]]) -> str:
         span = _COLSPAN.search(attributes)
         label = labels[position] if position < len(labels) and not span else ""
         position += int(span.group(1)) if span else 1
-        return f'<{tag}{attributes}{role} data-label="{escape(label)}">'
+        return f'<{tag}{attributes}{role} data-label="{escape(label)}"><div class="cell">'
 
     return Markup(_ROW_OR_CELL.sub(_label, rows))  # noqa: S704 (the rows were escaped when they were rendered)
 

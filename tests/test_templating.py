@@ -25,6 +25,11 @@ MOMENT = datetime(2026, 11, 23, 18, 35, 9, tzinfo=UTC)
 # Times
 
 
+def plain(shown: str) -> str:
+    """Return what is shown with common spaces; the others keep a day or a time on one line."""
+    return shown.replace("\N{NO-BREAK SPACE}", " ")
+
+
 @pytest.mark.parametrize(
     ("zone", "form", "words"),
     [
@@ -38,15 +43,15 @@ MOMENT = datetime(2026, 11, 23, 18, 35, 9, tzinfo=UTC)
 )
 def test_local_time_names_the_zone(zone: str, form: str, words: str) -> None:
     shown = templating.local_time(MOMENT, form, zone=zone)
-    assert f">{words}</time>" in shown
+    assert f">{words}</time>" in plain(shown)
     assert 'datetime="2026-11-23T18:35:09Z"' in shown
 
 
 def test_the_two_hours_of_an_autumn_night_are_told_apart() -> None:
     first = templating.local_time(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), zone="Europe/Berlin")
     second = templating.local_time(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), zone="Europe/Berlin")
-    assert "02:30 CEST" in first
-    assert "02:30 CET" in second
+    assert "02:30 CEST" in plain(first)
+    assert "02:30 CET" in plain(second)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,7 @@ def test_the_two_hours_of_an_autumn_night_are_told_apart() -> None:
 def test_relative_time_speaks_plainly(seconds: int, words: str) -> None:
     with time_machine.travel(MOMENT, tick=False):
         shown = templating.relative_time(MOMENT + timedelta(seconds=seconds))
-    assert f">{words}</time>" in shown
+    assert f">{words}</time>" in plain(shown)
 
 
 def test_a_time_that_is_not_there_says_so() -> None:
@@ -121,9 +126,9 @@ def test_cells_carry_their_columns_heading_and_stay_a_table() -> None:
     rows = '<tr><th scope="row">A</th><td class="number">1</td></tr><tr><td colspan="2">x</td></tr>'
     shown = templating.label_cells(rows, ["Order", ("Total <b>", "number")])
     assert shown == (
-        '<tr role="row"><th scope="row" role="rowheader" data-label="Order">A</th>'
-        '<td class="number" role="cell" data-label="Total &lt;b&gt;">1</td></tr>'
-        '<tr role="row"><td colspan="2" role="cell" data-label="">x</td></tr>'
+        '<tr role="row"><th scope="row" role="rowheader" data-label="Order"><div class="cell">A</div></th>'
+        '<td class="number" role="cell" data-label="Total &lt;b&gt;"><div class="cell">1</div></td></tr>'
+        '<tr role="row"><td colspan="2" role="cell" data-label=""><div class="cell">x</div></td></tr>'
     )
 
 

@@ -55,7 +55,6 @@ def faulty_app(settings: Settings, database, redis_server) -> Flask:
     def only_by_post() -> object:
         return jsonify(done=True)
 
-    database.prepare(app)
     return app
 
 
@@ -65,6 +64,7 @@ def client(app, faulty_app) -> Iterator[FlaskClient]:
     yield faulty_app.test_client()
     with faulty_app.app_context():
         db.session.remove()
+        db.engine.dispose()  # the database file is exchanged between tests
 
 
 @pytest.mark.parametrize(
