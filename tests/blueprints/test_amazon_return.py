@@ -317,6 +317,13 @@ def test_made_up_pages_are_not_there(asha, reference, problem) -> None:
     assert asha.get(f"/amazon/return/{reference}?problem={problem}").status_code == 404
 
 
+def test_a_trip_under_way_has_no_page_yet(asha, draft) -> None:
+    go(asha, draft)
+    reference = db.session.scalars(select(AuthorizationAttempt.reference)).one()
+    assert asha.get(f"/amazon/return/{reference}").status_code == 404
+    assert asha.get(f"/amazon/return/{reference}?problem=denied").status_code == 404
+
+
 def test_a_trip_tells_others_nothing(asha, signed_in, workspace, draft) -> None:
     answer = come_back(asha, state=go(asha, draft), error="access_denied")
     assert signed_in(make_user(workspace)).get(answer.location).status_code == 404

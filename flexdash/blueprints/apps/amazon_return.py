@@ -90,6 +90,8 @@ def amazon_return(reference: str) -> Response | str:
         return redirect(url_for("stores.overview", store_id=store.id), 303)
     is_unfinished = trip.outcome in (Outcome.BEING_HANDLED, Outcome.INTERRUPTED)
     outcome = told if told in _ABOUT_THIS_RETURN and not is_unfinished else trip.outcome
+    if outcome is trip.outcome and not trip.is_over and not is_unfinished:
+        abort(404)  # nobody has come back from this trip yet, so there is nothing to tell
     return _page(reference, outcome, store)
 
 
