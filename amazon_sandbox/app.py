@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from flask import Flask, Response, request
+from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException
 
 from amazon_sandbox.config import Config
 from amazon_sandbox.web import (
@@ -18,6 +19,7 @@ from amazon_sandbox.web import (
     shipments_api,
     token_service,
 )
+from amazon_sandbox.world.errors import ApiError
 from amazon_sandbox.world.world import World
 
 MAX_BODY_BYTES = 2_000_000
@@ -59,8 +61,18 @@ def create_app(
     ):
         app.register_blueprint(part.blueprint)
     app.add_url_rule("/healthz", view_func=lambda: {"status": "ok", "instance": config.instance}, endpoint="healthz")
+    app.register_error_handler(HTTPException, _refusal)
     app.after_request(_page_headers)
     return app
+
+
+def _refusal(error: HTTPException) -> tuple[str | dict, int]:
+    """What callers of the API and people see for an address that does not exist, or a fault of the sandbox."""
+    status = error.code or 500
+    if request.path.startswith(API_PREFIXES):
+        codes = {404: "SC_00003", 500: "SC_00000"}
+        return ApiError(status, codes.get(status, "SC_00002"), error.name, error.description or "").body(), status
+    return render_template("refusal.html", status=status, name=error.name), status
 
 
 def _page_headers(response: Response) -> Response:

@@ -63,18 +63,20 @@ def amazon_operation(name: str) -> Callable[[Callable[..., Answer]], Callable[..
 
 def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, str]) -> Response | None:
     """The answer of one call, or None when its connection is to be cut."""
-    wait(here, name)
+    token = request.headers.get("x-amz-access-token")
+    claimed_id = here.authorizations.claimed_seller(token)
+    wait(here, name, claimed_id)
     seller_id = None
     try:
-        fault = here.faults.fires(BEFORE, name, shipment_id=path.get("shipment_id"))
+        fault = here.faults.fires(BEFORE, name, seller_id=claimed_id, shipment_id=path.get("shipment_id"))
         if fault is not None:
             if fault.kind == "cut":
                 return None
             if fault.kind == "html_instead_of_json":
                 return Response(HTML, fault.status, mimetype="text/html")
             raise unavailable(fault)
-        seller_id = here.authorizations.seller_of(request.headers.get("x-amz-access-token"))
-        _refuse_by_fault(here.faults.fires(AFTER_TOKEN, name, seller_id=seller_id))
+        seller_id = here.authorizations.seller_of(token)
+        _refuse_by_fault(here.faults.fires(AFTER_TOKEN, name, seller_id=seller_id, shipment_id=path.get("shipment_id")))
         if not here.plans.is_allowed(seller_id, name):
             raise errors.throttled()
         status, body = work(seller_id, **path)
@@ -90,10 +92,10 @@ def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, s
     return response
 
 
-def wait(here: World, name: str) -> None:
+def wait(here: World, name: str, seller_id: str | None = None) -> None:
     """The latency set for every answer, and the fault `slow`."""
     milliseconds = here.options.latency_ms
-    fault = here.faults.fires(("slow",), name)
+    fault = here.faults.fires(("slow",), name, seller_id=seller_id)
     if fault is not None:
         milliseconds += fault.ms
     if milliseconds:

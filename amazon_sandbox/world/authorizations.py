@@ -112,6 +112,10 @@ class Authorizations:
             raise errors.access_denied("")
         return seller_id
 
+    def claimed_seller(self, access_token: str | None) -> str | None:
+        """The seller an access token was made for, good or not any more; None for an unknown token."""
+        return self._access.get(access_token or "", ("",))[0] or None
+
     def revoke(self, seller_id: str | None = None, *, only_access_tokens: bool = False) -> int:
         """Ends the authorizations of a seller (of all when None), and how many were ended. With
         `only_access_tokens` the refresh tokens stay good and the number is of access tokens."""

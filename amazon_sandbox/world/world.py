@@ -23,7 +23,8 @@ from amazon_sandbox.world.stats import Stats
 
 
 class World:
-    """Everything the sandbox knows. `clock_source` gives seconds since 1970, `monotonic` paces the plans."""
+    """Everything the sandbox knows. `clock_source` gives seconds since 1970, `app_is_draft` stands at start,
+    whatever the switch was before."""
 
     def __init__(
         self, data_dir: Path | None, clock_source: Callable[[], float] | None = None, *, app_is_draft: bool = False
@@ -31,7 +32,8 @@ class World:
         self.clock = Clock(clock_source) if clock_source else Clock()
         self.database = Database(data_dir / "sandbox.db" if data_dir else None)
         self.secret = self._kept_secret()
-        self.options = Options(**self.database.get("options", {"app_is_draft": app_is_draft}))
+        self._app_is_draft = app_is_draft
+        self.options = Options(**{**self.database.get("options", {}), "app_is_draft": app_is_draft})
         self.authorizations = Authorizations(self.database, self.clock)
         self.shelf = Shelf(self.database, self.clock)
         self.faults = Faults(self.database)
@@ -78,7 +80,7 @@ class World:
             self.faults.clear()
             self.plans.use_defaults()
             self.database.put("plans", {})
-            self.options.change(asdict(Options(app_is_draft=self.options.app_is_draft)))
+            self.options.change(asdict(Options(app_is_draft=self._app_is_draft)))
             self.database.put("options", asdict(self.options))
             self._apply_options()
             self.shelf.load()

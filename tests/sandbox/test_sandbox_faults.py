@@ -1,13 +1,13 @@
 """Usage plans, faults, latency and counts."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from amazon_sandbox.control_client import ControlError
 from amazon_sandbox.world.plans import Plan, Plans
+from amazon_sandbox.world.stats import Stats
 
 HTTP = httpx.Client(trust_env=False, verify=False)
 
@@ -184,16 +184,39 @@ def test_latency_and_slowness_are_waited_before_the_answer(sandbox, api):
     assert time.monotonic() - started >= 0.03
 
 
-def test_calls_and_concurrency_are_counted(sandbox, api):
-    sandbox.control.options(latency_ms=200)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: api("GET", SHIPMENTS, ACCEPTED), range(4)))
+def test_calls_are_counted_until_cleared(sandbox, api):
+    for _ in range(4):
+        api("GET", SHIPMENTS, ACCEPTED)
     stats = sandbox.control.stats()
     assert stats["calls"] == {"getShipments": 4}
     assert stats["statuses"] == {"getShipments": {"200": 4}}
-    assert 2 <= stats["max_concurrent"] <= 4
+    assert stats["max_concurrent"] == 1
     sandbox.control.clear_stats()
     assert sandbox.control.stats()["n_calls"] == 0
+
+
+def test_the_most_calls_at_once_are_kept_in_all_and_per_operation():
+    stats = Stats()
+    for name in ("getShipments", "getShipments", "getShipment"):
+        stats.begin(name)
+    stats.end("getShipments", "200")
+    stats.begin("getShipments")
+    told = stats.as_json()
+    assert told["max_concurrent"] == 3
+    assert told["max_concurrent_per_operation"] == {"getShipments": 2, "getShipment": 1}
+
+
+def test_a_fault_of_one_seller_leaves_others_alone(sandbox, api, api_of):
+    sandbox.control.fault("error_503", seller_id="A3SBXNOVAHOMAE")
+    assert api("GET", SHIPMENTS, ACCEPTED).status_code == 200
+    assert api_of("A3SBXNOVAHOMAE")("GET", SHIPMENTS, ACCEPTED).status_code == 503
+
+
+def test_an_address_that_amazon_does_not_have_is_refused_in_the_callers_form(sandbox, api):
+    response = api("GET", "/externalFulfillment/2021-01-06/shipments")
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (404, "SC_00003")
+    assert api("DELETE", SHIPMENTS).status_code == 405
+    assert "no such page" in HTTP.get(f"{sandbox.url}/nothing").text
 
 
 def test_the_date_header_follows_the_sandboxs_clock(sandbox):
