@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, select, union
 from sqlalchemy.orm import joinedload, selectinload
 
 from flexdash import clock
+from flexdash.amazon import statuses
 from flexdash.database import transaction
 from flexdash.extensions import db, vault
 from flexdash.models import (
@@ -67,6 +68,11 @@ class BuyerView:
 def number_of(order_id: int) -> str:
     """Return FlexDash's own number of an order, as people see and search it."""
     return f"FD-{order_id:06d}"
+
+
+def amazon_word(amazon_status: str) -> str:
+    """Return the word that people know an Amazon status by; the page shows Amazon's own beside it."""
+    return statuses.lookup(amazon_status).label
 
 
 def listing(actor: Actor, filters: OrderFilters) -> Select[tuple[Order]]:

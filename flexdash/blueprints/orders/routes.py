@@ -33,6 +33,7 @@ def index() -> str:
         is_filtered=filters != orders.OrderFilters(),
         n_quarantined=orders.n_quarantined(actor),
         number_of=orders.number_of,
+        amazon_word=orders.amazon_word,
         hold_words=HOLD_WORDS,
     )
 
@@ -105,6 +106,7 @@ def _order_page(order: Order, buyer: orders.BuyerView | None, form: ReleaseForm 
         "orders/detail.html",
         order=order,
         number=orders.number_of(order.id),
+        amazon_word=orders.amazon_word,
         buyer=buyer,
         may_reveal=actor.may(Permission.REVEAL_BUYERS),
         may_work=actor.may(Permission.WORK_ORDERS),
