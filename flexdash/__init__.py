@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app.extensions["flexdash_redis"] = redis.Redis.from_url(settings.redis_url, socket_timeout=5)
     app.extensions["flexdash_vault"] = Vault(settings.encryption_keys)
+    logs.init_app(app)
     db.init_app(app)
     with app.app_context():
         database.prepare_engine(db.engine)

@@ -141,3 +141,25 @@ def test_the_console_form_is_one_readable_line(log_lines):
     assert "run began" in line
     assert "run_id=7" in line
     assert "\x1b" not in line
+
+
+def test_each_request_has_an_id_on_its_line_and_in_its_answer(client, log_lines):
+    lines = log_lines()
+    answer = client.get("/sign-in?next=/orders", headers={"X-Request-Id": "from-the-proxy-1"})
+    assert answer.headers["X-Request-Id"] == "from-the-proxy-1"
+    (line,) = [line for line in lines() if line["message"] == "request"]
+    assert line["request_id"] == "from-the-proxy-1"
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/sign-in", 200)
+    assert line["duration_ms"] >= 0
+
+
+def test_an_id_that_is_no_id_is_replaced(client, log_lines):
+    log_lines()
+    answer = client.get("/sign-in", headers={"X-Request-Id": "<svg onload=alert(1)>"})
+    assert len(answer.headers["X-Request-Id"]) == 32
+
+
+def test_health_checks_do_not_fill_the_log(client, log_lines):
+    lines = log_lines()
+    client.get("/healthz")
+    assert lines() == []

@@ -20,9 +20,11 @@ from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 from honcho.process import Process
 
+from config import PROJECT_DIR
+
 _PR_SET_CHILD_SUBREAPER = 36
 _LINES_KEPT = 20
-_CHILD = Path(__file__).with_name("run_child.py")
+_LAUNCHER = PROJECT_DIR / "flexdash" / "parent_death.py"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # Ctrl-C ends everything within 10 seconds: a job at hand gets the first of these, then it is resumed at the next start.
@@ -90,7 +92,7 @@ class Supervisor:
 
     def start(self, part: Part) -> None:
         """Start `part`; raise PartEnded when the system cannot."""
-        launcher = [sys.executable, "-I", "-S", str(_CHILD), str(os.getpid()), str(int(part.dies_with))]
+        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(part.dies_with))]
         process = Process(
             f"exec {shlex.join([*launcher, *part.command])}",
             name=part.name,

@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 
 from flexdash.extensions import db
 from flexdash.jobs import context, order_pull, queues, schedule, stopping  # noqa: F401 - imported before the fork
+from flexdash.parent_death import end_with_parent
 
 # With RQ's own 420 and 600 seconds, a killed worker's job was noticed after more than three minutes.
 WORKER_TTL_SECONDS = 45
@@ -38,6 +39,7 @@ class FlexDashWorker(Worker):
 
     def main_work_horse(self, job: Any, queue: Any) -> None:
         """Begin the forked process: what belongs to the parent is not used, nor closed in its name."""
+        end_with_parent(self.pid)  # a killed worker's run is taken up again: it must not go on here as well
         stopping.become_horse()
         app = context.app()
         with app.app_context():

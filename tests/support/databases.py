@@ -1,11 +1,13 @@
 """A database per test process, made by the real migrations, and emptied between tests in about a millisecond.
 
 Tests commit for real, as the services do, so a transaction rolled back at the end would not do. The Configuration
-Log refuses DELETE, so rows are not deleted either: SQLite gets its file back from a template, PostgreSQL is truncated.
+Log refuses DELETE, so rows are not deleted either: SQLite gets a copy of the empty database back, PostgreSQL is
+truncated.
 """
 
 import os
-import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -45,12 +47,12 @@ def is_postgres() -> bool:
 
 
 class SqliteDatabase:
-    """A file that is copied back from a template."""
+    """A file that gets its first content back through SQLite's own backup, so every open connection stays right."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "flexdash.db"
-        self._template = folder / "template.db"
         self.url = f"sqlite:///{self._path}"
+        self._empty = sqlite3.connect(":memory:", check_same_thread=False)
         self._engine: Engine | None = None
 
     def prepare(self, app: Flask) -> None:
@@ -58,20 +60,17 @@ class SqliteDatabase:
             self._engine = db.engine
             event.listen(self._engine, "connect", _do_not_wait_for_the_disk)
             _migrate(app)
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._engine.dispose()
-        shutil.copyfile(self._path, self._template)
+        with closing(sqlite3.connect(self._path)) as migrated:
+            migrated.backup(self._empty)
 
     def reset(self) -> None:
-        self._engine.dispose()
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-        fresh = self._path.with_suffix(".fresh")
-        shutil.copyfile(self._template, fresh)
-        fresh.replace(self._path)
+        # Waits for a writer that is about to end, and fails when a test has left a transaction open.
+        with closing(sqlite3.connect(self._path, timeout=10)) as live:
+            live.execute("PRAGMA synchronous=OFF")
+            self._empty.backup(live)
 
     def drop(self) -> None:
+        self._empty.close()
         if self._engine is not None:
             self._engine.dispose()
 

@@ -44,7 +44,7 @@ def free_port() -> int:
 
 def _dying_with_us(command: list[str]) -> list[str]:
     """Return `command` so that it ends when the test process is killed and can clean up nothing."""
-    launcher = PROJECT_DIR / "flexdash" / "cli" / "run_child.py"
+    launcher = PROJECT_DIR / "flexdash" / "parent_death.py"
     return [sys.executable, "-I", "-S", str(launcher), str(os.getpid()), str(int(signal.SIGKILL)), *command]
 
 
