@@ -141,11 +141,11 @@ def test_the_page_of_a_run_shows_counts_attempts_calls_orders_and_quarantine(web
     for words in (
         "Partial",
         "1,250",
-        "1 shipment could not be taken in",
+        "1 shipment did not go through",
         "DQ1",
         "It has no lines.",
         "Its worker vanished.",
-        "Worker lost, taken up again",
+        "Worker lost",
         "getShipments",
         "Throttled",
         "1,500 ms",

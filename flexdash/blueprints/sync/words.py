@@ -7,12 +7,12 @@ from flexdash.models import AttemptOutcome
 # Outcome: words, the badge's kind and icon.
 ATTEMPT_WORDS = {
     AttemptOutcome.RUNNING: ("At work", "info", "sync"),
-    AttemptOutcome.SUCCEEDED: ("Went through", "good", "check"),
-    AttemptOutcome.PARTIAL: ("Went through, with failed items", "warn", "warning"),
+    AttemptOutcome.SUCCEEDED: ("Healthy", "good", "check"),
+    AttemptOutcome.PARTIAL: ("Partial", "warn", "warning"),
     AttemptOutcome.FAILED: ("Failed", "bad", "danger"),
-    AttemptOutcome.TO_RETRY: ("Failed, tried again", "warn", "warning"),
-    AttemptOutcome.LOST: ("Worker lost, taken up again", "warn", "warning"),
-    AttemptOutcome.HANDED_BACK: ("Handed to the next worker", "quiet", "skip"),
+    AttemptOutcome.TO_RETRY: ("To be tried again", "warn", "warning"),
+    AttemptOutcome.LOST: ("Worker lost", "warn", "warning"),
+    AttemptOutcome.HANDED_BACK: ("Handed over", "quiet", "skip"),
 }
 
 
