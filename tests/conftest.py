@@ -1,6 +1,5 @@
 """The fixtures every test may use. What they are made of is in tests/support."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -165,9 +164,3 @@ def browser_type_launch_args() -> dict[str, object]:
 def browser_context_args(browser_context_args) -> dict[str, object]:
     """How pytest-playwright opens a window: English, and a zone that is not the machine's."""
     return {**browser_context_args, "locale": "en-GB", "timezone_id": "Asia/Kolkata"}
-
-
-@pytest.fixture(scope="session")
-def must_run_all() -> bool:
-    """Whether a test that lacks something must fail rather than be skipped, as in CI."""
-    return os.environ.get("REQUIRE_ALL_TESTS") == "1"
