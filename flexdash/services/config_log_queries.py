@@ -7,7 +7,8 @@ from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, literal, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from flexdash.database import release_connection
 from flexdash.extensions import db
@@ -56,6 +57,16 @@ class Filters:
     person: str = ""  # a user's id, or FLEXDASH_ITSELF
     section: Section | None = None
     store_id: int | None = None
+
+    def order(self) -> list[tuple[InstrumentedAttribute[Any], str]]:
+        """Return the columns and directions that list the rows newest first and that an index holds.
+
+        By the chain; where days were chosen by time, or a wide range would have to be sorted first. The two differ
+        only in rows written while a clock was wrong.
+        """
+        if self.first_day or self.last_day:
+            return [(ConfigEvent.occurred_at, "desc"), (ConfigEvent.id, "desc")]
+        return [(ConfigEvent.sequence, "desc")]
 
 
 @dataclass(frozen=True)
@@ -143,28 +154,28 @@ def changes(event: ConfigEvent) -> list[Change]:
     ]
 
 
-def export_rows(query: Select[tuple[ConfigEvent]]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of `query` for an export, newest first, under EXPORT_HEADINGS; a thousand in memory at a time.
+def export_rows(actor: Actor, filters: Filters, zone: ZoneInfo) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows that `events` selects, newest first, under EXPORT_HEADINGS; a thousand in memory at a time.
 
     The database connection is given back between the portions: a slow download holds nothing.
     """
+    columns = [column for column, _ in filters.order()]
+    query = events(actor, filters, zone).order_by(*(column.desc() for column in columns)).limit(ROWS_AT_A_TIME)
     names: dict[int, str] = {}
-    before: int | None = None
+    portion = query
     while True:
-        portion = query.order_by(ConfigEvent.sequence.desc()).limit(ROWS_AT_A_TIME)
-        if before is not None:
-            portion = portion.where(ConfigEvent.sequence < before)
         found = db.session.scalars(portion).all()
         unknown = {event.store_id for event in found if event.store_id is not None} - names.keys()
         if unknown:
             found_stores = db.session.execute(select(Store.id, Store.name).where(Store.id.in_(unknown)))
             names.update(dict(found_stores.all()))
         cells = [_cells(event, names) for event in found]
+        last = [literal(getattr(found[-1], column.key), column.type) for column in columns] if found else []
         release_connection()
         yield from cells
         if len(cells) < ROWS_AT_A_TIME:
             return
-        before = cells[-1][0]
+        portion = query.where(tuple_(*columns) < tuple_(*last))
 
 
 def _cells(event: ConfigEvent, store_names: dict[int, str]) -> tuple[Any, ...]:
@@ -189,7 +200,7 @@ def _start(day: date, zone: ZoneInfo) -> datetime:
     try:
         return datetime.combine(day, time.min, zone).astimezone(UTC)
     except OverflowError:  # the first and the last day there is lie partly outside of what UTC can say
-        return (datetime.min if day.year == 1 else datetime.max).replace(tzinfo=UTC)
+        return datetime.min.replace(tzinfo=UTC) if day.year == 1 else datetime.max.replace(tzinfo=UTC)
 
 
 def _label(key: str) -> str:

@@ -20,8 +20,6 @@ from tests.support.chains import append, append_from_processes, environ_of, tamp
 pytestmark = pytest.mark.faults
 
 N_ROWS = 200
-N_MUTATIONS = 1_000
-N_KILLS = 500
 SEED = 20261123
 EDITS = {
     "sentence": "somebody else did it",
@@ -35,7 +33,7 @@ EDITS = {
 }
 # One process that knows the app forks a writer per line it reads, so that a kill costs no start of Python.
 _TOGGLER = """
-import os, sys
+import itertools, os, sys
 from flexdash import create_app
 from flexdash.extensions import db
 from flexdash.models import Store, User
@@ -46,46 +44,48 @@ app = create_app()
 def write():
     with app.app_context():
         actor = Actor.of_user(db.session.get(User, int(sys.argv[2])))
-        while True:
+        for n in itertools.count():
             store = db.session.get(Store, int(sys.argv[1]), populate_existing=True)
             is_on, version = store.is_order_sync_on, store.settings_version
             store_settings.set_toggle(
                 actor, store.id, store_settings.Toggle.ORDER_SYNC, turn_on=not is_on, version=version
             )
+            if n == 0:
+                print(os.getpid(), flush=True)
 
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
         write()
-    print(child, flush=True)
     os.waitpid(child, 0)
     print("gone", flush=True)
 """
 
 
-def test_eight_writers_of_a_thousand_rows_make_one_line(app, environment) -> None:
-    workspace_id = make_workspace().id
+def test_eight_writers_of_a_thousand_rows_make_one_line(app, environment, figure, scaled) -> None:
+    workspace_id, n_rows = make_workspace().id, scaled(1_000)
     began = time.monotonic()
-    append_from_processes(environment, workspace_id, n_writers=8, n_rows=1_000)
+    append_from_processes(environment, workspace_id, n_writers=8, n_rows=n_rows)
     seconds = time.monotonic() - began
     db.session.rollback()
     n_parents = db.session.scalar(db.select(db.func.count(ConfigEvent.previous_hash.distinct())))
     verification = config_log_verify.verify(workspace_id)
-    forks = 8_000 - n_parents
-    print(f"\nconcurrent appends, 8 × 1,000: {forks} forks, {verification.n_rows:,} rows in one line, {seconds:.0f} s")
-    assert (forks, verification.is_intact, verification.n_rows) == (0, True, 8_000)
+    forks = 8 * n_rows - n_parents
+    figure("appends", f"8 × {n_rows:,}: {forks} forks, {verification.n_rows:,} rows in one line, {seconds:.0f} s")
+    assert (forks, verification.is_intact, verification.n_rows) == (0, True, 8 * n_rows)
 
 
-def test_a_thousand_mutations_are_all_found(app) -> None:
+def test_a_thousand_mutations_are_all_found(app, figure, scaled) -> None:
     """Each is made on an intact chain, verified, and taken back; the row named is the first that is wrong."""
     workspace_id = make_workspace().id
     append(workspace_id, N_ROWS)
     chance = random.Random(SEED)
+    n_mutations = scaled(1_000)
     kinds = dict.fromkeys(("edit", "delete", "insert", "swap", "cut", "value"), 0)
     missed = []
     with tampering(app) as connection:
         connection.commit()
-        for n in range(N_MUTATIONS):
+        for n in range(n_mutations):
             kind = list(kinds)[n % len(kinds)]
             sequence = chance.randrange(2, N_ROWS)
             expected = _mutate(connection, chance, kind, sequence)
@@ -99,18 +99,18 @@ def test_a_thousand_mutations_are_all_found(app) -> None:
         connection.commit()
         assert config_log_verify.verify(workspace_id).is_intact
     n_found = sum(kinds.values())
-    print(f"\na log row edited, deleted, inserted, reordered, cut off: {n_found:,} of {N_MUTATIONS:,} found {kinds}")
+    figure("mutations", f"{n_found:,} of {n_mutations:,} found")
     assert missed == []
-    assert n_found == N_MUTATIONS
+    assert n_found == n_mutations
 
 
-def test_a_writer_killed_at_any_moment_leaves_no_change_without_its_row(app, environment) -> None:
+def test_a_writer_killed_at_any_moment_leaves_no_change_without_its_row(app, environment, figure, scaled) -> None:
     workspace = make_workspace()
     user, store = make_user(workspace), make_store(make_seller(workspace))
     workspace_id, store_id, user_id = workspace.id, store.id, user.id
     db.session.remove()
     chance = random.Random(SEED)
-    unlogged = 0
+    n_kills, unlogged = scaled(500), 0
     writer = subprocess.Popen(
         [sys.executable, "-c", _TOGGLER, str(store_id), str(user_id)],
         env={**os.environ, **environ_of(environment)},
@@ -120,11 +120,11 @@ def test_a_writer_killed_at_any_moment_leaves_no_change_without_its_row(app, env
         text=True,
     )
     try:
-        for _ in range(N_KILLS):
+        for _ in range(n_kills):
             writer.stdin.write("next\n")
             writer.stdin.flush()
             child = int(writer.stdout.readline())
-            time.sleep(0.02 + chance.random() / 10)  # the moment of the kill, not a wait for anything
+            time.sleep(chance.random() / 20)  # the moment of the kill, not a wait for anything
             os.kill(child, signal.SIGKILL)
             assert writer.stdout.readline() == "gone\n"
             row = db.session.get(Store, store_id, populate_existing=True)
@@ -139,9 +139,7 @@ def test_a_writer_killed_at_any_moment_leaves_no_change_without_its_row(app, env
         writer.wait()
         writer.stdin.close()
         writer.stdout.close()
-    print(
-        f"\nwriter dies between a change and its log row: {N_KILLS} kills, {unlogged} unlogged, {n_changes:,} changes"
-    )
+    figure("unlogged", f"{n_kills} kills: {unlogged} unlogged of {n_changes:,} changes")
     assert (unlogged, verification.is_intact, verification.n_rows) == (0, True, n_changes)
     assert n_changes > 0
 

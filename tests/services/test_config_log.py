@@ -351,8 +351,7 @@ def test_the_export_goes_through_all_portions_newest_first(workspace, admin, mon
     record(
         admin, "last", store=store, reason="because", old={"is_order_sync_on": False}, new={"is_order_sync_on": True}
     )
-    query = config_log_queries.events(admin, Filters(), UTC_ZONE)
-    exported = list(config_log_queries.export_rows(query))
+    exported = list(config_log_queries.export_rows(admin, Filters(), UTC_ZONE))
     assert [row[0] for row in exported] == [7, 6, 5, 4, 3, 2, 1]
     assert exported[0][2:10] == (
         "Ada",
@@ -365,6 +364,7 @@ def test_the_export_goes_through_all_portions_newest_first(workspace, admin, mon
         "because",
     )
     assert len(exported[0]) == len(config_log_queries.EXPORT_HEADINGS)
+    assert list(config_log_queries.export_rows(admin, Filters(first_day=date.min), UTC_ZONE)) == exported
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from flexdash import clock
 from flexdash.blueprints.audit.forms import FilterForm
 from flexdash.blueprints.guard import current_actor
 from flexdash.blueprints.paging import keyset_page
-from flexdash.models import ConfigEvent
 from flexdash.services import config_log_queries, csv_export
 from flexdash.templating import viewer_zone
 
@@ -17,10 +16,11 @@ def page_of_log(store_id: int | None = None) -> dict[str, Any]:
     """Return what the template `audit/_log.html` shows: the filters of the URL, and the page they let through."""
     actor = current_actor()
     form = FilterForm(request.args, actor, store_id)
-    query = config_log_queries.events(actor, form.filters(), viewer_zone())
+    filters = form.filters()
+    query = config_log_queries.events(actor, filters, viewer_zone())
     return {
         "form": form,
-        "page": keyset_page(query, [(ConfigEvent.sequence, "desc")], request.args),
+        "page": keyset_page(query, filters.order(), request.args),
         "changes_of": config_log_queries.changes,
         "csv_arguments": {name: value for name, value in request.args.items() if name != "page" and value},
     }
@@ -29,12 +29,11 @@ def page_of_log(store_id: int | None = None) -> dict[str, Any]:
 def csv_of_log(name: str, store_id: int | None = None) -> Response:
     """Return the rows that the URL's filters let through as a CSV file, sent while they are read."""
     actor = current_actor()
-    form = FilterForm(request.args, actor, store_id)
-    query = config_log_queries.events(actor, form.filters(), viewer_zone())
-    rows = csv_export.lines(config_log_queries.EXPORT_HEADINGS, config_log_queries.export_rows(query))
+    filters = FilterForm(request.args, actor, store_id).filters()
+    rows = config_log_queries.export_rows(actor, filters, viewer_zone())
     day = clock.now().astimezone(viewer_zone()).date()
     return Response(
-        stream_with_context(rows),
+        stream_with_context(csv_export.lines(config_log_queries.EXPORT_HEADINGS, rows)),
         mimetype="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}-{day}.csv"'},
     )
