@@ -134,6 +134,7 @@ def test_an_account_that_is_connected_already_or_is_another_one(at_amazon: Page,
     store_page = at_amazon.url
 
     ask_to_connect(at_amazon, "Second Store")
+    choose_account(at_amazon)
     at_amazon.get_by_role("button", name="Allow").click()
     expect(at_amazon.get_by_role("heading", level=1)).to_have_text("This Amazon account is connected already")
 

@@ -7,7 +7,6 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 from cryptography.fernet import Fernet
-from models import ContractBreach, Models
 
 from amazon_sandbox.serving import running
 from flexdash.amazon import errors
@@ -18,6 +17,7 @@ from flexdash.amazon.shipment_reader import read_shipment
 from flexdash.amazon.shipments import PACKAGE_STATUSES, PACKAGE_SUB_STATUSES, REJECTION_REASONS
 from flexdash.amazon.statuses import STATUSES, lookup
 from flexdash.vault import Vault
+from tests.contract.models import ContractBreach, Models
 
 SELLER = "A3SBXSUNRISEIN"
 MARKETPLACE = "A21TJRUUN4KGV"

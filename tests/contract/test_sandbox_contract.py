@@ -4,10 +4,10 @@ import json
 
 import httpx
 import pytest
-from models import ContractBreach, Models
 
 from amazon_sandbox.serving import Running, running
 from amazon_sandbox.world.shelf import STATUSES
+from tests.contract.models import ContractBreach, Models
 
 SHIPMENTS = "/externalFulfillment/2024-09-11/shipments"
 INVENTORIES = "/externalFulfillment/inventory/2024-09-11/inventories"

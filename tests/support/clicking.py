@@ -31,6 +31,8 @@ def ask_to_connect(page: Page, name: str, country: str = "India") -> None:
 
 def choose_account(page: Page, account: str = "Sunrise Retail (India)") -> None:
     """Sign in at Amazon as one of the sandbox's sellers, where it asks."""
-    if page.get_by_role("button", name="Sign in").is_visible():
+    signing_in = page.get_by_role("button", name="Sign in")
+    signing_in.or_(page.get_by_role("button", name="Allow")).wait_for()
+    if signing_in.is_visible():
         page.get_by_text(account).click()
-        page.get_by_role("button", name="Sign in").click()
+        signing_in.click()
