@@ -39,7 +39,9 @@ def get(actor: Actor, model: type[Model], row_id: int, *, lock: bool = False) ->
     """
     query = visible(actor, model).where(model.id == row_id).execution_options(populate_existing=True)
     if lock:
-        query = query.with_for_update(of=model)
+        # FOR NO KEY UPDATE: rows that point at this one can still be written. With the full lock, somebody who has just
+        # added such a row and then wants this one would wait for somebody who does the same: a deadlock.
+        query = query.with_for_update(of=model, key_share=True)
     row = db.session.scalars(query).one_or_none()
     if row is None:
         raise NotVisible(model.__name__.lower())

@@ -1,8 +1,7 @@
 """Orders On Hold: let go by themselves when the reason is mended, or by hand."""
 
-from collections.abc import Sequence
-
 from sqlalchemy import delete, select
+from sqlalchemy.orm import selectinload
 
 from flexdash import clock
 from flexdash.database import transaction
@@ -14,7 +13,6 @@ from flexdash.models import (
     OrderEvent,
     OrderHold,
     OrderState,
-    Store,
 )
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
@@ -40,7 +38,8 @@ def release_fixed(store_id: int, run_id: int | None = None) -> list[int]:
                 .where(Order.store_id == store_id, Order.state == OrderState.ON_HOLD, Order.id > last_id)
                 .order_by(Order.id)
                 .limit(BATCH)
-                .with_for_update()
+                .options(selectinload(Order.holds))
+                .with_for_update(of=Order, key_share=True)
             )
             orders = session.scalars(query).all()
             if not orders:
@@ -77,19 +76,6 @@ def release_to(actor: Actor, order_id: int, hub_id: int) -> Order:
         sentence = f"{actor.name} released it by hand to {hub.name}. It is a New Order there."
         _release(order, hub.id, sentence, actor_name=actor.name)
         return order
-
-
-def held_reasons(store: Store) -> Sequence[tuple[str, int]]:
-    """Return how many orders of the store are On Hold, per reason, most first."""
-    n = db.func.count()
-    query = (
-        select(OrderHold.reason, n)
-        .join(Order, Order.id == OrderHold.order_id)
-        .where(Order.store_id == store.id, Order.state == OrderState.ON_HOLD)
-        .group_by(OrderHold.reason)
-        .order_by(n.desc())
-    )
-    return [(reason, count) for reason, count in db.session.execute(query)]
 
 
 def _release(order: Order, hub_id: int | None, sentence: str, *, actor_name: str, run_id: int | None = None) -> None:

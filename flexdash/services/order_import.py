@@ -134,7 +134,7 @@ class OrderImporter:
                 log.warning("shipment_refused", amazon_shipment_id=read.shipment.id, error=type(error).__name__)
                 db.session.expunge_all()
                 sentence = f"The database refused this order ({type(error).__name__})."
-                broken.append(Broken(read.raw, read.shipment.id, sentence))
+                broken.append(Broken(read.raw, _quarantine_id(read.raw, read.shipment.id), sentence))
                 continue
             for name, n in own.as_dict().items():
                 setattr(counts, name, getattr(counts, name) + n)

@@ -108,7 +108,7 @@ def needs_reauthorization(store_id: int, reason: str, refused_token: str | None 
     has been authorized anew since: a late refusal of the old token says nothing about the new one.
     """
     with transaction():
-        store = db.session.get(Store, store_id, with_for_update=True, populate_existing=True)
+        store = db.session.get(Store, store_id, with_for_update={"key_share": True}, populate_existing=True)
         if store is None or store.status is not StoreStatus.CONNECTED:
             return False
         if refused_token is not None and refresh_token(store) not in (refused_token, None):

@@ -107,20 +107,23 @@ def test_one_broken_shipment_never_costs_the_others(store: Store) -> None:
     assert vault.decrypt(quarantined[1].payload_encrypted) == '"no shipment"'
 
 
-def test_a_shipment_the_database_refuses_is_quarantined_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("shipment_id", "kept_as"), [("D2", "D2"), ("D" * 150, "D" * 100)])
+def test_a_shipment_the_database_refuses_is_quarantined_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch, shipment_id: str, kept_as: str
+) -> None:
     from flexdash.services import order_import
 
     real = order_import.order_row
 
     def refusing(read: order_import.ReadShipment, *args: object, **kwargs: object) -> dict[str, object]:
         row = real(read, *args, **kwargs)
-        return row | {"amazon_status": None} if read.shipment.id == "D2" else row
+        return row | {"amazon_status": None} if read.shipment.id == shipment_id else row
 
     monkeypatch.setattr(order_import, "order_row", refusing)
-    counts = write(store, raw_shipment("D1"), raw_shipment("D2"), raw_shipment("D3"))
+    counts = write(store, raw_shipment("D1"), raw_shipment(shipment_id), raw_shipment("D3"))
 
     assert counts == Counts(n_created=2, n_failed=1)
-    assert db.session.scalars(select(QuarantinedShipment.amazon_shipment_id)).all() == ["D2"]
+    assert db.session.scalars(select(QuarantinedShipment.amazon_shipment_id)).all() == [kept_as]
 
 
 def test_a_quarantined_shipment_leaves_when_it_can_be_read(store: Store) -> None:

@@ -1,0 +1,89 @@
+"""People and clocks that want the same rows at the same moment wait for each other, and never for ever."""
+
+import threading
+from collections.abc import Callable
+
+from flask import Flask
+from sqlalchemy import event
+
+from flexdash.extensions import db
+from flexdash.models import HoldReason, OrderState, RunState, Store, StoreStatus, Sync, SyncRun
+from flexdash.services import disconnecting, order_holds, stores, sync_runs
+from flexdash.services.errors import ServiceError
+from tests import factories
+
+
+def at_once(app: Flask, *jobs: Callable[[], object]) -> list[Exception]:
+    """Begin the jobs at the same moment, each in a thread and app context of its own; return what they raised."""
+    db.session.rollback()
+    start, raised = threading.Barrier(len(jobs)), []
+
+    def run(job: Callable[[], object]) -> None:
+        with app.app_context():
+            start.wait(10)
+            try:
+                job()
+            except Exception as error:
+                raised.append(error)
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return raised
+
+
+def test_several_people_add_stores_of_one_seller_at_once(app: Flask) -> None:
+    workspace = factories.make_workspace()
+    seller = factories.make_seller(workspace)
+    actor, seller_id = factories.make_actor(factories.make_user(workspace)), seller.id
+
+    def add(n: int) -> Callable[[], object]:
+        return lambda: [stores.start_draft(actor, seller_id, "IN", f"Store {n}.{turn}") for turn in range(5)]
+
+    assert at_once(app, *(add(n) for n in range(4))) == []
+    assert db.session.scalar(db.select(db.func.count(Store.id))) == 20
+
+
+def test_a_store_is_disconnected_while_somebody_starts_its_sync(app: Flask) -> None:
+    workspace = factories.make_workspace()
+    actor = factories.make_actor(factories.make_user(workspace))
+    seller = factories.make_seller(workspace)
+    store_ids = [factories.make_store(seller, is_order_sync_on=True).id for _ in range(6)]
+
+    for store_id in store_ids:
+        raised = at_once(
+            app,
+            lambda store_id=store_id: disconnecting.disconnect(actor, store_id),
+            lambda store_id=store_id: sync_runs.request_now(actor, store_id, Sync.ORDER_PULL),
+        )
+        assert all(isinstance(error, ServiceError) for error in raised)  # who came second is told so in words
+
+    assert {store.status for store in db.session.scalars(db.select(Store))} == {StoreStatus.DISCONNECTED}
+    assert {run.state for run in db.session.scalars(db.select(SyncRun))} <= {RunState.QUEUED, RunState.FAILED}
+
+
+def test_looking_at_held_orders_again_takes_as_many_queries_for_many_as_for_few(app: Flask) -> None:
+    store = factories.make_store(factories.make_seller(factories.make_workspace()))
+
+    def n_queries() -> int:
+        statements: list[str] = []
+        event.listen(db.engine, "before_cursor_execute", watch := lambda *args: statements.append(args[2]))
+        try:
+            assert order_holds.release_fixed(store.id) == []
+        finally:
+            event.remove(db.engine, "before_cursor_execute", watch)
+        return len(statements)
+
+    def hold(n_orders: int) -> None:
+        for _ in range(n_orders):
+            factories.make_order(
+                store, OrderState.ON_HOLD, seller_flex_hub_id="PNQ9", hold_reason=HoldReason.NO_HUB_MAPPED
+            )
+        order_holds.release_fixed(store.id)  # the reasons as routing words them, so that nothing is left to change
+
+    hold(2)
+    few = n_queries()
+    hold(10)
+    assert n_queries() == few
