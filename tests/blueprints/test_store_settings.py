@@ -187,3 +187,12 @@ def test_a_draft_leads_back_to_where_it_is_connected(merchant, asha) -> None:
     draft = make_store(make_seller(asha.workspace), StoreStatus.DRAFT)
     for answer in (merchant.get(path(draft)), merchant.post(path(draft), data={"toggle": "is_order_sync_on"})):
         assert (answer.status_code, answer.location) == (303, f"/stores/{draft.id}")
+
+
+@pytest.mark.parametrize("version", [None, "", "one", "²", "9" * 5000])
+def test_a_form_without_a_version_that_can_be_is_answered_like_an_old_one(merchant, store, version) -> None:
+    data = fields(merchant.get(path(store)), Toggle.INVENTORY_SYNC)
+    name = f"{Toggle.INVENTORY_SYNC.value}-version"
+    data = {key: value for key, value in data.items() if key != name} | ({} if version is None else {name: version})
+    assert merchant.post(path(store), data=data).status_code == 409
+    assert sentences() == []

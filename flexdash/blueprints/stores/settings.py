@@ -52,7 +52,8 @@ def change_settings(store_id: int) -> Response | str | tuple[str, int]:
     toggle = _submitted()
     form = ToggleForm(prefix=toggle.value)
     turn_on = form.turn_on.data == "1"
-    version = int(form.version.data) if (form.version.data or "").isascii() and form.version.data.isdigit() else 0
+    given = form.version.data or ""
+    version = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
     needs_asking = toggle is Toggle.ORDER_SYNC and not turn_on
     if needs_asking and not form.is_confirmed.data and version == store.settings_version and store.is_order_sync_on:
         return _page(store, {toggle: form}, asking=toggle)
