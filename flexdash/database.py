@@ -1,4 +1,4 @@
-"""How FlexDash talks to its database: write transactions, and the settings that make SQLite safe under many writers."""
+"""How FlexDash talks to its database: write transactions, and what makes it safe under many writers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from flexdash.extensions import db
 
-SQLITE_BUSY_TIMEOUT_MS = 30_000
+LOCK_PATIENCE_MS = 30_000  # then the work fails, says that the database is busy, and is tried again
 
 
 @contextmanager
@@ -48,8 +48,15 @@ def release_connection() -> None:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Set up `engine`: on SQLite write-ahead log, foreign keys, busy time-out and explicit BEGIN."""
+    """Set up `engine`: an end to waiting for locks; on SQLite write-ahead log, foreign keys and explicit BEGIN too."""
     if engine.dialect.name != "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _end_waiting(dbapi_connection: Any, _record: Any) -> None:
+            # PostgreSQL would wait for ever for a table that, say, a stuck migration has locked.
+            dbapi_connection.execute(f"SET lock_timeout = {LOCK_PATIENCE_MS}")
+            dbapi_connection.commit()
+
         return
 
     @event.listens_for(engine, "connect")
@@ -57,7 +64,7 @@ def prepare_engine(engine: Engine) -> None:
         # The driver's own transaction control is switched off: it would begin late and always DEFERRED.
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
+        cursor.execute(f"PRAGMA busy_timeout={LOCK_PATIENCE_MS}")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -72,5 +79,5 @@ def prepare_engine(engine: Engine) -> None:
 def engine_options(database_url: str) -> dict[str, Any]:
     """Return the SQLAlchemy engine options for `database_url`."""
     if database_url.startswith("sqlite"):
-        return {"connect_args": {"timeout": SQLITE_BUSY_TIMEOUT_MS / 1000}}
+        return {"connect_args": {"timeout": LOCK_PATIENCE_MS / 1000}}
     return {"pool_pre_ping": True, "pool_size": 5, "max_overflow": 10}

@@ -99,7 +99,7 @@ def _of_database(error: Exception) -> Ending:
     if "disk is full" in text or "no space left" in text:
         what = "The database's disk is full, so nothing could be written. Whoever runs FlexDash has to make room."
         return Ending("disk_full", what, may_pass=True)
-    if isinstance(error, OperationalError) and "locked" in text:
+    if isinstance(error, OperationalError) and ("locked" in text or "lock timeout" in text):
         return Ending("database_busy", "The database was busy for too long.", may_pass=True)
     return Ending(
         "database_unavailable", "The database did not do what it was asked.", may_pass=True, is_expected=False
