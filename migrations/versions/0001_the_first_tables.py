@@ -320,6 +320,13 @@ def upgrade():
             postgresql_where=sa.text("state = 'On Hold'"),
         )
         batch_op.create_index(
+            "ix_orders_open_by_deadline",
+            ["workspace_id", "ship_by_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('New Order', 'On Hold', 'Picked', 'Packed', 'Ready to Ship')"),
+            postgresql_where=sa.text("state IN ('New Order', 'On Hold', 'Picked', 'Packed', 'Ready to Ship')"),
+        )
+        batch_op.create_index(
             "ix_orders_to_acknowledge",
             ["store_id", "id"],
             unique=False,
@@ -334,9 +341,6 @@ def upgrade():
         )
         batch_op.create_index("ix_orders_workspace_id_hub_id_id", ["workspace_id", "hub_id", "id"], unique=False)
         batch_op.create_index("ix_orders_workspace_id_id", ["workspace_id", "id"], unique=False)
-        batch_op.create_index(
-            "ix_orders_workspace_id_ship_by_at_id", ["workspace_id", "ship_by_at", "id"], unique=False
-        )
         batch_op.create_index("ix_orders_workspace_id_state_id", ["workspace_id", "state", "id"], unique=False)
         batch_op.create_index("ix_orders_workspace_id_store_id_id", ["workspace_id", "store_id", "id"], unique=False)
 
@@ -605,7 +609,6 @@ def downgrade():
     with op.batch_alter_table("orders", schema=None) as batch_op:
         batch_op.drop_index("ix_orders_workspace_id_store_id_id")
         batch_op.drop_index("ix_orders_workspace_id_state_id")
-        batch_op.drop_index("ix_orders_workspace_id_ship_by_at_id")
         batch_op.drop_index("ix_orders_workspace_id_id")
         batch_op.drop_index("ix_orders_workspace_id_hub_id_id")
         batch_op.drop_index("ix_orders_workspace_id_amazon_shipment_id")
@@ -614,6 +617,11 @@ def downgrade():
             "ix_orders_to_acknowledge",
             sqlite_where=sa.text("acknowledgement = 'pending'"),
             postgresql_where=sa.text("acknowledgement = 'pending'"),
+        )
+        batch_op.drop_index(
+            "ix_orders_open_by_deadline",
+            sqlite_where=sa.text("state IN ('New Order', 'On Hold', 'Picked', 'Packed', 'Ready to Ship')"),
+            postgresql_where=sa.text("state IN ('New Order', 'On Hold', 'Picked', 'Packed', 'Ready to Ship')"),
         )
         batch_op.drop_index(
             "ix_orders_on_hold",
