@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, union
+from sqlalchemy import ColumnElement, Select, func, select, text, union
 from sqlalchemy.orm import joinedload, selectinload
 
 from flexdash import clock
@@ -25,19 +25,13 @@ from flexdash.models import (
     QuarantinedShipment,
     Sku,
 )
+from flexdash.models.order import IS_OPEN
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, NotVisible
 
-OPEN_STATES = (
-    OrderState.NEW,
-    OrderState.ON_HOLD,
-    OrderState.PICKED,
-    OrderState.PACKED,
-    OrderState.READY_TO_SHIP,
-)
 DEADLINES = {"overdue": "Overdue", "24h": "In the next 24 hours", "72h": "In the next 3 days"}
-_OWN_NUMBER = re.compile(r"^FD-?0*(\d{1,18})$", re.IGNORECASE)
+_OWN_NUMBER = re.compile(r"^FD-?0*([0-9]{1,9})$", re.IGNORECASE)
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -92,10 +86,15 @@ def listing(actor: Actor, filters: OrderFilters) -> Select[tuple[Order]]:
         )
         query = query.where(Order.id.in_(held))
     if filters.deadline in DEADLINES:
-        query = query.where(Order.state.in_(OPEN_STATES), _before_deadline(filters.deadline, clock.now()))
-    if text := filters.text.strip():
-        query = query.where(Order.id.in_(_matching(actor.workspace_id, text)))
+        query = query.where(text(IS_OPEN), _before_deadline(filters.deadline, clock.now()))
+    if sought := filters.text.strip():
+        query = query.where(Order.id.in_(_matching(actor.workspace_id, sought)))
     return query
+
+
+def by_deadline(query: Select[tuple[Order]]) -> Select[tuple[Order]]:
+    """Return `query` narrowed to what is still to be worked and has a deadline: only those can be urgent."""
+    return query.where(text(IS_OPEN), Order.ship_by_at.is_not(None))
 
 
 def load(actor: Actor, order_id: int) -> Order:
@@ -202,15 +201,15 @@ def _before_deadline(deadline: str, now: datetime) -> ColumnElement[bool]:
     return Order.ship_by_at.between(now, now + timedelta(hours=int(deadline.removesuffix("h"))))
 
 
-def _matching(workspace_id: int, text: str) -> Any:
-    """Return the ids of orders that `text` names, each way through an index of its own."""
+def _matching(workspace_id: int, sought: str) -> Any:
+    """Return the ids of orders that `sought` names, each way through an index of its own."""
     own = Order.workspace_id == workspace_id
     ways = [
-        select(Order.id).where(own, column >= text, column < text + _LAST_CHARACTER)
+        select(Order.id).where(own, column >= sought, column < sought + _LAST_CHARACTER)
         for column in (Order.amazon_order_id, Order.amazon_shipment_id)
     ]
-    ways.append(select(Order.id).join(OrderLine).where(own, OrderLine.sku_code == text))
-    if number := _OWN_NUMBER.match(text):
+    ways.append(select(Order.id).join(OrderLine).where(own, OrderLine.sku_code == sought))
+    if number := _OWN_NUMBER.match(sought):
         ways.append(select(Order.id).where(own, Order.id == int(number[1])))
     return union(*ways)
 

@@ -3,6 +3,7 @@
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from flexdash.blueprints.fields import choices
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.orders import blueprint
 from flexdash.blueprints.orders.forms import HOLD_WORDS, FilterForm, ReleaseForm
@@ -25,7 +26,7 @@ def index() -> str:
     filters = form.filters()
     query = orders.listing(actor, filters)
     if form.sorting() == "deadline":
-        query = query.where(Order.ship_by_at.is_not(None))
+        query = orders.by_deadline(query)
     return render_template(
         "orders/index.html",
         page=keyset_page(query, SORTS[form.sorting()], request.args),
@@ -121,7 +122,8 @@ def _release_form(order: Order) -> ReleaseForm | None:
     if order.state is not OrderState.ON_HOLD or not current_actor().may(Permission.WORK_ORDERS):
         return None
     form = ReleaseForm()
-    form.hub_id.choices = [(hub.id, f"{hub.name} ({hub.code})") for hub in _hubs(current_actor()) if hub.is_active]
+    active = (hub for hub in _hubs(current_actor()) if hub.is_active)
+    form.hub_id.choices = choices(*((hub.id, f"{hub.name} ({hub.code})") for hub in active))
     return form
 
 
