@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from typing import IO
 
 import redis
 from rq import Worker
@@ -98,18 +99,20 @@ def take_up(run_id: int, lost_after: timedelta, max_attempts: int = 20) -> None:
 
 
 @contextmanager
-def workers(environment: Mapping[str, str]) -> Iterator["Workers"]:
-    """Give real workers of the queue `sync`, all ended afterwards."""
+def workers(
+    environment: Mapping[str, str], *, log: IO[bytes] | None = None, level: str = "ERROR"
+) -> Iterator["Workers"]:
+    """Give real workers of the queue `sync`, all ended afterwards; what they say goes to `log`, by default ours."""
     with ExitStack() as stack:
-        yield Workers(environment, stack)
+        yield Workers({**environment, "LOG_LEVEL": level}, stack, log)
 
 
 class Workers:
     """Real worker processes beside the test; see tests/support/fault_worker.py."""
 
-    def __init__(self, environment: Mapping[str, str], stack: ExitStack) -> None:
-        self._environment = {**os.environ, **environment, "LOG_LEVEL": "ERROR"}
-        self._stack = stack
+    def __init__(self, environment: Mapping[str, str], stack: ExitStack, log: IO[bytes] | None) -> None:
+        self._environment = {**os.environ, **environment}
+        self._stack, self._log = stack, log
         self.alive: list[subprocess.Popen] = []
 
     def start(self, queue_names: str = "sync") -> subprocess.Popen:
@@ -119,6 +122,8 @@ class Workers:
             env=self._environment,
             cwd=PROJECT_DIR,
             start_new_session=True,
+            stdout=self._log,
+            stderr=self._log,
         )
         self._stack.callback(self.kill, process)
         self.alive.append(process)

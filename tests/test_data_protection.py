@@ -1,0 +1,184 @@
+"""Amazon's data protection rules as an auditor would look for breaches: canaries in, and none found where none belongs.
+
+Buyers' details and tokens whose values appear nowhere else go through the sandbox and the real pull, on a real worker,
+the bad days included: a refused acknowledgement, a shipment that cannot be read, a lost authorization.
+"""
+
+import itertools
+import json
+import zlib
+from collections.abc import Iterator
+
+import pytest
+import redis
+from sqlalchemy import inspect, select, text
+from sqlalchemy.engine import make_url
+
+from amazon_sandbox.serving import Running
+from config import Settings
+from flexdash.extensions import db, vault
+from flexdash.jobs import queues
+from flexdash.models import Order, QuarantinedShipment, Role, Store, StoreStatus
+from tests.factories import make_user
+from tests.support.databases import is_postgres
+from tests.support.pulls import MAPPED, QUICK, SELLER, make_due, make_pulled_store, new_run, row, wait_for_end, workers
+from tests.support.servers import wait_for
+
+N_BUYERS = 10
+FIELDS = ("name", "addressLine1", "city", "phoneNumber", "email")
+
+
+def buyer_canaries() -> list[dict[str, str]]:
+    """Return buyers each of whose details is a word of its own, nowhere else in the world."""
+    return [{field: f"canary{field}{n:02d}qzx" for field in FIELDS} for n in range(N_BUYERS)]
+
+
+@pytest.fixture
+def pulled(app, sandbox: Running, environment, redis_server, tmp_path) -> Iterator[tuple[Store, list[str], bytes]]:
+    """A store after good and bad runs of a real worker: the store, the canaries, and all that the worker logged."""
+    sandbox.control.plans({"*": None})
+    store = make_pulled_store(sandbox)
+    canaries = [vault.decrypt(store.refresh_token_encrypted)]
+    for buyer in buyer_canaries():
+        sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER, buyer=buyer)
+        canaries += buyer.values()
+    store_id = store.id
+    with (tmp_path / "worker.log").open("wb+") as log:
+        with workers({**environment, **QUICK, "LOG_FORMAT": "json"}, log=log, level="DEBUG") as fleet:
+            fleet.start()
+            sandbox.control.fault("odd_no_lines", operation="getShipments", count=1)
+            sandbox.control.fault("drop_after_effect", operation="processShipment", count=1)
+            first = new_run(store_id)
+            queues.enqueue_run(first)
+            wait_for(lambda: row(first).retry_at is not None, "the cut acknowledgement")
+            make_due(first)
+            queues.enqueue_run(first)
+            wait_for_end(first)
+            canaries += _access_tokens(redis_server)
+            sandbox.control.fault("odd_no_lines", operation="getShipments")
+            sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER, buyer=buyer_canaries()[0])
+            _run_to_its_end(store_id)
+            sandbox.control.revoke_tokens(SELLER)
+            _run_to_its_end(store_id)
+        log.seek(0)
+        yield db.session.get(Store, store_id), canaries, log.read()
+
+
+def _run_to_its_end(store_id: int) -> None:
+    queues.enqueue_run(run_id := new_run(store_id))
+    wait_for_end(run_id)
+
+
+def _access_tokens(redis_url: str) -> list[str]:
+    """Return the access tokens in use: what Redis holds encrypted, in clear."""
+    with redis.Redis.from_url(redis_url) as connection:
+        kept = [connection.get(key) for key in connection.scan_iter() if connection.type(key) == b"string"]
+    found = [vault.decrypt(value) for value in kept if value.startswith(b"gAAAA")]
+    assert found
+    return found
+
+
+def found_in(haystack: bytes, canaries: list[str]) -> list[str]:
+    """Return the canaries that stand in `haystack`, as they are or as JSON writes them."""
+    return [
+        word for word in canaries if any(form in haystack for form in (word.encode(), json.dumps(word)[1:-1].encode()))
+    ]
+
+
+def test_fifty_canaries_are_kept_and_found_nowhere_in_clear(
+    pulled, app, settings: Settings, redis_server, capfd, caplog, signed_in
+) -> None:
+    store, canaries, worker_log = pulled
+    assert len(set(canaries)) >= 52
+    assert store.status is StoreStatus.NEEDS_REAUTHORIZATION
+    _assert_they_are_kept(canaries)
+
+    client = signed_in(make_user(store.seller.workspace, Role.MERCHANT))
+    for path in ("/orders", f"/orders/{db.session.scalar(select(Order.id))}", "/orders/quarantine", "/sync-runs"):
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        # The masked buyer of an order's page keeps the city and the country: a hub plans by them.
+        assert [word for word in found_in(answer.data, canaries) if "city" not in word] == [], path
+
+    output = capfd.readouterr()
+    places = {
+        "the worker's log": worker_log,
+        "this process's output": (output.out + output.err + caplog.text).encode(),
+        "the database": b"\n".join(_all_values()),
+        "the database's files": b"\n".join(_files(settings)),
+        "Redis": b"\n".join(_all_of_redis(redis_server)),
+    }
+    assert len(worker_log) > 1_000
+    assert {place: found_in(content, canaries) for place, content in places.items()} == {place: [] for place in places}
+
+
+def test_job_arguments_are_numbers(pulled, redis_server) -> None:
+    """What stands in the queues and what is kept of ended jobs: ids, and no text of any kind."""
+    store, *_ = pulled
+    queues.enqueue_run(new_run(store.id))
+    with redis.Redis.from_url(redis_server) as connection:
+        jobs = [connection.hget(key, "data") for key in connection.scan_iter("rq:job:*")]
+    assert jobs
+    for data in jobs:
+        function, instance, arguments, named = json.loads(zlib.decompress(data))
+        assert function.startswith("flexdash.jobs.")
+        assert (instance, named) == (None, {})
+        assert all(isinstance(argument, int) for argument in arguments)
+
+
+def _assert_they_are_kept(canaries: list[str]) -> None:
+    """A test that finds nothing because nothing was kept would prove nothing."""
+    kept = "".join(
+        vault.decrypt(value)
+        for value in (
+            *db.session.scalars(select(Order.buyer_encrypted).where(Order.buyer_encrypted.is_not(None))),
+            *db.session.scalars(select(QuarantinedShipment.payload_encrypted)),
+        )
+    )
+    assert [word for word in canaries if word.startswith("canary") and word not in kept] == []
+
+
+def _all_values() -> Iterator[bytes]:
+    """Yield every text and every byte value of every table."""
+    with db.engine.connect() as connection:
+        for table in inspect(connection).get_table_names():
+            for found in connection.execute(text(f'SELECT * FROM "{table}"')):
+                for value in found:
+                    yield bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+
+
+def _files(settings: Settings) -> Iterator[bytes]:
+    """Yield SQLite's files, freed pages and log included; PostgreSQL's are the server's."""
+    if is_postgres():
+        return
+    path = make_url(settings.database_url).database
+    for suffix in ("", "-wal"):
+        with open(path + suffix, "rb") as file:
+            yield file.read()
+
+
+def _all_of_redis(url: str) -> Iterator[bytes]:
+    """Yield every key with all of its value; what RQ compressed is yielded unpacked too."""
+    readers = {
+        b"string": lambda c, key: [c.get(key)],
+        b"hash": lambda c, key: itertools.chain.from_iterable(c.hgetall(key).items()),
+        b"list": lambda c, key: c.lrange(key, 0, -1),
+        b"set": lambda c, key: c.smembers(key),
+        b"zset": lambda c, key: c.zrange(key, 0, -1),
+        b"stream": lambda c, key: [repr(c.xrange(key)).encode()],
+    }
+    with redis.Redis.from_url(url) as connection:
+        keys = list(connection.scan_iter())
+        assert keys
+        for key in keys:
+            yield key
+            for value in readers[connection.type(key)](connection, key):
+                yield value
+                yield _unpacked(value)
+
+
+def _unpacked(value: bytes) -> bytes:
+    try:
+        return zlib.decompress(value)
+    except zlib.error:
+        return b""
