@@ -18,7 +18,7 @@ from flexdash.extensions import db
 
 PARAMETER = "page"
 _FORWARD, _BACKWARD = "after", "before"
-_LARGEST_INTEGER = 2**31 - 1  # the id columns are 32 bits wide on PostgreSQL, which refuses to compare with more
+LARGEST_INTEGER = 2**31 - 1  # the id columns are 32 bits wide on PostgreSQL, which refuses to compare with more
 _YEARS = range(1900, 9000)
 
 Column = tuple[InstrumentedAttribute[Any], str]
@@ -141,7 +141,7 @@ def _checked(value: Any, column: InstrumentedAttribute[Any]) -> Any:
             raise ValueError("not a moment")
         return moment
     if kind is int:
-        if type(value) is not int or abs(value) > _LARGEST_INTEGER:
+        if type(value) is not int or abs(value) > LARGEST_INTEGER:
             raise ValueError("not an integer")
         return value
     if not isinstance(value, str) or "\0" in value:

@@ -104,7 +104,6 @@ def test_a_script_gets_401_instead_of_a_page(client, app):
         "/\t/evil.example",
         "/\n/evil.example",
         " //evil.example",
-        "/\x00",
         "/" + "x" * 3000,
         "",
     ],

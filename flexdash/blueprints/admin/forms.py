@@ -5,10 +5,10 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, PasswordField, RadioField, SelectField, SelectMultipleField, StringField
-from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from flexdash.blueprints.fields import choices
 from flexdash.models import Role, Seller
 from flexdash.services.errors import FieldRefused, ServiceError
 from flexdash.services.places import countries, time_zones
@@ -20,10 +20,6 @@ ROLE_WORDS = {
 }
 
 ROLE_CHOICES = [(role.value, role.value.capitalize()) for role in Role]
-
-
-def _choices(*pairs: tuple[Any, str]) -> list[SelectChoice]:
-    return [SelectChoice(value, label) for value, label in pairs]
 
 
 class AdminForm(FlaskForm):
@@ -45,12 +41,12 @@ class FilterForm(FlaskForm):
         csrf = False  # a GET that changes nothing
 
     q = StringField("Search")
-    status = SelectField("State", choices=_choices(("", "All"), ("active", "Active"), ("inactive", "Inactive")))
-    sort = SelectField("Sort by", choices=_choices(("name", "Name"), ("newest", "Newest first")))
+    status = SelectField("State", choices=choices(("", "All"), ("active", "Active"), ("inactive", "Inactive")))
+    sort = SelectField("Sort by", choices=choices(("name", "Name"), ("newest", "Newest first")))
 
     def search(self) -> str:
         """Return the text to search for."""
-        return (self.q.data or "").replace("\0", "")[:100]
+        return (self.q.data or "")[:100]
 
     def is_active(self) -> bool | None:
         """Return which state was chosen; None for both."""
@@ -62,7 +58,7 @@ class FilterForm(FlaskForm):
 
 
 class UserFilterForm(FilterForm):
-    role = SelectField("Role", choices=_choices(("", "All roles"), *ROLE_CHOICES))
+    role = SelectField("Role", choices=choices(("", "All roles"), *ROLE_CHOICES))
 
     def chosen_role(self) -> Role | None:
         """Return the role chosen, None for all."""
@@ -74,7 +70,7 @@ class UserForm(AdminForm):
     email = StringField("E-mail", validators=[DataRequired("Give the e-mail the person signs in with.")])
     role = RadioField(
         "Role",
-        choices=_choices(*ROLE_CHOICES),
+        choices=choices(*ROLE_CHOICES),
         default=Role.MERCHANT.value,
         validators=[DataRequired("Choose a role.")],
     )
@@ -84,7 +80,7 @@ class UserForm(AdminForm):
     def __init__(self, sellers: Iterable[Seller], **values: Any) -> None:
         super().__init__(**values)
         named = ((seller.id, seller.name if seller.is_active else f"{seller.name} (inactive)") for seller in sellers)
-        self.seller_ids.choices = _choices(*named)
+        self.seller_ids.choices = choices(*named)
 
     def values(self) -> dict[str, Any]:
         """Return what services.users takes."""
@@ -119,8 +115,8 @@ class HubForm(AdminForm):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        self.country_code.choices = _choices(("", "Choose a country"), *countries().items())
-        self.time_zone.choices = _choices(*((zone, zone) for zone in time_zones()))
+        self.country_code.choices = choices(("", "Choose a country"), *countries().items())
+        self.time_zone.choices = choices(*((zone, zone) for zone in time_zones()))
 
     def values(self) -> dict[str, str]:
         """Return what services.hubs takes."""

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from flexdash.blueprints.apps import blueprint
 from flexdash.blueprints.apps.return_words import WORDS
 from flexdash.blueprints.auth.loader import current_session_id
+from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.models import Store, StoreStatus
 from flexdash.security_headers import allow_form_target
@@ -109,7 +110,7 @@ def _page(reference: str, outcome: Outcome, store: Store | None) -> str:
         outcome=outcome,
         reference=reference,
         store=store,
-        other=_store(request.args.get("other", 0, type=int)) if outcome is Outcome.ALREADY_CONNECTED else None,
+        other=_store(whole(request.args.get("other")) or 0) if outcome is Outcome.ALREADY_CONNECTED else None,
         is_draft=store is not None and store.status is StoreStatus.DRAFT,
         country_name=countries.name_of(store.country_code) if store else "",
         seller_central=urlsplit(connecting.consent_origin(store)).netloc if store else "",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import abort, render_template, request
 
 from flexdash.blueprints.apps import blueprint
+from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.extensions import db
 from flexdash.models import Seller, Store, StoreStatus
@@ -93,9 +94,10 @@ def chosen_seller(actor: Actor, sellers: list[Seller]) -> Seller | None:
     wanted = request.args.get("seller", "")
     if not wanted:
         return sellers[0] if len(sellers) == 1 else None
-    if not wanted.isdecimal() or len(wanted) > 18:
+    seller_id = whole(wanted)
+    if seller_id is None:
         abort(404)
-    return access.get(actor, Seller, int(wanted))
+    return access.get(actor, Seller, seller_id)
 
 
 def _health(store: Store) -> store_health.StoreHealth:

@@ -6,6 +6,7 @@ from flask_wtf import FlaskForm
 from wtforms import RadioField, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
+from flexdash.blueprints.fields import choices, values_of
 from flexdash.models import Seller
 from flexdash.services import countries, stores
 
@@ -17,7 +18,7 @@ class CountryForm(FlaskForm):
 
     def __init__(self, found: list, **values: object) -> None:
         super().__init__(**values)
-        self.country.choices = [(country.code, country.name) for country in found]
+        self.country.choices = choices(*((country.code, country.name) for country in found))
 
 
 class NameForm(FlaskForm):
@@ -49,12 +50,11 @@ class LoginFirstForm(FlaskForm):
 
     def __init__(self, known: Iterable[tuple[str, str]], sellers: list[Seller], **values: object) -> None:
         super().__init__(**values)
-        self.store.choices = [*known, (NEW_STORE, "A new store")]
-        self.seller.choices = [("", "Choose a seller"), *((str(seller.id), seller.name) for seller in sellers)]
-        self.country.choices = [
-            ("", "Choose a country"),
-            *((country.code, country.name) for country in countries.search()),
-        ]
+        self.store.choices = choices(*known, (NEW_STORE, "A new store"))
+        self.seller.choices = choices(("", "Choose a seller"), *((str(seller.id), seller.name) for seller in sellers))
+        self.country.choices = choices(
+            ("", "Choose a country"), *((country.code, country.name) for country in countries.search())
+        )
 
     def validate(self, extra_validators: object = None) -> bool:
         """Check the fields; those of the new store only when a new one was chosen."""
@@ -66,7 +66,7 @@ class LoginFirstForm(FlaskForm):
             (self.country, "Choose the country your Amazon account sells in."),
             (self.name, "Give the store a name, for example the city of its warehouse."),
         ):
-            known = {value for value, _ in field.choices} if isinstance(field, SelectField) else None
+            known = values_of(field) if isinstance(field, SelectField) else None
             value = (field.data or "").strip()
             if not value or (known is not None and value not in known):
                 field.errors = [*field.errors, sentence]

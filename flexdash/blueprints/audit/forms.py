@@ -6,6 +6,7 @@ from flask_wtf import FlaskForm
 from wtforms import DateField, SelectField
 from wtforms.validators import Optional, ValidationError
 
+from flexdash.blueprints.fields import choices, chosen
 from flexdash.models import Section
 from flexdash.services import config_log_queries
 from flexdash.services.actors import Actor
@@ -22,18 +23,20 @@ class FilterForm(FlaskForm):
     last_day = DateField("To", name="to", validators=[Optional()])
     person = SelectField("Person", default="")
     section = SelectField(
-        "Section", default="", choices=[("", "All sections"), *((part.value, part.value) for part in Section)]
+        "Section", default="", choices=choices(("", "All sections"), *((part.value, part.value) for part in Section))
     )
     store = SelectField("Store", default="")
 
     def __init__(self, args: Any, actor: Actor, store_id: int | None = None) -> None:
         super().__init__(args)
-        self.person.choices = [("", "Everybody"), *config_log_queries.people(actor)]
+        self.person.choices = choices(("", "Everybody"), *config_log_queries.people(actor))
         self.store_names: dict[int, str] = {}
         self._store_id = store_id
         if store_id is None:
             self.store_names = dict(config_log_queries.stores(actor))
-            self.store.choices = [("", "All stores"), *((str(key), name) for key, name in self.store_names.items())]
+            self.store.choices = choices(
+                ("", "All stores"), *((str(key), name) for key, name in self.store_names.items())
+            )
         else:
             del self.store
         for field in (self.first_day, self.last_day):
@@ -48,12 +51,12 @@ class FilterForm(FlaskForm):
 
     def filters(self) -> Filters:
         """Return what was chosen; a value that cannot be read narrows nothing and is named on the page."""
-        section = _chosen(self.section)
-        store = _chosen(self.store) if self.store else ""
+        section = chosen(self.section)
+        store = chosen(self.store) if self.store else ""
         return Filters(
             first_day=self.first_day.data,
             last_day=self.last_day.data,
-            person=_chosen(self.person),
+            person=chosen(self.person),
             section=Section(section) if section else None,
             store_id=self._store_id if self._store_id is not None else int(store) if store else None,
         )
@@ -62,7 +65,3 @@ class FilterForm(FlaskForm):
     def is_filtered(self) -> bool:
         """Say whether anything was chosen."""
         return self.filters() != Filters(store_id=self._store_id)
-
-
-def _chosen(field: SelectField) -> str:
-    return field.data if field.data in {value for value, _ in field.choices} else ""

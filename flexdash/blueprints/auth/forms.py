@@ -2,9 +2,9 @@
 
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, SelectField, StringField
-from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, Length
 
+from flexdash.blueprints.fields import choices
 from flexdash.services.passwords import MAX_LENGTH
 from flexdash.services.places import time_zones
 
@@ -40,5 +40,5 @@ class TimeZoneForm(FlaskForm):
 
     def __init__(self, workspace_zone: str, **values: object) -> None:
         super().__init__(**values)
-        own = SelectChoice("", f"That of the workspace ({workspace_zone})")
-        self.time_zone.choices = [own, *(SelectChoice(zone, zone) for zone in time_zones())]
+        own = ("", f"That of the workspace ({workspace_zone})")
+        self.time_zone.choices = choices(own, *((zone, zone) for zone in time_zones()))

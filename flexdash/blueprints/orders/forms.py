@@ -7,6 +7,7 @@ from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
 from wtforms.validators import InputRequired
 
+from flexdash.blueprints.fields import choices, chosen
 from flexdash.models import HoldReason, Hub, OrderState, Store
 from flexdash.services.orders import DEADLINES, OrderFilters
 
@@ -21,32 +22,38 @@ class FilterForm(FlaskForm):
         csrf = False  # a GET that changes nothing
 
     q = StringField("Amazon id, FD number or SKU")
-    state = SelectField("State", choices=[("", "All states"), *((state.value, state.value) for state in OrderState)])
-    hold = SelectField("Hold reason", choices=[("", "Any"), *((r.value, words) for r, words in HOLD_WORDS.items())])
+    state = SelectField(
+        "State", choices=choices(("", "All states"), *((state.value, state.value) for state in OrderState))
+    )
+    hold = SelectField(
+        "Hold reason", choices=choices(("", "Any"), *((r.value, words) for r, words in HOLD_WORDS.items()))
+    )
     store = SelectField("Store")
     hub = SelectField("Hub")
-    deadline = SelectField("Ship by", choices=[("", "Any time"), *DEADLINES.items()])
-    sort = SelectField("Order of the list", choices=list(SORT_WORDS.items()))
+    deadline = SelectField("Ship by", choices=choices(("", "Any time"), *DEADLINES.items()))
+    sort = SelectField("Order of the list", choices=choices(*SORT_WORDS.items()))
 
     def __init__(self, args: Any, stores: Iterable[Store], hubs: Iterable[Hub]) -> None:
         super().__init__(args)
-        self.store.choices = [("", "All stores"), *((str(store.id), store.name) for store in stores)]
-        self.hub.choices = [("", "All hubs"), *((str(hub.id), hub.name) for hub in hubs)]
+        self.store.choices = choices(
+            ("", "All stores"), *((str(store.id), store.name or "Unnamed") for store in stores)
+        )
+        self.hub.choices = choices(("", "All hubs"), *((str(hub.id), hub.name) for hub in hubs))
 
     def filters(self) -> OrderFilters:
         """Return what was chosen; a value that is none of the choices narrows nothing."""
         return OrderFilters(
-            state=OrderState(state) if (state := _chosen(self.state)) else None,
-            store_id=int(store) if (store := _chosen(self.store)) else None,
-            hub_id=int(hub) if (hub := _chosen(self.hub)) else None,
-            hold_reason=HoldReason(reason) if (reason := _chosen(self.hold)) else None,
-            deadline=_chosen(self.deadline),
+            state=OrderState(state) if (state := chosen(self.state)) else None,
+            store_id=int(store) if (store := chosen(self.store)) else None,
+            hub_id=int(hub) if (hub := chosen(self.hub)) else None,
+            hold_reason=HoldReason(reason) if (reason := chosen(self.hold)) else None,
+            deadline=chosen(self.deadline),
             text=(self.q.data or "")[:100],
         )
 
     def sorting(self) -> str:
         """Return the chosen order of the list, a key of SORT_WORDS."""
-        return _chosen(self.sort) or "newest"
+        return chosen(self.sort) or "newest"
 
 
 class ReleaseForm(FlaskForm):
@@ -55,7 +62,3 @@ class ReleaseForm(FlaskForm):
     hub_id = SelectField(
         "Hub that works this order", coerce=int, validators=[InputRequired("Pick the hub that will work this order.")]
     )
-
-
-def _chosen(field: SelectField) -> str:
-    return field.data if field.data in {value for value, _ in field.choices} else ""

@@ -7,6 +7,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, HiddenField, SelectField, StringField
 
+from flexdash.blueprints.fields import choices, whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
@@ -78,11 +79,11 @@ def save_mapping(store_id: int) -> Response | tuple[str, int]:
         return away
     if "unmapped" in request.form:
         return _save_unmapped(store, request.form["unmapped"])
-    hub_id = _whole(request.form.get("hub"))
+    hub_id = whole(request.form.get("hub"))
     if hub_id is None:
         abort(400)
     form = MappingForm(prefix=f"hub{hub_id}")
-    version = _whole(form.version.data)
+    version = whole(form.version.data)
     typed, reason = form.seller_flex_hub_id.data or "", form.reason.data or ""
     try:
         if version is None:
@@ -137,7 +138,7 @@ def remove_mapping(store_id: int, hub_id: int) -> Response | tuple[str, int]:
                 current_actor(),
                 store_id,
                 hub_id,
-                version=_whole(form.version.data) or 0,
+                version=whole(form.version.data) or 0,
                 reason=form.reason.data or "",
             )
         except FieldRefused as error:
@@ -162,7 +163,7 @@ def remove_mapping(store_id: int, hub_id: int) -> Response | tuple[str, int]:
 
 def _save_unmapped(store: Store, location: str) -> Response | tuple[str, int]:
     form = UnmappedForm(prefix="unmapped")
-    hub_id = _whole(form.hub_id.data)
+    hub_id = whole(form.hub_id.data)
     typed = Typed(unmapped_forms={location: form})
     if hub_id is None:
         form.hub_id.errors = ["Pick the hub that works the orders of this id."]
@@ -205,7 +206,9 @@ def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> 
     for unmapped in overview.unmapped:
         location = unmapped.seller_flex_hub_id
         form = typed.unmapped_forms.get(location) or UnmappedForm(formdata=None, prefix="unmapped")
-        form.hub_id.choices = [("", "Pick a hub"), *((str(hub.id), f"{hub.name} ({hub.code})") for hub in free_hubs)]
+        form.hub_id.choices = choices(
+            ("", "Pick a hub"), *((str(hub.id), f"{hub.name} ({hub.code})") for hub in free_hubs)
+        )
         form.hub_id.id = f"unmapped-{location}"
         unmapped_forms[location] = form
     return render_template(
@@ -239,8 +242,3 @@ def _hub_form(row: HubRow, typed: MappingForm | None) -> MappingForm:
 
 def _fresh(store_id: int) -> Store:
     return access.get(current_actor(), Store, store_id)
-
-
-def _whole(text: str | None) -> int | None:
-    is_number = bool(text) and text.isascii() and text.isdigit() and len(text) < 10
-    return int(text) if is_number else None

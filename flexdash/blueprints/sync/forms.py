@@ -9,6 +9,7 @@ from flask_wtf import FlaskForm
 from wtforms import DateField, SelectField
 from wtforms.validators import Optional, ValidationError
 
+from flexdash.blueprints.fields import choices, chosen
 from flexdash.models import RunState, Store, Trigger
 from flexdash.services.sync_runs import RunFilters
 
@@ -32,17 +33,23 @@ class FilterForm(FlaskForm):
 
     store = SelectField("Store", default="")
     state = SelectField(
-        "State", default="", choices=[("", "All states"), *((s.value, words) for s, words in STATE_WORDS.items())]
+        "State",
+        default="",
+        choices=choices(("", "All states"), *((s.value, words) for s, words in STATE_WORDS.items())),
     )
     trigger = SelectField(
-        "Started", default="", choices=[("", "Any way"), *((t.value, words) for t, words in TRIGGER_WORDS.items())]
+        "Started",
+        default="",
+        choices=choices(("", "Any way"), *((t.value, words) for t, words in TRIGGER_WORDS.items())),
     )
     first_day = DateField("From", name="from", validators=[Optional()])
     last_day = DateField("To", name="to", validators=[Optional()])
 
     def __init__(self, args: Any, stores: Iterable[Store]) -> None:
         super().__init__(args)
-        self.store.choices = [("", "All stores"), *((str(store.id), store.name or "Unnamed") for store in stores)]
+        self.store.choices = choices(
+            ("", "All stores"), *((str(store.id), store.name or "Unnamed") for store in stores)
+        )
         for field in (self.first_day, self.last_day):
             if field.process_errors:
                 field.process_errors[:] = ["This is no date. Give it as year-month-day, such as 2026-11-23."]
@@ -56,16 +63,12 @@ class FilterForm(FlaskForm):
     def filters(self, zone: ZoneInfo) -> RunFilters:
         """Return what was chosen, days as the viewer's `zone` has them; what is none of the choices narrows nothing."""
         return RunFilters(
-            store_id=int(store) if (store := _chosen(self.store)) else None,
-            state=RunState(state) if (state := _chosen(self.state)) else None,
-            trigger=Trigger(trigger) if (trigger := _chosen(self.trigger)) else None,
+            store_id=int(store) if (store := chosen(self.store)) else None,
+            state=RunState(state) if (state := chosen(self.state)) else None,
+            trigger=Trigger(trigger) if (trigger := chosen(self.trigger)) else None,
             since=_midnight(self.first_day.data, zone),
             until=_midnight(self.last_day.data, zone, plus_days=1),
         )
-
-
-def _chosen(field: SelectField) -> str:
-    return field.data if field.data in {value for value, _ in field.choices} else ""
 
 
 def _midnight(day: date | None, zone: ZoneInfo, plus_days: int = 0) -> datetime | None:
