@@ -225,6 +225,11 @@ class Settings:
         return self.flexdash_env == "testing"
 
     @property
+    def is_for_this_machine(self) -> bool:
+        """Whether this is a trial that only people at this machine are meant to reach."""
+        return not self.is_production and parse.is_loopback(self.bind_address)
+
+    @property
     def amazon_redirect_uri(self) -> str:
         """The address Amazon sends the merchant back to, as it is registered with the app."""
         return f"{self.public_url}/amazon/callback"

@@ -5,7 +5,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings, load_settings
-from flexdash import blueprints, database, errors, logs, security_headers, templating
+from flexdash import blueprints, database, errors, logs, request_checks, security_headers, templating
 from flexdash.extensions import bootstrap, csrf, db, limiter, login_manager, migrate
 from flexdash.vault import Vault
 
@@ -17,6 +17,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     logs.configure(settings)
+    is_https = settings.public_url.startswith("https://")
     app = Flask(__name__)
     app.config.update(
         SETTINGS=settings,
@@ -25,7 +26,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings.database_url),
         MAX_CONTENT_LENGTH=settings.max_body_bytes,
-        SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
+        # Browsers take a __Host- cookie from this very host over https only: nobody can plant one from beside it.
+        SESSION_COOKIE_NAME="__Host-session" if is_https else "session",
+        SESSION_COOKIE_SECURE=is_https,
         SESSION_COOKIE_HTTPONLY=True,
         # Lax: Amazon's return to the callback is a top-level GET and must carry the cookie.
         SESSION_COOKIE_SAMESITE="Lax",
@@ -33,6 +36,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         RATELIMIT_STORAGE_URI=settings.redis_url.replace("unix://", "redis+unix://", 1),
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,  # Redis away: the throttle counts per process, nobody is locked out
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session lives: a form left open over lunch must still work
+        WTF_CSRF_SSL_STRICT=False,  # it asks for a Referer, which our own Referrer-Policy keeps browsers from sending
     )
     if settings.trusted_proxies:
         n = settings.trusted_proxies
@@ -45,6 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     with app.app_context():
         database.prepare_engine(db.engine)
     migrate.init_app(app, db)
+    request_checks.init_app(app)
     for extension in (login_manager, csrf, limiter, bootstrap):
         extension.init_app(app)
     security_headers.init_app(app)
