@@ -88,6 +88,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                Redactor(secrets),  # while a traceback has lines: in JSON, what stands at the start of one is not seen
                 *_rendering(settings, stream),
                 _LastLook(secrets),
             ],

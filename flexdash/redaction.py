@@ -21,6 +21,7 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.MULTILINE), replacement)
     for pattern, replacement in (
         (r"^\[parameters: .*$", "[parameters hidden]"),  # values SQLAlchemy quotes in its errors
+        (r"^DETAIL:  .*$", "DETAIL: hidden"),  # and those of a whole row that PostgreSQL does
         (r"\bAt(?:za|zr|c)\|[^\s\"'&,;<>\\]+", MASK),  # Amazon's access, refresh and other tokens
         (r"\bgAAAA[\w=-]{20,}", MASK),  # what our own encryption makes
         (r"\bamzn1\.oa2-cs\.[\w.-]+", MASK),  # Amazon's client secrets

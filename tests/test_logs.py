@@ -6,6 +6,7 @@ import logging
 
 import pytest
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from config import load_settings
 from flexdash import logs
@@ -115,6 +116,25 @@ def test_secrets_are_masked_in_our_lines_in_library_lines_and_in_tracebacks(log_
     assert CANARY not in json.dumps(found)
     assert f"ValueError: bad key {MASK}" in found[2]["exception"]
     assert f"ValueError: bad key {MASK}" in found[3]["exception"]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_the_values_a_database_quotes_in_its_errors_stay_out_of_tracebacks(log_lines, log_format):
+    log_lines()
+    stream = io.StringIO()
+    logs.configure(load_settings({}, log_format=log_format), stream)
+    row = f"(sqlite3.IntegrityError) failed\nDETAIL:  Failing row contains (1, {CANARY}).\n"
+    for error in (
+        IntegrityError("INSERT INTO users (name) VALUES (?)", (CANARY,), Exception("NOT NULL constraint failed")),
+        ValueError(row),
+    ):
+        try:
+            raise error
+        except type(error):
+            structlog.get_logger("flexdash").exception("page failed")
+    written = stream.getvalue()
+    assert "[parameters hidden]" in written
+    assert CANARY not in written
 
 
 def test_chatty_libraries_speak_only_from_warnings_up(log_lines):
