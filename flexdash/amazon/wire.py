@@ -86,6 +86,10 @@ def _exchange(
     try:
         reply.headers = response.headers
         reply.status = response.status_code
+        if "," in response.headers.get("content-encoding", ""):
+            # Packed more than once, a thousand bytes unfold to gigabytes before they could be counted.
+            reply.failure, reply.failure_text = "unreadable", "the answer is packed more than once"
+            return
         chunks, n_bytes = [], 0
         for chunk in response.iter_bytes():
             n_bytes += len(chunk)

@@ -1,5 +1,6 @@
 """One call with everything around it: what is repeated, what is raised, what is kept."""
 
+import gzip
 import logging
 import os
 import time
@@ -158,6 +159,13 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(new_transport, stub):
     stub.answers = [Give(200, body=b'"' + b"x" * 300_000 + b'"')]
     with pytest.raises(errors.UnreadableAnswer, match="longer than 100,000 bytes"):
         new_transport(max_answer_bytes=100_000, max_attempts=1).call(READ, PATH)
+
+
+def test_an_answer_packed_more_than_once_is_not_unfolded(new_transport, stub):
+    bomb = gzip.compress(gzip.compress(bytes(40_000_000)))  # a few hundred bytes
+    stub.answers = [Give(200, body=bomb, headers={"Content-Encoding": "gzip, gzip"})]
+    with pytest.raises(errors.UnreadableAnswer, match="packed more than once"):
+        new_transport(max_attempts=1).call(READ, PATH)
 
 
 def test_a_429_is_repeated_for_every_operation_and_rests_the_shared_bucket(transport, stub, pauses, turns, records):
