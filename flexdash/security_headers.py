@@ -36,6 +36,6 @@ def init_app(app: Flask) -> None:
         response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
         if app.config["SETTINGS"].is_production:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-        if response.mimetype == "text/html":
-            response.headers.setdefault("Cache-Control", "no-store")
+        # Downloads too: there are caches that keep whatever is called .csv. Static files bring a header of their own.
+        response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -2,10 +2,13 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Where a comma separates decimals, spreadsheets split cells at semicolons, whatever stands around them.
+_FORMULA_AFTER_SEMICOLON = re.compile(r";(?=[ \u00a0\u200b\ufeff\"]*[=+\-@\t\r\n])")
 _BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as the machine's own encoding
 
 
@@ -19,6 +22,7 @@ def neutralised(value: Any) -> str:
     text = str(value)
     if isinstance(value, int | float):
         return text
+    text = _FORMULA_AFTER_SEMICOLON.sub(";'", text)
     beginning = text.lstrip(" \u00a0\u200b\ufeff")
     return f"'{text}" if beginning.startswith(_FORMULA_STARTS) or text.startswith(_FORMULA_STARTS) else text
 

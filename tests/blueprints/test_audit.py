@@ -178,7 +178,8 @@ def test_the_export_holds_the_filtered_rows_and_a_name_with_the_viewers_day(admi
     record(ada, "not this", Section.USERS)
     record(ada, "this", store=store, old={"seller_flex_hub_id": "EXSB"}, new={"seller_flex_hub_id": "EXSC"})
     answer = admin.get(f"/configuration-log.csv?store={store.id}&page=x")
-    assert answer.mimetype == "text/csv"
+    assert answer.content_type == "text/csv; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
     name = re.fullmatch(r'attachment; filename="configuration-log-(.+)\.csv"', answer.headers["Content-Disposition"])
     days = {(datetime.now(ZoneInfo("Asia/Kolkata")) - timedelta(minutes=n)).date().isoformat() for n in (0, 1)}
     assert name.group(1) in days

@@ -388,7 +388,15 @@ def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(cell) -> None:
     assert csv_export.neutralised(cell) == f"'{cell}"
 
 
-@pytest.mark.parametrize("cell", ["EXSB", "a=1", "a-b", "", "'=1", "0012345678", "1E5"])
+@pytest.mark.parametrize(
+    ("cell", "neutral"),
+    [("Pune;=1+1", "Pune;'=1+1"), ("a; @x;b", "a;' @x;b"), ('a;"=1', "a;'\"=1"), ("=1;-1", "'=1;'-1")],
+)
+def test_a_formula_behind_a_semicolon_is_neutralised_for_spreadsheets_that_split_there(cell, neutral) -> None:
+    assert csv_export.neutralised(cell) == neutral
+
+
+@pytest.mark.parametrize("cell", ["EXSB", "Code: PN1; Name: x", "a;b", "a=1", "a-b", "", "'=1", "0012345678", "1E5"])
 def test_harmless_cells_stay_as_they_are(cell) -> None:
     assert csv_export.neutralised(cell) == cell
 

@@ -34,6 +34,6 @@ def csv_of_log(name: str, store_id: int | None = None) -> Response:
     day = clock.now().astimezone(viewer_zone()).date()
     return Response(
         stream_with_context(csv_export.lines(config_log_queries.EXPORT_HEADINGS, rows)),
-        mimetype="text/csv; charset=utf-8",
+        mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{name}-{day}.csv"'},
     )
