@@ -40,6 +40,7 @@ preload_app = True  # one import for all processes: a quicker start and less mem
 accesslog = None  # FlexDash logs each request itself, with its id
 logger_class = Logger
 control_socket_disable = True
+forwarder_headers = ""  # no header names the path: a proxy on this machine may hand on what anyone put into one
 
 
 def post_fork(server, worker):

@@ -38,7 +38,7 @@ class DataFolderLock:
 
     def acquire(self, address: str) -> Self:
         """Take the folder and leave a note of who holds it; raise AlreadyRunning when another does."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
