@@ -231,22 +231,16 @@ def upgrade():
         sa.UniqueConstraint("workspace_id", "sequence", name=op.f("uq_config_events_workspace_id_sequence")),
     )
     with op.batch_alter_table("config_events", schema=None) as batch_op:
+        batch_op.create_index("ix_config_events_actor", ["workspace_id", "actor_id", "occurred_at", "id"], unique=False)
+        batch_op.create_index("ix_config_events_newest", ["workspace_id", "occurred_at", "id"], unique=False)
         batch_op.create_index(
-            "ix_config_events_workspace_id_actor_id_sequence", ["workspace_id", "actor_id", "sequence"], unique=False
+            "ix_config_events_section", ["workspace_id", "section", "occurred_at", "id"], unique=False
         )
-        batch_op.create_index(
-            "ix_config_events_workspace_id_occurred_at", ["workspace_id", "occurred_at"], unique=False
-        )
-        batch_op.create_index(
-            "ix_config_events_workspace_id_section_sequence", ["workspace_id", "section", "sequence"], unique=False
-        )
+        batch_op.create_index("ix_config_events_store", ["workspace_id", "store_id", "occurred_at", "id"], unique=False)
         batch_op.create_index(
             "ix_config_events_workspace_id_store_id_section_sequence",
             ["workspace_id", "store_id", "section", "sequence"],
             unique=False,
-        )
-        batch_op.create_index(
-            "ix_config_events_workspace_id_store_id_sequence", ["workspace_id", "store_id", "sequence"], unique=False
         )
 
     op.create_table(
@@ -635,11 +629,11 @@ def downgrade():
 
     op.drop_table("hub_mappings")
     with op.batch_alter_table("config_events", schema=None) as batch_op:
-        batch_op.drop_index("ix_config_events_workspace_id_store_id_sequence")
         batch_op.drop_index("ix_config_events_workspace_id_store_id_section_sequence")
-        batch_op.drop_index("ix_config_events_workspace_id_section_sequence")
-        batch_op.drop_index("ix_config_events_workspace_id_occurred_at")
-        batch_op.drop_index("ix_config_events_workspace_id_actor_id_sequence")
+        batch_op.drop_index("ix_config_events_store")
+        batch_op.drop_index("ix_config_events_section")
+        batch_op.drop_index("ix_config_events_newest")
+        batch_op.drop_index("ix_config_events_actor")
 
     op.drop_table("config_events")
     with op.batch_alter_table("authorization_attempts", schema=None) as batch_op:
