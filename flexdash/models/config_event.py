@@ -29,13 +29,13 @@ class ConfigEvent(db.Model):
     __tablename__ = "config_events"
     __table_args__ = (
         UniqueConstraint("workspace_id", "sequence"),
-        Index("ix_config_events_workspace_id_store_id_sequence", "workspace_id", "store_id", "sequence"),
+        Index("ix_config_events_store", "workspace_id", "store_id", "occurred_at", "id"),
         Index(
             "ix_config_events_workspace_id_store_id_section_sequence", "workspace_id", "store_id", "section", "sequence"
         ),
-        Index("ix_config_events_workspace_id_section_sequence", "workspace_id", "section", "sequence"),
-        Index("ix_config_events_workspace_id_actor_id_sequence", "workspace_id", "actor_id", "sequence"),
-        Index("ix_config_events_workspace_id_occurred_at", "workspace_id", "occurred_at"),
+        Index("ix_config_events_section", "workspace_id", "section", "occurred_at", "id"),
+        Index("ix_config_events_actor", "workspace_id", "actor_id", "occurred_at", "id"),
+        Index("ix_config_events_newest", "workspace_id", "occurred_at", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -20,7 +20,7 @@ def page_of_log(store_id: int | None = None) -> dict[str, Any]:
     query = config_log_queries.events(actor, filters, viewer_zone())
     return {
         "form": form,
-        "page": keyset_page(query, filters.order(), request.args),
+        "page": keyset_page(query, config_log_queries.NEWEST_FIRST, request.args),
         "changes_of": config_log_queries.changes,
         "csv_arguments": {name: value for name, value in request.args.items() if name != "page" and value},
     }
