@@ -1,6 +1,6 @@
 """How FlexDash talks to its database: write transactions, and what makes it safe under many writers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ def transaction() -> Iterator[Session]:
         raise RuntimeError("transaction() inside transaction(): let the outer verb own it")
     session.rollback()
     session.info["in_write_transaction"] = True
+    session.info["after_commit"] = []
     try:
         session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
         yield session
@@ -34,6 +35,13 @@ def transaction() -> Iterator[Session]:
         raise
     finally:
         session.info["in_write_transaction"] = False
+    for callback in session.info.pop("after_commit"):
+        callback()
+
+
+def after_commit(callback: Callable[[], None]) -> None:
+    """Call `callback` once the open `transaction()` is committed; never when it is rolled back."""
+    db.session().info["after_commit"].append(callback)
 
 
 def release_connection() -> None:

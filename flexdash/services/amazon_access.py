@@ -11,7 +11,7 @@ from flexdash.amazon.client import AmazonClient, AmazonSettings
 from flexdash.amazon.countries import country
 from flexdash.amazon.errors import AuthorizationRefused
 from flexdash.amazon.records import CallRecord
-from flexdash.database import release_connection, transaction
+from flexdash.database import after_commit, release_connection, transaction
 from flexdash.extensions import db, redis_client, settings, vault
 from flexdash.models import ApiCall, Store, StoreStatus, SyncRun
 from flexdash.services import stores
@@ -41,24 +41,35 @@ class StoreAtAmazon:
 
 
 class CallLog:
-    """Collects the records of calls to Amazon, from any thread, until they are written in some transaction."""
+    """Collects what calls to Amazon leave behind, from any thread, until a transaction that writes it is committed.
+
+    That is a record of each call, and the refresh token where Amazon handed out another one meanwhile.
+    """
 
     def __init__(self, store: StoreAtAmazon, run_id: int | None = None) -> None:
         self._store, self._run_id = store, run_id
         self._records: list[CallRecord] = []
         self._lock = threading.Lock()
+        self.refresh_token = store.refresh_token  # the newest one known
 
     def add(self, record: CallRecord) -> None:
         """Keep `record` for the next write."""
         with self._lock:
             self._records.append(record)
 
+    def take_refresh_token(self, refresh_token: str) -> None:
+        """Keep the refresh token that Amazon returned in place of the store's, for the next write."""
+        self.refresh_token = refresh_token
+
     def write(self) -> None:
-        """Write what was collected as ApiCall rows, and the counts of the run, inside the caller's transaction."""
+        """Write what was collected, and the counts of the run, inside the caller's transaction; once in each."""
         with self._lock:
-            records, self._records = self._records, []
+            records = list(self._records)
         if not records:
             return
+        after_commit(lambda: self._forget(len(records)))
+        if self.refresh_token != self._store.refresh_token:
+            stores.replace_refresh_token(self._store.store_id, self._store.refresh_token, self.refresh_token)
         db.session.execute(insert(ApiCall), [self._row(record) for record in records])
         if self._run_id is not None:
             db.session.execute(
@@ -76,6 +87,10 @@ class CallLog:
         if self._records:
             with transaction():
                 self.write()
+
+    def _forget(self, n_records: int) -> None:
+        with self._lock:
+            del self._records[:n_records]
 
     def _row(self, record: CallRecord) -> dict[str, object]:
         return {
@@ -154,19 +169,20 @@ def new_client(store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool 
         region=country(store.country_code).region,
         refresh_token=store.refresh_token,
         on_call=calls.add,
+        on_new_refresh_token=calls.take_refresh_token,
         **longest_wait,
     )
 
 
 @contextmanager
-def open_amazon(store: StoreAtAmazon, calls: CallLog) -> Iterator[AmazonClient]:
-    """Yield a client for `store` whose calls go to `calls`; what is left of them is written at the end.
+def open_amazon(store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool = False) -> Iterator[AmazonClient]:
+    """Yield a client as `new_client` makes it; what is left of its calls is written at the end.
 
     The database connection is given back first. When Amazon refuses the authorization, the store becomes Needs
     re-authorization, with Amazon's reason, before the error goes on to the caller.
     """
     release_connection()
-    client = new_client(store, calls)
+    client = new_client(store, calls, is_person_waiting=is_person_waiting)
     try:
         with client:
             yield client
@@ -180,11 +196,11 @@ def open_amazon(store: StoreAtAmazon, calls: CallLog) -> Iterator[AmazonClient]:
 
 
 @contextmanager
-def amazon_for(store: Store, run_id: int | None = None) -> Iterator[AmazonClient]:
-    """Yield a client for a connected `store`, keeping every call as an ApiCall row. Enter it outside a transaction.
+def amazon_for(store: Store) -> Iterator[AmazonClient]:
+    """Yield a client for a page of a connected `store`, keeping every call. Enter it outside a transaction.
 
     Raises StoreNotConnected before anything is sent, and whatever flexdash.amazon.errors the calls raise.
     """
     at_amazon = store_at_amazon(store.id)
-    with open_amazon(at_amazon, CallLog(at_amazon, run_id)) as client:
+    with open_amazon(at_amazon, CallLog(at_amazon), is_person_waiting=True) as client:
         yield client

@@ -171,6 +171,7 @@ def _ask_amazon(claim: Claim, store: StoreAtAmazon, code: str) -> tuple[StoreAtA
     try:
         grant = AmazonClient.exchange_code(amazon_settings(), code, settings.amazon_redirect_uri, on_call=calls.add)
         store = replace(store, refresh_token=grant.refresh_token)
+        calls.take_refresh_token(grant.refresh_token)
         participation, note = _participation(claim, store, calls)
     except AppCredentialsRefused as error:
         raise _refused(claim, Outcome.APP_REFUSED, str(error)) from error
@@ -181,7 +182,7 @@ def _ask_amazon(claim: Claim, store: StoreAtAmazon, code: str) -> tuple[StoreAtA
         # A draft discarded meanwhile takes its calls with it.
         if db.session.get(Store, store.store_id) is not None:
             calls.flush()
-    return store, participation, note
+    return replace(store, refresh_token=calls.refresh_token), participation, note
 
 
 def _participation(claim: Claim, store: StoreAtAmazon, calls: CallLog) -> tuple[Participation | None, str]:

@@ -129,6 +129,16 @@ def needs_reauthorization(store_id: int, reason: str, refused_token: str | None 
     return True
 
 
+def replace_refresh_token(store_id: int, known: str, new: str) -> None:
+    """Keep the refresh token that Amazon handed out in place of `known`, inside the caller's transaction.
+
+    Nothing changes when the store has been authorized anew or disconnected since.
+    """
+    store = db.session.get(Store, store_id, with_for_update={"key_share": True}, populate_existing=True)
+    if store is not None and refresh_token(store) == known:
+        store.refresh_token_encrypted = vault.encrypt(new)
+
+
 def check_may_connect(actor: Actor) -> None:
     """Raise NotAllowed when the actor's role does not include connecting stores."""
     if not actor.may(Permission.CONNECT_STORES):
