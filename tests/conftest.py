@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from amazon_sandbox import serving
 from config import Settings, load_settings
 from flexdash import create_app
-from flexdash.extensions import db
+from flexdash.extensions import db, limiter
 from flexdash.models import User
 from tests.support.browsers import launch_arguments
 from tests.support.databases import Database, make_database
@@ -108,12 +108,15 @@ def built_app(settings, database) -> Flask:
     app = create_app(settings)
     app.test_client_class = SeparateClient
     database.prepare(app)
+    app.extensions["limiter_of_tests"] = dict(vars(limiter))
     return app
 
 
 @pytest.fixture
 def app(built_app, database, redis_server) -> Iterator[Flask]:
     """The app on an empty database and an empty Redis, with an app context for the test to work in."""
+    # The throttle is one object for all apps of a process: one made by another test would have taken it over.
+    vars(limiter).update(built_app.extensions["limiter_of_tests"])
     with built_app.app_context():
         yield built_app
         db.session.remove()

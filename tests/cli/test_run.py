@@ -112,7 +112,6 @@ def start(tmp_path):
         run.clear_away()
 
 
-@pytest.mark.xdist_group("run")
 def test_it_tells_the_address_a_sign_in_per_role_the_sandbox_and_how_to_stop(running):
     told = running.output
     assert "FlexDash is ready after" in told
@@ -126,7 +125,6 @@ def test_it_tells_the_address_a_sign_in_per_role_the_sandbox_and_how_to_stop(run
     assert "Traceback" not in told
 
 
-@pytest.mark.xdist_group("run")
 def test_every_part_is_up_and_says_its_lines_under_its_name(running):
     status, answer = get(f"{running.address}/readyz")
     assert status == 200
@@ -138,7 +136,6 @@ def test_every_part_is_up_and_says_its_lines_under_its_name(running):
     assert get(f"{running.address}/sign-in")[0] == 200
 
 
-@pytest.mark.xdist_group("run")
 def test_the_whole_listens_on_this_machine_only(running):
     listening = {
         connection.laddr.ip
@@ -149,7 +146,6 @@ def test_the_whole_listens_on_this_machine_only(running):
     assert listening == {"127.0.0.1"}
 
 
-@pytest.mark.xdist_group("run")
 def test_a_second_one_beside_it_says_what_holds_the_port_and_disturbs_nothing(running, start):
     told = start(running.folder, port=running.port, DATA_DIR=str(running.folder / "data")).ends_with(1)
     line = told.strip()
@@ -162,7 +158,6 @@ def test_a_second_one_beside_it_says_what_holds_the_port_and_disturbs_nothing(ru
     assert get(f"{running.address}/readyz")[0] == 200
 
 
-@pytest.mark.xdist_group("run")
 def test_another_port_on_the_same_data_is_told_where_flexdash_already_runs(running, start):
     told = start(running.folder, DATA_DIR=str(running.folder / "data")).ends_with(1)
     assert "\n" not in told.strip()
@@ -170,7 +165,6 @@ def test_another_port_on_the_same_data_is_told_where_flexdash_already_runs(runni
     assert running.address in told
 
 
-@pytest.mark.xdist_group("run")
 def test_other_data_on_a_held_port_is_told_who_holds_it(running, start):
     told = start(port=running.port).ends_with(1)
     assert told.startswith(f"Port {running.port} is held by process ")
@@ -178,7 +172,6 @@ def test_other_data_on_a_held_port_is_told_who_holds_it(running, start):
     assert re.search(r"PORT=\d+ make run$", told.strip())
 
 
-@pytest.mark.xdist_group("run")
 def test_ctrl_c_stops_all_within_ten_seconds_and_the_data_stays(start):
     first = start()
     first.wait_until_ready()
@@ -199,7 +192,6 @@ def test_ctrl_c_stops_all_within_ten_seconds_and_the_data_stays(start):
     assert (second.folder / "data" / "flexdash.db").exists()
 
 
-@pytest.mark.xdist_group("run")
 def test_a_part_that_dies_is_named_with_its_last_lines_and_the_rest_is_stopped(start):
     run = start(AMAZON_LWA_URL="http://127.0.0.1:1/token").wait_until_ready()
     assert "sandbox" not in run.output
