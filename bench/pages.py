@@ -36,6 +36,8 @@ PAGES = {
     "sync runs, failed": "/sync-runs?state=failed",
     "Configuration Log": "/configuration-log",
     "Configuration Log, by section": "/configuration-log?section=Hubs",
+    "Configuration Log, of all days by a person with no rows": "/configuration-log?from=2000-01-01&person=flexdash",
+    "store settings": "/stores/{store}/settings",
     "store overview": "/stores/{store}",
     "home": "/",
 }
@@ -106,8 +108,9 @@ def _fill(n_rows: int) -> dict[str, Any]:
     factories.make_mapping(store, hub)
     places = {"store": store.id, "hub": hub.id, "email": user.email}
     own = {"workspace_id": str(workspace.id), "store_id": str(store.id)}
+    # Shares large enough that each filter fills a page with a thousand rows too: the pages compared look the same.
     state = (
-        "CASE WHEN i % 50 = 0 THEN 'New Order' WHEN i % 97 = 0 THEN 'On Hold' "
+        "CASE WHEN i % 19 = 0 THEN 'On Hold' WHEN i % 15 = 0 THEN 'New Order' "
         "WHEN i % 31 = 0 THEN 'Cancelled' ELSE 'Delivered' END"
     )
     _insert(
@@ -130,12 +133,12 @@ def _fill(n_rows: int) -> dict[str, Any]:
             "n_lines": "1",
         },
     )
-    _insert(OrderLine, n_rows, {"order_id": "i", "sku_code": "'SKU-' || (i % 5000)", "n_units": "1"})
+    _insert(OrderLine, n_rows, {"order_id": "i", "sku_code": "'SKU-' || (i % 15)", "n_units": "1"})
     _insert(OrderEvent, n_rows, {"order_id": "i", "kind": "'imported'", "actor_name": "'FlexDash'"})
-    held = own | {"order_id": "i * 97", "reason": "'no_hub_mapped'"}
+    held = own | {"order_id": "i * 19", "reason": "'no_hub_mapped'"}
     del held["store_id"]
-    _insert(OrderHold, n_rows // 97, held)
-    run_state = "CASE WHEN i % 40 = 0 THEN 'failed' ELSE 'succeeded' END"
+    _insert(OrderHold, n_rows // 19, held)
+    run_state = "CASE WHEN i % 15 = 0 THEN 'failed' ELSE 'succeeded' END"
     _insert(
         SyncRun,
         n_rows,
@@ -150,12 +153,14 @@ def _fill(n_rows: int) -> dict[str, Any]:
             "finished_at": _moment("-1800 * n.i + 20"),
         },
     )
-    section = "CASE WHEN i % 20 = 0 THEN 'Hubs' ELSE 'Settings' END"
+    section = "CASE WHEN i % 15 = 0 THEN 'Hubs' ELSE 'Settings' END"
     log_row = own | {
+        "store_id": f"CASE WHEN i % 10 = 0 AND i < 10000 THEN {store.id} END",  # a thousand changes of one store
         "sequence": "i",
         "section": section,
         "actor_id": str(user.id),
         "actor_name": "'Asha'",
+        "new_value": _json('{"is_order_sync_on": true}'),
         "sentence": "'Asha turned Order Sync on for Pune Store.'",
         "occurred_at": _moment("-60 * n.i"),
     }
@@ -192,8 +197,12 @@ def _harmless(kind: Any) -> str:
     if isinstance(kind, UtcDateTime | DateTime):
         return _moment("0")
     if kind is JsonValue:
-        return "'{}'" if _is_sqlite() else "CAST('{}' AS jsonb)"
+        return _json("{}")
     return "''"
+
+
+def _json(text: str) -> str:
+    return f"'{text}'" if _is_sqlite() else f"CAST('{text}' AS jsonb)"
 
 
 def _moment(seconds: str) -> str:
