@@ -74,7 +74,7 @@ class _News:
 
 
 def _cancel(order: Order, shipment: Shipment, news: _News) -> None:
-    if order.state is OrderState.CANCELLED:
+    if order.state is OrderState.CANCELLED or order.has_conflict:
         return
     cancellation = shipment.cancellation
     order.cancelled_by = (cancellation.kind if cancellation else "")[:40]

@@ -181,13 +181,12 @@ def reveal_buyer(actor: Actor, order_id: int) -> tuple[Order, BuyerView | None]:
     )
 
 
-def quarantined(actor: Actor) -> Select[tuple[QuarantinedShipment]]:
-    """Return the SELECT of the shipments that still wait in quarantine."""
-    return (
-        access.visible(actor, QuarantinedShipment)
-        .where(QuarantinedShipment.resolved_at.is_(None))
-        .options(joinedload(QuarantinedShipment.store))
-    )
+def quarantined(actor: Actor, store_id: int | None = None) -> Select[tuple[QuarantinedShipment]]:
+    """Return the SELECT of the shipments that still wait in quarantine, of one store or of all."""
+    query = access.visible(actor, QuarantinedShipment).options(joinedload(QuarantinedShipment.store))
+    if store_id is not None:
+        query = query.where(QuarantinedShipment.store_id == store_id)
+    return query.where(QuarantinedShipment.resolved_at.is_(None))
 
 
 def n_quarantined(actor: Actor) -> int:

@@ -226,6 +226,12 @@ def test_the_quarantine_says_what_is_wrong(app: Flask, merchant: FlaskClient, st
     assert "it has no lines" in page
     assert "1 shipment from Amazon could not be read" in merchant.get("/orders").text
 
+    other = factories.make_store(store.seller, country_code="AE")
+    assert "D9" in merchant.get(f"/orders/quarantine?store={store.id}").text
+    assert "D9" not in merchant.get(f"/orders/quarantine?store={other.id}").text
+    foreign = factories.make_store(factories.make_seller(factories.make_workspace()))
+    assert merchant.get(f"/orders/quarantine?store={foreign.id}").status_code == 404
+
 
 def test_every_hold_reason_has_words(app: Flask) -> None:
     from flexdash.blueprints.orders.forms import HOLD_WORDS

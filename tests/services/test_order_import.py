@@ -162,6 +162,11 @@ def test_cancelled_after_shipping_is_a_conflict_and_nothing_is_lost(store: Store
     order = the_order("D1")
     assert (order.state, order.has_conflict) == (OrderState.SHIPPED, True)
     assert order.cancellation_reason == "Ordered by mistake"
+    n_events = len(order.events)
+
+    write(store, cancelled(raw, minutes=60) | {"subStatus": "DAMAGED"})
+    order = the_order("D1")
+    assert (order.amazon_sub_status, len(order.events)) == ("DAMAGED", n_events)  # the conflict is told once
 
 
 def test_an_older_page_never_takes_an_order_back(store: Store) -> None:

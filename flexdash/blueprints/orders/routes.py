@@ -3,7 +3,7 @@
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from flexdash.blueprints.fields import choices
+from flexdash.blueprints.fields import choices, whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.orders import blueprint
 from flexdash.blueprints.orders.forms import HOLD_WORDS, FilterForm, ReleaseForm
@@ -96,9 +96,11 @@ def acknowledge(order_id: int) -> Response:
 @blueprint.get("/quarantine")
 @requires(Permission.VIEW)
 def quarantine() -> str:
-    """Show the shipments that could not be read, with the reason."""
-    page = keyset_page(orders.quarantined(current_actor()), [(QuarantinedShipment.id, "desc")], request.args)
-    return render_template("orders/quarantine.html", page=page)
+    """Show the shipments that could not be read, with the reason; `store` in the URL narrows them to one store's."""
+    actor, store_id = current_actor(), whole(request.args.get("store"))
+    store = access.get(actor, Store, store_id) if store_id is not None else None
+    page = keyset_page(orders.quarantined(actor, store_id), [(QuarantinedShipment.id, "desc")], request.args)
+    return render_template("orders/quarantine.html", page=page, store=store)
 
 
 def _order_page(order: Order, buyer: orders.BuyerView | None, form: ReleaseForm | None) -> str:
