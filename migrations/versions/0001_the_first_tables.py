@@ -454,7 +454,6 @@ def upgrade():
         sa.Column("sentence", sa.String(length=500), nullable=False),
         sa.Column("actor_name", sa.String(length=100), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=True),
-        sa.Column("amazon_request_id", sa.String(length=100), nullable=False),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_order_events_order_id")),
         sa.ForeignKeyConstraint(["run_id"], ["sync_runs.id"], name=op.f("fk_order_events_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_order_events")),
