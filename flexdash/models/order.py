@@ -177,6 +177,5 @@ class OrderEvent(db.Model):
     sentence: Mapped[str] = mapped_column(String(500))
     actor_name: Mapped[str] = mapped_column(String(100), default="FlexDash")
     run_id: Mapped[int | None] = mapped_column(ForeignKey("sync_runs.id"), index=True)
-    amazon_request_id: Mapped[str] = mapped_column(String(100), default="")
 
     order: Mapped[Order] = relationship(back_populates="events")

@@ -41,32 +41,43 @@ def acknowledge_pending(run: RunContext, client: AmazonClient, calls: CallLog) -
 
     A few calls are always under way, without a database connection, while the answers so far are written together.
     An answer lost on the way is harmless: the next CONFIRM meets 409, and Amazon's present state is read and taken
-    over. Raises the AmazonError of a call that got no answer, and HandBack when the worker is asked to stop; either
-    way the calls under way are waited for and what they achieved is committed first.
+    over. An order that gets no answer waits for the next run and counts as failed; when several get none, or none
+    gets one, the AmazonError is raised. Raises HandBack when the worker is asked to stop. Either way the calls under
+    way are waited for and what they achieved is committed first.
     """
     until = time.monotonic() + settings.order_pull_interval_minutes * 60 * SHARE_OF_INTERVAL
     waiting = _waiting(run)
     under_way: set[Future[Answer]] = set()
     answers: list[Answer] = []
-    failure: AmazonError | None = None
+    failures: list[AmazonError] = []
+    n_answers = 0
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="acknowledge") as pool:
         while True:
-            if failure is None and not run.should_stop() and time.monotonic() < until:
+            if not _is_hopeless(failures) and not run.should_stop() and time.monotonic() < until:
                 for order_id, shipment_id in islice(waiting, IN_FLIGHT - len(under_way)):
                     under_way.add(pool.submit(_confirm, client, order_id, shipment_id))
             if not under_way:
                 break
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             new = [call.result() for call in done]
-            failure = failure or next((answer.error for answer in new if answer.error), None)
+            failures += [answer.error for answer in new if answer.error]
+            n_answers += sum(answer.error is None for answer in new)
             answers += new
             if len(answers) >= BATCH:
                 _write_all(run, answers, calls)
                 answers = []
         _write_all(run, answers, calls)
-    if failure is not None:
-        raise failure
+    if failures and (n_answers == 0 or _is_hopeless(failures)):
+        raise failures[-1]
+    if failures:
+        with transaction():
+            run.check_in(n_failed=len(failures))
     run.stop_here()
+
+
+def _is_hopeless(failures: Sequence[AmazonError]) -> bool:
+    """Say whether to stop asking: Amazon is away or does not let us in, and not only one shipment is odd."""
+    return len(failures) >= IN_FLIGHT or any(not failure.is_retryable for failure in failures)
 
 
 def ask_again(actor: Actor, order_id: int) -> Order:
@@ -114,10 +125,14 @@ def _write_all(run: RunContext, answers: Sequence[Answer], calls: CallLog) -> No
     if not answers:
         return
     with transaction():
-        for answer in answers:
-            _write(run, answer)
+        # Orders are locked in the order of their ids, and the run's row last, as everywhere: nobody waits in a circle.
+        written = [_write(run, answer) for answer in sorted(answers, key=lambda answer: answer.order_id)]
         calls.write()
-        run.check_in(progress="Acknowledging new orders to Amazon.")
+        run.check_in(
+            progress="Acknowledging new orders to Amazon.",
+            n_acknowledged=written.count(Acknowledgement.DONE),
+            n_failed=written.count(Acknowledgement.REFUSED),
+        )
 
 
 def _confirm(client: AmazonClient, order_id: int, shipment_id: str) -> Answer:
@@ -143,30 +158,28 @@ def _read_again(client: AmazonClient, order_id: int, shipment_id: str) -> Answer
         return Answer(order_id, error=error)
 
 
-def _write(run: RunContext, answer: Answer) -> None:
+def _write(run: RunContext, answer: Answer) -> Acknowledgement | None:
+    """Write what Amazon answered; return what the order's acknowledgement became by it, None when nothing."""
     if answer.error is not None:
-        return
-    order = db.session.get(Order, answer.order_id, with_for_update=True, populate_existing=True)
+        return None
+    order = db.session.get(Order, answer.order_id, with_for_update={"key_share": True}, populate_existing=True)
     if order is None or order.acknowledgement is not Acknowledgement.PENDING:
-        return  # decided meanwhile, by a cancellation for instance
+        return None  # decided meanwhile, by a cancellation for instance
+    refusal = answer.refusal
     if answer.shipment is not None:
         order_changes.apply(order, answer.shipment, run_id=run.run_id)
         if order.acknowledgement is not Acknowledgement.PENDING:
-            run.check_in(n_acknowledged=order.acknowledgement is Acknowledgement.DONE)
-            return
-        answer = Answer(order.id, refusal=f"Amazon answered that the state does not fit ({answer.shipment.status}).")
-    if answer.refusal:
-        _say(order, Acknowledgement.REFUSED, answer.refusal, run)
-        run.check_in(n_failed=1)
-        return
-    order.amazon_status, order.acknowledged_at = "CONFIRMED", clock.now()
-    _say(order, Acknowledgement.DONE, "", run)
-    run.check_in(n_acknowledged=1)
+            return order.acknowledgement
+        refusal = f"Amazon answered that the state does not fit ({answer.shipment.status})."
+    if not refusal:
+        order.amazon_status, order.acknowledged_at = "CONFIRMED", clock.now()
+    return _say(order, Acknowledgement.REFUSED if refusal else Acknowledgement.DONE, refusal, run)
 
 
-def _say(order: Order, outcome: Acknowledgement, refusal: str, run: RunContext) -> None:
+def _say(order: Order, outcome: Acknowledgement, refusal: str, run: RunContext) -> Acknowledgement:
     order.acknowledgement, order.acknowledgement_message = outcome, refusal[:500]
+    order.changed_at = clock.now()
     sentence = refusal or "Acknowledged to Amazon: it is Accepted (CONFIRMED) there."
     kind = "refused" if refusal else "acknowledged"
     db.session.add(OrderEvent(order_id=order.id, kind=kind, sentence=sentence[:500], run_id=run.run_id))
-    order.changed_at = clock.now()
+    return outcome

@@ -40,9 +40,9 @@ def is_older(shipment: Shipment, order: Order) -> bool:
     return bool(order.amazon_updated_at and shipment.updated_at and shipment.updated_at < order.amazon_updated_at)
 
 
-def apply(order: Order, shipment: Shipment, *, run_id: int | None, amazon_request_id: str = "") -> None:
+def apply(order: Order, shipment: Shipment, *, run_id: int | None) -> None:
     """Bring `order` up to what Amazon says, inside the caller's transaction, with a timeline entry for each effect."""
-    news = _News(order, run_id, amazon_request_id)
+    news = _News(order, run_id)
     old_status = order.amazon_status
     for column, value in from_amazon(shipment).items():
         setattr(order, column, value)
@@ -61,11 +61,10 @@ def apply(order: Order, shipment: Shipment, *, run_id: int | None, amazon_reques
 class _News:
     """Writes the timeline entries of one change."""
 
-    def __init__(self, order: Order, run_id: int | None, amazon_request_id: str) -> None:
+    def __init__(self, order: Order, run_id: int | None) -> None:
         self._facts: dict[str, Any] = {
             "order_id": order.id,
             "run_id": run_id,
-            "amazon_request_id": amazon_request_id,
             "actor_name": "Amazon",
         }
 

@@ -36,6 +36,8 @@ from flexdash.services.order_rows import (
 from flexdash.services.routing import Routes
 from flexdash.vault import Vault
 
+UNREADABLE = "unreadable:"  # stands before the payload's hash where a payload has no id
+
 log = structlog.get_logger(__name__)
 
 
@@ -268,4 +270,4 @@ def _quarantine_id(raw: Any, shipment_id: str | None) -> str:
     if shipment_id:
         return shipment_id[:100]
     digest = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
-    return f"unreadable:{digest}"
+    return f"{UNREADABLE}{digest}"

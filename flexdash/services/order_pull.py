@@ -1,6 +1,7 @@
 """The order pull of one store: Amazon's new and changed shipments come in, page by page, and are acknowledged."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from flexdash.database import transaction
 from flexdash.extensions import db, settings, vault
 from flexdash.models import Sync, SyncState
 from flexdash.prefetch import prefetched
-from flexdash.services import acknowledgement, order_holds
+from flexdash.services import acknowledgement, order_holds, quarantine
 from flexdash.services.amazon_access import CallLog, StoreAtAmazon, open_amazon, store_at_amazon
 from flexdash.services.order_import import OrderImporter, ReadPage, read_page
 from flexdash.services.run_context import RunContext
@@ -42,8 +43,15 @@ def pull(run: RunContext) -> None:
     window = _open_window(run)
     order_holds.release_fixed(run.store_id, run_id=run.run_id)
     calls = CallLog(store, run.run_id)
+    importer = OrderImporter(
+        workspace_id=store.workspace_id,
+        store_id=store.store_id,
+        run_id=run.run_id,
+        vault=vault._get_current_object(),
+    )
     with open_amazon(store, calls) as client:
-        until = _pull_pages(run, store, client, calls, window)
+        until = _pull_pages(run, store, client, calls, window, importer)
+        quarantine.read_again(run, client, importer, calls)
         with transaction():
             calls.write()
             _state(run.store_id).watermark = until
@@ -52,13 +60,15 @@ def pull(run: RunContext) -> None:
 
 
 def _pull_pages(
-    run: RunContext, store: StoreAtAmazon, client: AmazonClient, calls: CallLog, window: Window
+    run: RunContext,
+    store: StoreAtAmazon,
+    client: AmazonClient,
+    calls: CallLog,
+    window: Window,
+    importer: OrderImporter,
 ) -> datetime:
     """Write every page while the next one is fetched; return the new watermark."""
     real_vault = vault._get_current_object()  # the fetching thread has no app context
-    importer = OrderImporter(
-        workspace_id=store.workspace_id, store_id=store.store_id, run_id=run.run_id, vault=real_vault
-    )
     until = window.until
 
     def pages() -> Iterator[tuple[str, ReadPage, datetime | None]]:
@@ -67,14 +77,15 @@ def _pull_pages(
             for page in _pages(client, store, status, changed_after):
                 yield status, read_page(page.shipments, real_vault), page.amazon_date
 
-    for status, page, amazon_date in prefetched(pages()):
-        run.stop_here()
-        if amazon_date is not None:
-            until = min(until, amazon_date)  # where our clock runs ahead of Amazon's, Amazon's counts
-        with transaction():
-            counts = importer.write(page)
-            calls.write()
-            run.check_in(progress=_progress(status), n_pages=1, n_fetched=page.n_fetched, **counts.as_dict())
+    with closing(prefetched(pages())) as fetched:  # so that the fetching thread ends with us, whatever happens
+        for status, page, amazon_date in fetched:
+            run.stop_here()
+            if amazon_date is not None:
+                until = min(until, amazon_date)  # where our clock runs ahead of Amazon's, Amazon's counts
+            with transaction():
+                counts = importer.write(page)
+                calls.write()
+                run.check_in(progress=_progress(status), n_pages=1, n_fetched=page.n_fetched, **counts.as_dict())
     return until
 
 

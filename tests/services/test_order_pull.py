@@ -213,3 +213,37 @@ def test_orders_of_an_unmapped_id_name_it(store: Store, sandbox: Running) -> Non
     run_once(store)
     order = db.session.scalars(select(Order)).one()
     assert UNMAPPED in order.holds[0].detail
+
+
+def test_a_quarantined_shipment_is_asked_for_again_even_when_no_list_brings_it_back(
+    store: Store, sandbox: Running
+) -> None:
+    [shipment_id] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER, status="CONFIRMED")
+    sandbox.control.fault("odd_no_lines", operation="getShipments", count=1)
+    run_once(store)
+    assert db.session.scalars(select(QuarantinedShipment.amazon_shipment_id)).all() == [shipment_id]
+    # The watermark is past its last change by far more than the overlap: no list names it any more.
+    db.session.execute(db.update(SyncState).values(watermark=clock.now() + timedelta(hours=1)))
+    db.session.commit()
+
+    run = run_once(store)
+
+    assert (run.n_created, run.n_failed) == (1, 0)
+    assert db.session.scalars(select(QuarantinedShipment)).one().resolved_at is not None
+    assert db.session.scalars(select(Order.amazon_shipment_id)).all() == [shipment_id]
+
+
+def test_one_shipment_that_amazon_cannot_answer_never_stops_the_others(store: Store, sandbox: Running) -> None:
+    poison, *_ = sandbox.control.create_orders(30, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.fault("error_500", operation="processShipment", shipment_id=poison, count=50)
+
+    run = run_once(store)
+
+    assert states(store) == {
+        (OrderState.NEW, Acknowledgement.DONE): 29,
+        (OrderState.NEW, Acknowledgement.PENDING): 1,
+    }
+    assert (run.state, run.n_acknowledged, run.n_failed) == (RunState.PARTIAL, 29, 1)
+
+    sandbox.control.clear_faults()
+    assert run_once(store).n_acknowledged == 1
