@@ -405,6 +405,7 @@ def upgrade():
         sa.Column("store_id", sa.Integer(), nullable=False),
         sa.Column("sync", sa.String(40), nullable=False),
         sa.Column("next_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("on_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("watermark", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_success_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["store_id"], ["stores.id"], name=op.f("fk_sync_states_store_id")),
