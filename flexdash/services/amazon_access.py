@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Self
 
 from sqlalchemy import insert, update
 
@@ -35,6 +36,19 @@ class StoreAtAmazon:
     country_code: str
     amazon_selling_partner_id: str
     refresh_token: str
+
+    @classmethod
+    def of(cls, store: Store, refresh_token: str, amazon_selling_partner_id: str | None = None) -> Self:
+        """Return what is needed of `store`; the account is the store's own unless another is given, as for a draft."""
+        return cls(
+            store_id=store.id,
+            workspace_id=store.workspace_id,
+            name=store.name,
+            marketplace_id=store.marketplace_id,
+            country_code=store.country_code,
+            amazon_selling_partner_id=amazon_selling_partner_id or store.amazon_selling_partner_id or "",
+            refresh_token=refresh_token,
+        )
 
     def __repr__(self) -> str:
         return f"StoreAtAmazon(store_id={self.store_id})"
@@ -140,15 +154,7 @@ def store_at_amazon(store_id: int) -> StoreAtAmazon:
         raise StoreNotConnected(
             "This store is not connected to Amazon, so Amazon was not asked. Connect it again on the store's page."
         )
-    return StoreAtAmazon(
-        store_id=store.id,
-        workspace_id=store.workspace_id,
-        name=store.name,
-        marketplace_id=store.marketplace_id,
-        country_code=store.country_code,
-        amazon_selling_partner_id=store.amazon_selling_partner_id,
-        refresh_token=vault.decrypt(store.refresh_token_encrypted),
-    )
+    return StoreAtAmazon.of(store, vault.decrypt(store.refresh_token_encrypted))
 
 
 def new_client(store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool = False) -> AmazonClient:

@@ -151,15 +151,7 @@ def _handle(actor: Actor, claim: Claim, answer: AmazonAnswer) -> Connected:
     store = _store_of(actor, claim)
     # Asked before the code is spent, and again when the tokens are written.
     _check_account(claim, store, partner_id)
-    at_amazon = StoreAtAmazon(
-        store_id=store.id,
-        workspace_id=store.workspace_id,
-        name=store.name,
-        marketplace_id=store.marketplace_id,
-        country_code=store.country_code,
-        amazon_selling_partner_id=partner_id,
-        refresh_token="",
-    )
+    at_amazon = StoreAtAmazon.of(store, "", partner_id)
     at_amazon, participation, note = _ask_amazon(claim, at_amazon, answer.code)
     return _write(actor, claim, at_amazon, participation, note)
 

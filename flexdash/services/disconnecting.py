@@ -97,15 +97,7 @@ def _at_amazon(store: Store) -> StoreAtAmazon | None:
     token = stores.refresh_token(store)
     if token is None or store.amazon_selling_partner_id is None:
         return None
-    return StoreAtAmazon(
-        store_id=store.id,
-        workspace_id=store.workspace_id,
-        name=store.name,
-        marketplace_id=store.marketplace_id,
-        country_code=store.country_code,
-        amazon_selling_partner_id=store.amazon_selling_partner_id,
-        refresh_token=token,
-    )
+    return StoreAtAmazon.of(store, token)
 
 
 def _forget_access_token(at_amazon: StoreAtAmazon) -> None:
