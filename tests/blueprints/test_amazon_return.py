@@ -272,6 +272,20 @@ def test_another_account_than_the_stores(asha, seller, code_of) -> None:
     assert db.session.get(Store, store.id).status is StoreStatus.CONNECTED
 
 
+def test_another_account_than_the_disconnected_stores(asha, seller, code_of) -> None:
+    store = make_store(seller, "disconnected", name="Pune", amazon_selling_partner_id=INDIA)
+    new_store = f'href="{FLEX}/new?seller={seller.id}"'
+    assert new_store in asha.get(f"/stores/{store.id}/reconnect").text
+    answer = come_back(asha, state=go(asha, store), spapi_oauth_code=code_of(UAE), selling_partner_id=UAE)
+    page = page_after(asha, answer, Outcome.OTHER_ACCOUNT)
+    assert "It can be reconnected only with the account it had" in page
+    assert "add a new store for it" in page
+    assert "kept the access" not in page
+    assert new_store in page
+    assert INDIA in page
+    assert db.session.get(Store, store.id).status is StoreStatus.DISCONNECTED
+
+
 def test_an_account_that_does_not_sell_there(asha, draft, code_of) -> None:
     answer = come_back(asha, state=go(asha, draft), spapi_oauth_code=code_of(UAE), selling_partner_id=UAE)
     page = page_after(asha, answer, Outcome.NOT_SELLING_HERE)

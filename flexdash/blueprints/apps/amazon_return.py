@@ -7,7 +7,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from flexdash.blueprints.apps import blueprint
-from flexdash.blueprints.apps.return_words import WORDS
+from flexdash.blueprints.apps.return_words import words_for
 from flexdash.blueprints.auth.loader import current_session_id
 from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
@@ -106,7 +106,7 @@ def _page(reference: str, outcome: Outcome, store: Store | None) -> str:
         allow_form_target(connecting.consent_origin(store))
     return render_template(
         "apps/amazon_return.html",
-        words=WORDS[outcome],
+        words=words_for(outcome, is_disconnected=store is not None and store.status is StoreStatus.DISCONNECTED),
         outcome=outcome,
         reference=reference,
         store=store,

@@ -165,3 +165,21 @@ WORDS: dict[Outcome, Words] = {
         is_for_support=True,
     ),
 }
+# A store that is disconnected has no access to keep, and its history belongs to the one account for good.
+OTHER_ACCOUNT_OF_A_DISCONNECTED_STORE = Words(
+    WORDS[Outcome.OTHER_ACCOUNT].title,
+    WORDS[Outcome.OTHER_ACCOUNT].happened,
+    "{store} is disconnected and stays so. It can be reconnected only with the account it had: its orders and its "
+    "history are that account's, and orders of two accounts must not mix in one store.",
+    (
+        "To connect the account you signed in with, add a new store for it. {store} and its history stay as they are.",
+        "To reconnect {store}, sign out of Seller Central, then try again and sign in with the account shown below.",
+    ),
+)
+
+
+def words_for(outcome: Outcome, *, is_disconnected: bool) -> Words:
+    """Return the words for `outcome` of a trip whose store is, or is not, a disconnected one."""
+    if outcome is Outcome.OTHER_ACCOUNT and is_disconnected:
+        return OTHER_ACCOUNT_OF_A_DISCONNECTED_STORE
+    return WORDS[outcome]
