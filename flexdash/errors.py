@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
+from flexdash.vault import UnreadableSecret
 
 logger = structlog.get_logger(__name__)
 
@@ -107,6 +108,12 @@ REDIS_AWAY = ErrorPage(
     "Pages still show what is stored. Syncs wait, and start again by themselves when Redis is back.",
     "Try again in a minute. If it stays, tell whoever runs FlexDash this reference:",
 )
+KEY_MISSING = ErrorPage(
+    "FlexDash cannot read what it keeps encrypted",
+    "The key that this was encrypted with is missing from ENCRYPTION_KEYS.",
+    "What is stored is safe, but nobody can read it without that key. Nothing was changed.",
+    "Tell whoever runs FlexDash to put the key back into ENCRYPTION_KEYS, with this reference:",
+)
 OTHER = ErrorPage(
     "That did not work",
     "FlexDash could not answer this request.",
@@ -126,6 +133,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(redis.ConnectionError, _redis_away)
     app.register_error_handler(redis.TimeoutError, _redis_away)
+    app.register_error_handler(UnreadableSecret, _key_missing)
     app.register_error_handler(InternalServerError, _fault)
 
 
@@ -160,6 +168,11 @@ def _database_away(error: SQLAlchemyError) -> Response:
 def _redis_away(error: redis.RedisError) -> Response:
     logger.error("redis away", reference=reference(), error=type(error).__name__)
     return _away(REDIS_AWAY)
+
+
+def _key_missing(error: UnreadableSecret) -> Response:
+    logger.error("a stored value cannot be decrypted", reference=reference(), error=str(error))
+    return _page(503, KEY_MISSING)
 
 
 def _away(words: ErrorPage) -> Response:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from flexdash.amazon import errors as amazon
 from flexdash.redaction import redacted_text
 from flexdash.services.errors import ServiceError
+from flexdash.vault import UnreadableSecret
 
 FIRST_DELAY = timedelta(seconds=30)
 LONGEST_DELAY = timedelta(minutes=15)
@@ -34,6 +35,14 @@ def ending_of(error: Exception, reference: str) -> Ending:
         return _of_amazon(error)
     if isinstance(error, ServiceError):
         return Ending(type(error).__name__, error.sentence, is_waiting_for_person=True)
+    if isinstance(error, UnreadableSecret):
+        return Ending(
+            "unreadable_secret",
+            "FlexDash cannot read what it keeps encrypted for this store: the key that opens it is missing from "
+            "ENCRYPTION_KEYS. No run can work until whoever runs FlexDash puts that key back; the next one then goes "
+            "on where the last good one ended. If the key is lost, reconnect the store.",
+            is_waiting_for_person=True,
+        )
     if isinstance(error, JobTimeoutException):
         return Ending("timeout", "The run took longer than a run may take and was broken off.", may_pass=True)
     if isinstance(error, redis.RedisError):

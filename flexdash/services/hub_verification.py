@@ -12,6 +12,7 @@ from flexdash.services import access, hub_mapping
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.amazon_access import StoreNotConnected, amazon_for
 from flexdash.services.errors import ChangedMeanwhile, NotAllowed, ServiceError
+from flexdash.vault import UnreadableSecret
 
 # One call each, the first that has a shipment ends it: new ones prove the most, delivered ones every hub at work has.
 STATUSES = {"ACCEPTED": "new", "DELIVERED": "delivered"}
@@ -45,6 +46,12 @@ def verify(actor: Actor, store_id: int, hub_id: int) -> HubMapping:
             result, message = _ask(client, marketplace_id, location)
     except (amazon_errors.RequestRefused, amazon_errors.NotFound) as error:
         result, message = VerifyResult.REFUSED, _refusal(location, error)
+    except UnreadableSecret as error:
+        logger.error("the store's token cannot be decrypted", store_id=store_id)
+        raise VerifyFailed(
+            f"{location} was not verified. The key that opens this store's authorization is missing from "
+            "ENCRYPTION_KEYS: tell whoever runs FlexDash to put it back. If it is lost, reconnect the store."
+        ) from error
     except amazon_errors.AmazonError as error:
         logger.warning("hub mapping not verified", store_id=store_id, hub_id=hub_id, error=str(error))
         raise VerifyFailed(f"{location} was not verified. {_in_words(error)}") from error

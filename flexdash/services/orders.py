@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, Select, func, select, text, union
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -28,11 +29,19 @@ from flexdash.models import (
 from flexdash.models.order import IS_OPEN
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
-from flexdash.services.errors import NotAllowed, NotVisible
+from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
+from flexdash.vault import UnreadableSecret
 
 DEADLINES = {"overdue": "Overdue", "24h": "In the next 24 hours", "72h": "In the next 3 days"}
 _OWN_NUMBER = re.compile(r"^FD-?0*([0-9]{1,9})$", re.IGNORECASE)
 _LAST_CHARACTER = "\U0010ffff"
+
+
+logger = structlog.get_logger(__name__)
+
+
+class BuyerUnreadable(ServiceError):
+    """No key in ENCRYPTION_KEYS opens the buyer's data; nothing was shown and the timeline says nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ class BuyerView:
     email: str
     address: tuple[str, ...]
     gift_message: str
+    is_readable: bool = True  # False: no key in ENCRYPTION_KEYS opens what is kept
 
 
 def number_of(order_id: int) -> str:
@@ -130,8 +140,15 @@ def sku_names(order: Order) -> dict[str, str]:
 
 
 def masked_buyer(order: Order) -> BuyerView | None:
-    """Return the buyer with all but a hint left out, or None when Amazon sent none."""
-    buyer = _buyer(order)
+    """Return the buyer with all but a hint left out, or None when Amazon sent none.
+
+    When no key opens the data, the view is empty and says that it is not readable.
+    """
+    try:
+        buyer = _buyer(order)
+    except UnreadableSecret:
+        logger.error("buyer data cannot be decrypted", order_id=order.id)
+        return BuyerView(is_masked=True, name="", phone="", email="", address=(), gift_message="", is_readable=False)
     if buyer is None:
         return None
     place = " ".join(part for part in (buyer.get("city"), buyer.get("country_code")) if part)
@@ -148,13 +165,19 @@ def masked_buyer(order: Order) -> BuyerView | None:
 def reveal_buyer(actor: Actor, order_id: int) -> tuple[Order, BuyerView | None]:
     """Return the order and its buyer unmasked, and write into the timeline who looked.
 
-    Raises NotVisible, and NotAllowed for a role that may not see buyer data.
+    Raises NotVisible, NotAllowed for a role that may not see buyer data, and BuyerUnreadable.
     """
     if not actor.may(Permission.REVEAL_BUYERS):
         raise NotAllowed("Your role does not include seeing buyer data. It stays masked.")
     with transaction():
         order = access.get(actor, Order, order_id, lock=True)
-        buyer = _buyer(order)
+        try:
+            buyer = _buyer(order)
+        except UnreadableSecret as error:
+            raise BuyerUnreadable(
+                "The buyer's data cannot be shown: the key it was encrypted with is missing from ENCRYPTION_KEYS. "
+                "Nobody saw it. Tell whoever runs FlexDash to put the key back."
+            ) from error
         where = f" from {actor.address}" if actor.address else ""
         db.session.add(
             OrderEvent(

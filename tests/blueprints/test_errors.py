@@ -16,6 +16,7 @@ from flexdash.blueprints.guard import public
 from flexdash.extensions import db
 from flexdash.models import Role
 from flexdash.services.errors import ChangedMeanwhile, FieldRefused, NotAllowed, NotVisible
+from flexdash.vault import UnreadableSecret
 from tests.factories import make_user, make_workspace
 from tests.support.web import SeparateClient
 
@@ -29,6 +30,7 @@ RAISED: dict[str, Callable[[], object]] = {
     "database": lambda: _raise(OperationalError("SELECT 1", {}, Exception(f"server closed the connection {SECRET}"))),
     "no-connection": lambda: _raise(PoolTimeout("QueuePool limit")),
     "no-table": lambda: _raise(OperationalError("SELECT 1", {}, Exception("no such table: nothing"))),
+    "key-missing": lambda: _raise(UnreadableSecret(SECRET)),
     "redis": lambda: _raise(redis.ConnectionError(SECRET)),
     **{str(code): (lambda code=code: abort(code)) for code in (400, 401, 403, 404, 409, 413, 415, 429, 500, 502, 503)},
 }
@@ -90,6 +92,7 @@ def client(app, faulty_app) -> Iterator[FlaskClient]:
         ("no-connection", 503, "FlexDash cannot reach its database"),
         ("no-table", 500, "Something went wrong in FlexDash"),
         ("redis", 503, "FlexDash cannot reach Redis"),
+        ("key-missing", 503, "put the key back into ENCRYPTION_KEYS"),
     ],
 )
 def test_each_failure_has_its_page(client: FlaskClient, name: str, status: int, title: str) -> None:
@@ -103,7 +106,7 @@ def test_each_failure_has_its_page(client: FlaskClient, name: str, status: int, 
     assert "Content-Security-Policy" in answer.headers
 
 
-@pytest.mark.parametrize("name", ["fault", "database", "redis"])
+@pytest.mark.parametrize("name", ["fault", "database", "redis", "key-missing"])
 def test_a_fault_shows_the_reference_that_is_logged(client: FlaskClient, name: str) -> None:
     with capture_logs() as lines:
         answer = client.get(f"/fail/{name}")

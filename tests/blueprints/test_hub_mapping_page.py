@@ -4,6 +4,7 @@ import html
 import re
 
 import pytest
+from cryptography.fernet import Fernet
 
 from flexdash.extensions import db
 from flexdash.models import ConfigEvent, HubMapping, Order, OrderState, Role, StoreStatus, VerifyResult
@@ -304,6 +305,16 @@ def test_an_amazon_that_cannot_be_asked_is_a_sentence_on_the_page(merchant, stor
     monkeypatch.setattr(hub_verification, "verify", verify)
     assert merchant.post(path(store, f"/{pune.id}/verify")).status_code == 303
     assert refusal.sentence in words(merchant.get(path(store)))
+
+
+def test_a_missing_key_is_a_sentence_on_the_page_too(merchant, store, pune) -> None:
+    make_mapping(store, pune, "EXSB")
+    store.refresh_token_encrypted = Fernet(Fernet.generate_key()).encrypt(b"Atzr|x")
+    db.session.commit()
+    assert merchant.post(path(store, f"/{pune.id}/verify")).status_code == 303
+    page = words(merchant.get(path(store)))
+    assert "EXSB was not verified." in page
+    assert "missing from ENCRYPTION_KEYS" in page
 
 
 def test_a_hub_without_an_id_cannot_be_verified(merchant, store, pune) -> None:

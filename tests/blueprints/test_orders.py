@@ -3,6 +3,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
@@ -161,6 +162,23 @@ def test_buyer_data_is_masked_until_it_is_asked_for_and_the_look_is_kept(merchan
     assert "Meera Fictional" in page
     assert "12 Imaginary Road" in page
     assert "Asha looked at the buyer&#39;s data from 127.0.0.1." in merchant.get(f"/orders/{order.id}").text
+
+
+def test_a_missing_key_costs_the_buyer_and_not_the_page(merchant: FlaskClient, store: Store) -> None:
+    order = factories.make_order(store, buyer=BUYER)
+    order.buyer_encrypted = Fernet(Fernet.generate_key()).encrypt(BUYER.encode())
+    db.session.commit()
+    page = merchant.get(f"/orders/{order.id}")
+    assert page.status_code == 200
+    assert "missing from <code>ENCRYPTION_KEYS</code>" in page.text
+    assert "Show buyer data" not in page.text
+
+    answer = merchant.post(f"/orders/{order.id}/reveal")
+
+    assert answer.status_code == 303
+    page = merchant.get(answer.location).text
+    assert "Tell whoever runs FlexDash to put the key back" in page
+    assert "looked at the buyer" not in page
 
 
 def test_support_never_sees_buyer_data(as_role: Callable[[str], FlaskClient], store: Store) -> None:

@@ -7,15 +7,17 @@ import pytest
 import redis
 import structlog
 import time_machine
+from cryptography.fernet import Fernet
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from flexdash.amazon import errors as amazon
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.jobs import endings, heartbeat, queues, runner, stopping
 from flexdash.models import RunState, SyncRun
-from flexdash.services import sync_attempts
+from flexdash.services import order_pull, sync_attempts
 from flexdash.services.amazon_access import StoreNotConnected
 from tests.factories import make_run, make_seller, make_store, make_workspace
 from tests.support.servers import wait_for
@@ -131,6 +133,20 @@ def test_attempts_lie_further_and_further_apart_and_heed_amazon():
     assert delays == [30, 60, 120, 240, 480, 900, 900]
     throttled = endings.ending_of(amazon.Throttled("Slow down", retry_after_seconds=200), "run 1")
     assert endings.delay_before(1, throttled, 0.5) == timedelta(seconds=200)
+
+
+def test_a_missing_key_waits_for_a_person(queued, store):
+    """The store's token was encrypted with a key that is not in ENCRYPTION_KEYS any more."""
+    store.refresh_token_encrypted = Fernet(Fernet.generate_key()).encrypt(b"Atzr|x")
+    db.session.commit()
+    with capture_logs() as lines:
+        runner.execute(queued.id, order_pull.pull)
+    run = end_of(queued)
+    assert (run.state, run.error_code, run.n_attempts) == (RunState.FAILED, "unreadable_secret", 1)
+    assert "ENCRYPTION_KEYS" in run.error_sentence
+    assert "whoever runs FlexDash puts that key back" in run.error_sentence
+    assert run.retry_at is None
+    assert not any("exc_info" in line for line in lines)
 
 
 def test_no_secret_gets_into_the_words_for_people(queued):

@@ -49,9 +49,13 @@ def detail(order_id: int) -> str:
 
 @blueprint.post("/<int:order_id>/reveal")
 @requires(Permission.REVEAL_BUYERS)
-def reveal(order_id: int) -> str:
+def reveal(order_id: int) -> Response | str:
     """Show the order with its buyer unmasked, once; the timeline says who looked."""
-    _, buyer = orders.reveal_buyer(current_actor(), order_id)
+    try:
+        _, buyer = orders.reveal_buyer(current_actor(), order_id)
+    except orders.BuyerUnreadable as refusal:
+        flash(refusal.sentence, "error")
+        return redirect(url_for(".detail", order_id=order_id), 303)
     order = orders.load(current_actor(), order_id)
     return _order_page(order, buyer, _release_form(order))
 
