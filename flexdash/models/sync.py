@@ -42,6 +42,7 @@ class SyncState(db.Model):
     store_id: Mapped[int] = mapped_column(ForeignKey("stores.id"))
     sync: Mapped[Sync] = mapped_column(Choice(Sync))
     next_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # None: not scheduled
+    on_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was last turned on, or scheduled again
     watermark: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_success_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

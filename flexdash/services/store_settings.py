@@ -8,11 +8,10 @@ from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db, settings
 from flexdash.models import ConfigEvent, Section, Sku, Store, StoreStatus, Sync
-from flexdash.services import access, config_log, config_log_queries
+from flexdash.services import access, config_log, config_log_queries, sync_schedule
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.changed_meanwhile import changed_by_other
 from flexdash.services.errors import NotAllowed, ServiceError
-from flexdash.services.sync_schedule import Timing
 
 
 class Toggle(StrEnum):
@@ -62,6 +61,8 @@ def set_toggle(actor: Actor, store_id: int, toggle: Toggle, *, turn_on: bool, ve
             return store
         setattr(store, toggle, turn_on)
         store.settings_version += 1
+        if turn_on and toggle is Toggle.ORDER_SYNC:
+            sync_schedule.begin_again(store, Sync.ORDER_PULL)
         db.session.flush()
         config_log.record(
             actor,
@@ -134,7 +135,7 @@ def _effect(store: Store, toggle: Toggle) -> str:
 def _second_run_at(store: Store, toggle: Toggle) -> datetime | None:
     if toggle is not Toggle.ORDER_SYNC or store.is_order_sync_on or store.status is not StoreStatus.CONNECTED:
         return None
-    timing = Timing(Sync.ORDER_PULL, timedelta(minutes=settings.order_pull_interval_minutes))
+    timing = sync_schedule.Timing(Sync.ORDER_PULL, timedelta(minutes=settings.order_pull_interval_minutes))
     return timing.next_slot(store.id, clock.now())
 
 

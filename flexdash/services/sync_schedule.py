@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, literal_column, or_, select, update
+from sqlalchemy import Insert, and_, bindparam, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import RunState, Store, Sync, SyncRun, SyncState, Trigger
@@ -54,9 +55,9 @@ def insert_new(table: Any) -> Insert:
 def put_in_order(timing: Timing, now: datetime) -> None:
     """Give every store whose sync may run its next turn, and take it from those whose sync may not.
 
-    A store that has just been turned on is due at once, in its present slot: orders should not keep the merchant
-    waiting. A turn that lies more than an interval ahead (the interval was shortened, the clock stood wrong) is
-    moved to the store's next slot.
+    A store that has just been turned on or authorized again is due at once: orders should not keep the merchant
+    waiting. Its turn is its present slot, or the minute at hand where that slot had its run already. A turn that lies
+    more than an interval ahead (the interval was shortened, the clock stood wrong) is moved to the store's next slot.
     """
     may_run = FACTS[timing.sync].may_run()
     of_store = (SyncState.store_id == Store.id) & (SyncState.sync == timing.sync)
@@ -76,22 +77,20 @@ def put_in_order(timing: Timing, now: datetime) -> None:
                         "store_id": store_id,
                         "sync": timing.sync,
                         "next_due_at": timing.slot_at(store_id, now),
+                        "on_since": now,
                     }
                     for store_id, workspace_id in missing
                 ],
             )
-        stray = session.execute(
-            select(SyncState.id, SyncState.store_id, SyncState.next_due_at)
+        _start_again(timing, now)
+        too_far = session.execute(
+            select(SyncState.id, SyncState.store_id)
             .join(Store, of_store)
-            .where(may_run, or_(SyncState.next_due_at.is_(None), SyncState.next_due_at > now + timing.interval))
+            .where(may_run, SyncState.next_due_at > now + timing.interval)
             .order_by(SyncState.id)
+            .with_for_update(of=SyncState)
         ).all()
-        _set_due(
-            {
-                state_id: timing.slot_at(store_id, now) if due is None else timing.next_slot(store_id, now)
-                for state_id, store_id, due in stray
-            }
-        )
+        _set_due({state_id: timing.next_slot(store_id, now) for state_id, store_id in too_far})
         session.execute(
             update(SyncState)
             .where(
@@ -102,6 +101,57 @@ def put_in_order(timing: Timing, now: datetime) -> None:
             .values(next_due_at=None),
             execution_options={"synchronize_session": False},
         )
+
+
+def _start_again(timing: Timing, now: datetime) -> None:
+    """Make every store due whose sync may run again. The rows are locked: two dispatchers set one turn, not two."""
+    of_store = (SyncState.store_id == Store.id) & (SyncState.sync == timing.sync)
+    is_starting = and_(
+        FACTS[timing.sync].may_run(),
+        or_(
+            SyncState.next_due_at.is_(None),
+            and_(SyncState.on_since < Store.authorized_at, Store.authorized_at <= now),
+        ),
+    )
+    starting = db.session.execute(
+        select(SyncState.id, SyncState.store_id)
+        .join(Store, of_store)
+        .where(is_starting)
+        .order_by(SyncState.id)
+        .with_for_update(of=SyncState)
+    ).all()
+    if not starting:
+        return
+    taken = {
+        (store_id, slot)
+        for store_id, slot in db.session.execute(
+            select(SyncRun.store_id, SyncRun.slot_at)
+            .join(SyncState, (SyncState.store_id == SyncRun.store_id) & (SyncState.sync == SyncRun.sync))
+            .join(Store, of_store)
+            .where(is_starting, SyncRun.slot_at > now - timing.interval)
+        )
+    }
+    minute = now.replace(second=0, microsecond=0)
+    due = {}
+    for state_id, store_id in starting:
+        slot = timing.slot_at(store_id, now)
+        due[state_id] = minute + timedelta(minutes=1)  # where this minute, too, had its run
+        for moment in (slot, minute):
+            if moment >= slot and (store_id, moment) not in taken:
+                due[state_id] = moment
+                break
+    _set_due(due, on_since=now)
+
+
+def begin_again(store: Store, sync: Sync) -> None:
+    """Let the next tick start `sync` of `store` at once: it was turned on now. Inside the caller's transaction."""
+    ensure_state(store.workspace_id, store.id, sync)
+    db.session.execute(
+        update(SyncState)
+        .where(SyncState.store_id == store.id, SyncState.sync == sync)
+        .values(next_due_at=None, on_since=clock.now()),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def drop_unscheduled(scheduled: set[Sync]) -> None:
@@ -146,7 +196,7 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
     open_runs = _open_runs(timing.sync, due[0].id, due[-1].id)
     queued, skipped, next_due = [], [], {}
     for state_id, workspace_id, store_id, due_at in due:
-        slot = timing.slot_at(store_id, now)
+        slot = max(timing.slot_at(store_id, now), due_at)  # after a start within a slot: the minute that was due
         is_catch_up = slots.n_missed(due_at, slot, timing.interval) > 0
         row = {
             "workspace_id": workspace_id,
@@ -162,13 +212,19 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
             skipped.append(row | {"state": RunState.SKIPPED, "finished_at": now, "error_sentence": sentence})
         else:
             queued.append(row | {"state": RunState.QUEUED})
-        next_due[state_id] = slot + timing.interval
-    for rows in (queued, skipped):
-        if rows:
-            constant = {name: value for name, value in _plain_defaults().items() if name not in rows[0]}
-            db.session.connection().execute(insert_new(SyncRun.__table__).values(constant), rows)
+        next_due[state_id] = timing.next_slot(store_id, now)
+    claimed = Claimed(_insert_runs(queued), _insert_runs(skipped))
     _set_due(next_due)
-    return Claimed(len(queued), len(skipped)), due[-1].id
+    return claimed, due[-1].id
+
+
+def _insert_runs(rows: list[dict[str, Any]]) -> int:
+    """Insert the runs whose unique keys are free; return how many those were."""
+    if not rows:
+        return 0
+    constant = {name: value for name, value in _plain_defaults().items() if name not in rows[0]}
+    statement = insert_new(SyncRun.__table__).values(constant).execution_options(preserve_rowcount=True)
+    return db.session.connection().execute(statement, rows).rowcount
 
 
 @cache
@@ -205,11 +261,11 @@ def _skip_sentence(sync: Sync, run_id: int, state: RunState) -> str:
     )
 
 
-def _set_due(next_due: dict[int, datetime]) -> None:
+def _set_due(next_due: dict[int, datetime], **values: datetime) -> None:
     if next_due:
         table = SyncState.__table__
         db.session.connection().execute(
-            table.update().where(table.c.id == bindparam("state_id")).values(next_due_at=bindparam("due_at")),
+            table.update().where(table.c.id == bindparam("state_id")).values(next_due_at=bindparam("due_at"), **values),
             [{"state_id": state_id, "due_at": due_at} for state_id, due_at in next_due.items()],
         )
 

@@ -74,7 +74,7 @@ def _timed(store: Store, facts: SyncFacts) -> SyncStatus:
         .limit(1)
     ).one_or_none()
     last_success_at = where.last_success_at if where else None
-    is_stale = is_on and not paused and _is_stale(facts, store, last_success_at)
+    is_stale = is_on and not paused and _is_stale(facts, store, where)
     state, sentence = _words(facts, is_on, paused, last_run, is_stale)
     return SyncStatus(
         sync=facts.sync,
@@ -90,12 +90,15 @@ def _timed(store: Store, facts: SyncFacts) -> SyncStatus:
     )
 
 
-def _is_stale(facts: SyncFacts, store: Store, last_success_at: datetime | None) -> bool:
-    since = last_success_at
-    if since is None:  # never yet: counted from the first try, for a store turned on a minute ago is not stale
+def _is_stale(facts: SyncFacts, store: Store, where: SyncState | None) -> bool:
+    """Say whether it is too long without a good run, counted from when it could have had one."""
+    since = [where.last_success_at, where.on_since] if where else []
+    if not any(since):  # never yet: counted from the first try, for a store turned on a minute ago is not stale
         first_try = select(SyncRun.queued_at).where(SyncRun.store_id == store.id, SyncRun.sync == facts.sync)
-        since = db.session.scalar(first_try.order_by(SyncRun.id).limit(1))
-    return since is not None and clock.now() - since > stale_after(facts)
+        since = [db.session.scalar(first_try.order_by(SyncRun.id).limit(1))]
+    if not any(since):
+        return False
+    return clock.now() - max(moment for moment in (*since, store.authorized_at) if moment) > stale_after(facts)
 
 
 def _words(facts: SyncFacts, is_on: bool, paused: str, last_run: SyncRun | None, is_stale: bool) -> tuple[str, str]:

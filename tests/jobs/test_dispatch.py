@@ -16,8 +16,9 @@ from sqlalchemy import func, select, update
 from flexdash.extensions import db
 from flexdash.jobs import dispatch, queues, schedule
 from flexdash.models import RunState, StoreStatus, Sync, SyncRun, SyncState, Trigger
-from flexdash.services import sync_attempts, sync_schedule
-from tests.factories import make_run, make_seller, make_store, make_workspace
+from flexdash.services import store_settings, sync_attempts, sync_schedule
+from flexdash.services.store_settings import Toggle
+from tests.factories import make_actor, make_run, make_seller, make_store, make_user, make_workspace
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -141,15 +142,97 @@ def test_a_store_that_may_not_sync_gets_no_run_and_no_turn(clock, store, status,
     assert state_of(store).next_due_at is None
 
 
-def test_a_store_turned_on_again_within_its_slot_waits_for_the_next_one(clock, store):
-    dispatch.dispatch()
-    finish_all()
-    for is_on in (False, True):
-        store.is_order_sync_on = is_on
+def start_again(store, clock, how):
+    """Bring the store's sync from a standstill to work again, as people and the dispatcher do."""
+    if how == "turned on":
+        for turn_on in (False, True):
+            actor = make_actor(make_user(store.seller.workspace))
+            version = store.settings_version
+            store_settings.set_toggle(actor, store.id, Toggle.ORDER_SYNC, turn_on=turn_on, version=version)
+    elif how == "turned on after a tick":
+        store.is_order_sync_on = False
         db.session.commit()
         dispatch.dispatch()
+        store.is_order_sync_on = True
+    elif how == "authorized again":
+        store.authorized_at = datetime.now(UTC)
+    else:
+        store.status = StoreStatus.DISCONNECTED
+        db.session.commit()
+        dispatch.dispatch()
+        store.status, store.authorized_at = StoreStatus.CONNECTED, datetime.now(UTC)
+    db.session.commit()
+
+
+@pytest.mark.parametrize("how", ["turned on", "turned on after a tick", "authorized again", "reconnected"])
+def test_a_store_that_starts_again_within_its_slot_has_a_run_within_a_minute_and_then_its_slots(clock, store, how):
+    dispatch.dispatch()
+    finish_all()
+    (first,) = runs_of(store)
+    for n in range(1, 4):  # at any distance: the same minute, the next, and later
+        clock.shift(timedelta(seconds=20) * n)
+        start_again(store, clock, how)
+        claimed = dispatch.dispatch()
+        clock.shift(MINUTE)
+        claimed += dispatch.dispatch()
+        assert claimed.n_queued == 1
+        finish_all()
+        run = runs_of(store)[n]
+        assert len(runs_of(store)) == n + 1
+        assert (run.state, run.trigger) == (RunState.SUCCEEDED, Trigger.SCHEDULE)
+        assert state_of(store).next_due_at == first.slot_at + HALF_HOUR
+    clock.move_to(first.slot_at + HALF_HOUR)
+    dispatch.dispatch()
+    assert runs_of(store)[-1].slot_at == first.slot_at + HALF_HOUR
+    assert len({run.slot_at for run in runs_of(store)}) == 5
+
+
+def test_a_run_that_found_the_toggle_off_does_not_keep_the_store_waiting(clock, store):
+    dispatch.dispatch()
+    store.is_order_sync_on = False
+    db.session.commit()
+    assert sync_attempts.begin(runs_of(store)[0].id) is None
+    assert runs_of(store)[0].state is RunState.SKIPPED
+    store.is_order_sync_on = True
+    db.session.commit()
+    actor = make_actor(make_user(store.seller.workspace))
+    for turn_on in (False, True):
+        store_settings.set_toggle(actor, store.id, Toggle.ORDER_SYNC, turn_on=turn_on, version=store.settings_version)
+    clock.shift(MINUTE)
+    assert dispatch.dispatch().n_queued == 1
+    assert [run.state for run in runs_of(store)] == [RunState.SKIPPED, RunState.QUEUED]
+
+
+def test_what_another_has_claimed_is_not_counted(clock, store):
+    dispatch.dispatch()
+    finish_all()
+    db.session.execute(update(SyncState).values(next_due_at=START))
+    db.session.commit()
+    taken = runs_of(store)[0]
+    taken.slot_at = START
+    db.session.commit()
+    assert sync_schedule.claim_due(sync_schedule.Timing(Sync.ORDER_PULL, HALF_HOUR), START).n_queued == 0
     assert len(runs_of(store)) == 1
-    assert state_of(store).next_due_at == runs_of(store)[0].slot_at + HALF_HOUR
+
+
+def test_two_dispatchers_starting_a_store_again_make_one_run(clock, app, seller):
+    stores = [make_store(seller, is_order_sync_on=True) for _ in range(20)]
+    dispatch.dispatch()
+    finish_all()
+    for store in stores:
+        store.authorized_at = START + MINUTE
+    db.session.commit()
+    clock.shift(MINUTE)
+    barrier = Barrier(4)
+
+    def one(_):
+        with app.app_context():
+            barrier.wait()
+            return dispatch.dispatch().n_queued
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(one, range(4))) == 20
+    assert [len(runs_of(store)) for store in stores] == [2] * 20
 
 
 def test_two_dispatchers_at_the_same_moment_make_one_run_per_store(clock, app, seller):

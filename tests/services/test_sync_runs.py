@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
+from flexdash.clock import now
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import AttemptOutcome, Role, RunState, StoreStatus, Sync, SyncAttempt, SyncRun, SyncState, Trigger
-from flexdash.services import sync_attempts, sync_runs, sync_status
+from flexdash.services import sync_attempts, sync_runs, sync_schedule, sync_status
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotAllowed, NotVisible
 from flexdash.services.run_context import HandBack, Superseded
@@ -271,6 +272,24 @@ def test_a_store_whose_runs_never_went_through_becomes_stale_too(clock, store):
             slot_at=START - timedelta(minutes=minutes),
         )
     clock.shift(timedelta(minutes=46))
+    assert order_sync(store).is_stale
+
+
+@pytest.mark.parametrize("how", ["turned on", "scheduled", "authorized"])
+def test_silence_counts_from_the_moment_the_sync_could_work_again(clock, run, store, how):
+    sync_attempts.succeed(run)
+    clock.shift(timedelta(days=2))
+    assert order_sync(store).is_stale
+    if how == "turned on":
+        with transaction():
+            sync_schedule.begin_again(store, Sync.ORDER_PULL)
+    elif how == "scheduled":
+        sync_schedule.put_in_order(sync_schedule.Timing(Sync.ORDER_PULL, timedelta(minutes=30)), now())
+    else:
+        store.authorized_at = now()
+        db.session.commit()
+    assert not order_sync(store).is_stale
+    clock.shift(timedelta(minutes=45, seconds=1))
     assert order_sync(store).is_stale
 
 
