@@ -10,7 +10,8 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from functools import wraps
 from typing import Any, TextIO
 
 import structlog
@@ -35,6 +36,21 @@ _MIN_SECRET_LENGTH = 8
 _TIME_FORMATS = {"json": "iso", "console": "%Y-%m-%d %H:%M:%SZ"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _QUIET_PATHS = ("/healthz", "/readyz", "/static/", "/bootstrap/static/")
+
+
+def with_present_ids(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` for use in a thread of ours: its lines carry the ids that are bound here and now.
+
+    Only the ids go along, not the whole context: the app context with its database session belongs to one thread.
+    """
+    ids = structlog.contextvars.get_contextvars()
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with structlog.contextvars.bound_contextvars(**ids):
+            return function(*args, **kwargs)
+
+    return call
 
 
 class Redactor:

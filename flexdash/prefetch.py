@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterator
 from typing import TypeVar
 
+from flexdash.logs import with_present_ids
+
 Item = TypeVar("Item")
 
 
@@ -36,7 +38,7 @@ def prefetched(items: Iterator[Item], depth: int = 1) -> Iterator[Item]:
         else:
             put("end", None)
 
-    thread = threading.Thread(target=fetch, name="prefetch", daemon=True)
+    thread = threading.Thread(target=with_present_ids(fetch), name="prefetch", daemon=True)
     thread.start()
     try:
         while True:

@@ -14,6 +14,7 @@ from flexdash.amazon.errors import AmazonError, NotFound, RequestRefused, StateC
 from flexdash.amazon.shipment_reader import Shipment, read_shipment
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, settings
+from flexdash.logs import with_present_ids
 from flexdash.models import Acknowledgement, Order, OrderEvent
 from flexdash.services import access, order_changes
 from flexdash.services.actors import Actor, Permission
@@ -55,7 +56,7 @@ def acknowledge_pending(run: RunContext, client: AmazonClient, calls: CallLog) -
         while True:
             if not _is_hopeless(failures) and not run.should_stop() and time.monotonic() < until:
                 for order_id, shipment_id in islice(waiting, IN_FLIGHT - len(under_way)):
-                    under_way.add(pool.submit(_confirm, client, order_id, shipment_id))
+                    under_way.add(pool.submit(with_present_ids(_confirm), client, order_id, shipment_id))
             if not under_way:
                 break
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)

@@ -1,16 +1,19 @@
 """The order pull against the sandbox over real HTTP: what the merchant counts on, run by run."""
 
+import threading
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import structlog
 from flask import Flask
 from sqlalchemy import func, select
 
 from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.amazon.errors import AmazonError, AuthorizationRefused
+from flexdash.amazon.shipments import Shipments
 from flexdash.extensions import db
 from flexdash.models import (
     Acknowledgement,
@@ -142,6 +145,23 @@ def test_a_lost_answer_to_the_acknowledgement_is_read_again(store: Store, sandbo
 
     assert states(store) == {(OrderState.NEW, Acknowledgement.DONE): 1}
     assert sandbox.control.shipment(shipment_id)["status"] == "CONFIRMED"
+
+
+def test_the_threads_that_acknowledge_log_with_the_ids_of_their_run(
+    store: Store, sandbox: Running, monkeypatch
+) -> None:
+    sandbox.control.create_orders(3, location_id=MAPPED, seller_id=SELLER)
+    real, seen = Shipments.confirm, []
+
+    def confirm(shipments: Shipments, shipment_id: str) -> None:
+        seen.append((structlog.contextvars.get_contextvars().get("run_id"), threading.current_thread().name))
+        real(shipments, shipment_id)
+
+    monkeypatch.setattr(Shipments, "confirm", confirm)
+    with structlog.contextvars.bound_contextvars(run_id=7, store_id=store.id):
+        run_once(store)
+    assert [run_id for run_id, _ in seen] == [7, 7, 7]
+    assert all(name.startswith("acknowledge") for _, name in seen)
 
 
 def test_an_order_cancelled_between_the_pull_and_the_acknowledgement(store: Store, sandbox: Running) -> None:
