@@ -53,7 +53,8 @@ class RunContext:
     trigger: Trigger
     attempt: int  # 1 for the first
     attempt_token: str
-    is_stopping: Callable[[], bool] = field(default=_never, repr=False)
+    # Whether the worker is asked to stop: finish what is begun, then call `stop_here`.
+    should_stop: Callable[[], bool] = field(default=_never, repr=False)
 
     def check_in(self, progress: str | None = None, **increments: int) -> None:
         """Add `increments` (such as `n_created=3`) to the run's counts and say what it is doing, in words.
@@ -73,13 +74,9 @@ class RunContext:
         """Keep which span of Amazon's changes this run reads. Inside an open transaction; raises Superseded."""
         self._write({"window_from": window_from, "window_to": window_to})
 
-    def should_stop(self) -> bool:
-        """Say whether the worker is asked to stop: finish what is begun, then call `stop_here`."""
-        return self.is_stopping()
-
     def stop_here(self) -> None:
         """Between two pages, outside a transaction: raise HandBack when the worker is asked to stop."""
-        if self.is_stopping():
+        if self.should_stop():
             raise HandBack
 
     def _write(self, values: dict[str, Any]) -> None:

@@ -25,11 +25,6 @@ def slot_at(moment: datetime, interval: timedelta, offset: timedelta) -> datetim
     return _EPOCH + offset + n_slots * interval
 
 
-def next_slot(moment: datetime, interval: timedelta, offset: timedelta) -> datetime:
-    """Return the first slot after `moment`."""
-    return slot_at(moment, interval, offset) + interval
-
-
 def n_missed(due_at: datetime, slot: datetime, interval: timedelta) -> int:
     """Return how many slots came and went between the one that was due and `slot`, the one being run."""
     return max(0, (slot - due_at) // interval)

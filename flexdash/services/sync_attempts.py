@@ -22,7 +22,7 @@ NO_SYNC = {"synchronize_session": False}
 logger = structlog.get_logger(__name__)
 
 
-def begin(run_id: int, is_stopping: Callable[[], bool] = lambda: False) -> RunContext | None:
+def begin(run_id: int, should_stop: Callable[[], bool] = lambda: False) -> RunContext | None:
     """Claim the run for this worker and return what the sync needs; None when there is nothing to do.
 
     The claim is one UPDATE that only a queued run satisfies: of several queue entries for a run one gets it, the
@@ -65,7 +65,7 @@ def begin(run_id: int, is_stopping: Callable[[], bool] = lambda: False) -> RunCo
             trigger=run.trigger,
             attempt=run.n_attempts,
             attempt_token=token,
-            is_stopping=is_stopping,
+            should_stop=should_stop,
         )
 
 
