@@ -15,6 +15,11 @@ START = datetime(2026, 11, 23, 9, 0, 30, tzinfo=UTC)
 SCHEDULED = "rq:scheduler:scheduled_jobs"
 
 
+@pytest.fixture(autouse=True)
+def logging_set_up(built_app):
+    """The app sets up the logging that these tests look at."""
+
+
 @pytest.fixture
 def clock():
     with time_machine.travel(START, tick=False) as traveller:
