@@ -21,8 +21,7 @@ from flexdash.jobs import queues
 from flexdash.models import Order, QuarantinedShipment, Role, Store, StoreStatus
 from tests.factories import make_user
 from tests.support.databases import is_postgres
-from tests.support.pulls import MAPPED, QUICK, SELLER, make_due, make_pulled_store, new_run, row, wait_for_end, workers
-from tests.support.servers import wait_for
+from tests.support.pulls import MAPPED, QUICK, SELLER, make_pulled_store, new_run, wait_for_end, workers
 
 N_BUYERS = 10
 FIELDS = ("name", "addressLine1", "city", "phoneNumber", "email")
@@ -48,12 +47,7 @@ def pulled(app, sandbox: Running, environment, redis_server, tmp_path) -> Iterat
             fleet.start()
             sandbox.control.fault("odd_no_lines", operation="getShipments", count=1)
             sandbox.control.fault("drop_after_effect", operation="processShipment", count=1)
-            first = new_run(store_id)
-            queues.enqueue_run(first)
-            wait_for(lambda: row(first).retry_at is not None, "the cut acknowledgement")
-            make_due(first)
-            queues.enqueue_run(first)
-            wait_for_end(first)
+            _run_to_its_end(store_id)
             canaries += _access_tokens(redis_server)
             sandbox.control.fault("odd_no_lines", operation="getShipments")
             sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER, buyer=buyer_canaries()[0])

@@ -82,7 +82,7 @@ def test_a_storm_without_end_is_bounded_told_in_words_and_caught_up(store, sandb
     assert "Nothing is lost" in run.error_sentence
     assert all(word not in run.error_sentence for word in ("Traceback", "Error(", "<html", "None"))
     n_calls = sandbox.control.stats()["calls"][operation]
-    at_once = 1 if operation == "getShipments" else 8
+    at_once = 1 if operation == "getShipments" else 16  # eight lost ones end it, and eight more may be under way
     assert n_calls <= n_good + at_once * (MAX_ATTEMPTS_PER_CALL + 1)
     n_here = db.session.scalar(select(func.count(Order.id)))
     assert n_here == (200 if operation == "getShipments" else 250)

@@ -101,7 +101,7 @@ def _kill_once(fleet, run_id: int, chance: random.Random) -> bool:
     else:
         fleet.kill(worker)
         fleet.start()
-    return row(run_id).state is RunState.RUNNING
+    return row(run_id).state in OPEN  # queued still: it died before it had begun
 
 
 @long
@@ -163,7 +163,7 @@ def test_what_dies_between_amazons_204_and_our_commit_is_done_once_and_not_stuck
         for n in range(n_runs):
             sandbox.control.create_orders(5, location_id=MAPPED, seller_id=SELLER)
             if n % 2:
-                connection.set(fault_worker.DIE_AFTER, chance.randint(1, 5))
+                connection.rpush(fault_worker.FATES, *["live"] * chance.randint(0, 4), "die")
             else:
                 sandbox.control.fault("drop_after_effect", operation="processShipment", count=chance.randint(1, 5))
             run_id = new_run(store.id)
@@ -175,10 +175,18 @@ def test_what_dies_between_amazons_204_and_our_commit_is_done_once_and_not_stuck
                 take_up(run_id, LOST_AFTER)
                 n_died += 1
             else:
-                wait_for(lambda run_id=run_id: row(run_id).retry_at is not None, "the attempt's failure")
-                assert "could not be reached" in row(run_id).error_sentence
+                # A few lost answers leave their orders to the next run; where all are lost, the run is tried again.
+                wait_for(
+                    lambda run_id=run_id: row(run_id).retry_at is not None or row(run_id).state not in OPEN,
+                    "the answers to be lost",
+                )
                 sandbox.control.clear_faults()
-                make_due(run_id)
+                if row(run_id).state is RunState.QUEUED:
+                    assert "could not be reached" in row(run_id).error_sentence
+                    make_due(run_id)
+                else:
+                    assert row(run_id).state is RunState.PARTIAL
+                    run_id = new_run(store.id)
                 queues.enqueue_run(run_id)
                 n_cut += 1
             assert wait_for_end(run_id, 30).state is RunState.SUCCEEDED

@@ -1,7 +1,7 @@
 """A real worker that can be told, through Redis, to die right after Amazon's answer to an acknowledgement.
 
-`python -m tests.support.fault_worker sync`. While the key DIE_AFTER holds a number, each answer that Amazon has given
-counts it down; at nought the work horse kills itself, before anything is committed, and leaves the key DIED.
+`python -m tests.support.fault_worker sync`. Each answer that Amazon has given takes a word from the list FATES; at the
+word "die" the work horse kills itself, before anything is committed, and leaves the key DIED.
 """
 
 import os
@@ -13,7 +13,7 @@ from flexdash.extensions import db
 from flexdash.jobs.worker import run_worker
 from flexdash.services import acknowledgement
 
-DIE_AFTER, DIED = "tests:die_after", "tests:died"
+FATES, DIED = "tests:fates", "tests:died"
 
 
 def main() -> None:
@@ -24,8 +24,7 @@ def main() -> None:
 
     def confirm_and_die(*arguments):
         answer = confirm(*arguments)
-        if answer.error is None and redis.exists(DIE_AFTER) and redis.decr(DIE_AFTER) <= 0:
-            redis.delete(DIE_AFTER)
+        if answer.error is None and redis.lpop(FATES) == b"die":
             redis.set(DIED, 1)
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
