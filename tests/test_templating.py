@@ -16,6 +16,7 @@ from wtforms.validators import DataRequired
 
 from flexdash import templating
 from flexdash.models import Role
+from flexdash.templating import menu, redis_watch
 from tests.factories import make_user, make_workspace
 from tests.support.servers import free_port
 
@@ -214,13 +215,13 @@ def test_the_menu_shows_what_the_role_may_open(app: Flask, signed_in, role: Role
 
 
 def test_every_entry_of_the_menu_leads_somewhere(app: Flask) -> None:
-    paths = [item.path for _, items in templating.MENU for item in items]
+    paths = [item.path for _, items in menu.MENU for item in items]
     with app.app_context():
-        assert [path for path in paths if templating._endpoint_of(path) is None] == []
+        assert [path for path in paths if menu._endpoint_of(path) is None] == []
 
 
 def test_a_page_under_an_entry_marks_it() -> None:
-    apps = next(item for _, items in templating.MENU for item in items if item.path == "/apps")
+    apps = next(item for _, items in menu.MENU for item in items if item.path == "/apps")
     assert apps.is_here("/stores/3/hubs")
     assert apps.is_here("/apps/amazon-seller-flex")
     assert not apps.is_here("/applause")
@@ -241,7 +242,7 @@ def test_redis_is_asked_at_most_every_few_seconds(monkeypatch) -> None:
     answers = iter([False, True])
     monkeypatch.setattr(watch, "_answers", lambda: next(answers))
     seconds = iter([0.0, 0.0, 1.0, 4.9, 5.1, 5.1])
-    monkeypatch.setattr(templating.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(redis_watch.time, "monotonic", lambda: next(seconds))
     assert watch.is_away()
     assert watch.is_away()
     assert watch.is_away()
