@@ -5,12 +5,12 @@ from sqlalchemy import Select, func, or_, select
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import Section, Seller, Sku, Store, StoreStatus
-from flexdash.services import access, config_log
+from flexdash.services import access, config_log, names
 from flexdash.services.actors import Actor
 from flexdash.services.errors import FieldRefused
 from flexdash.services.uniqueness import flush_or_refuse
 from flexdash.services.users import require_manager
-from flexdash.services.words import one_line, quoted
+from flexdash.services.words import quoted
 
 _NAME_TAKEN = "Another seller of this workspace has this name. Use another one."
 
@@ -76,7 +76,7 @@ def skus(actor: Actor, seller_id: int, search: str = "") -> Select[tuple[Sku]]:
 def add(actor: Actor, *, name: str) -> Seller:
     """Add a seller, active at once. Raises FieldRefused for `name`."""
     require_manager(actor)
-    name = _checked_name(name)
+    name = names.checked(name)
     with transaction():
         _refuse_taken_name(actor, name, None)
         seller = Seller(workspace_id=actor.workspace_id, name=name)
@@ -90,7 +90,7 @@ def add(actor: Actor, *, name: str) -> Seller:
 def rename(actor: Actor, seller_id: int, *, name: str) -> Seller:
     """Give a seller another name. Raises NotVisible, FieldRefused for `name`."""
     require_manager(actor)
-    name = _checked_name(name)
+    name = names.checked(name)
     with transaction():
         seller = access.get(actor, Seller, seller_id, lock=True)
         _refuse_taken_name(actor, name, seller.id)
@@ -140,10 +140,3 @@ def _refuse_taken_name(actor: Actor, name: str, seller_id: int | None) -> None:
     query = access.visible(actor, Seller).where(func.lower(Seller.name) == name.lower())
     if any(seller.id != seller_id for seller in db.session.scalars(query)):
         raise FieldRefused("name", _NAME_TAKEN)
-
-
-def _checked_name(name: str) -> str:
-    name = one_line(name)
-    if not name or len(name) > 100:
-        raise FieldRefused("name", "Give a name of 1 to 100 characters.")
-    return name

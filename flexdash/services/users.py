@@ -11,7 +11,7 @@ from flexdash import clock
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db
 from flexdash.models import Role, Section, Seller, User, Workspace
-from flexdash.services import access, config_log, passwords, sign_in, workspaces
+from flexdash.services import access, config_log, names, passwords, sign_in, workspaces
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
 from flexdash.services.places import check_time_zone
@@ -55,7 +55,7 @@ def add(actor: Actor, *, name: str, email: str, role: Role, seller_ids: Collecti
     Raises FieldRefused for `name`, `email`, `role`, `seller_ids` or `password`.
     """
     require_manager(actor)
-    name, email = _checked_name(name), _checked_email(email)
+    name, email = names.checked(name), _checked_email(email)
     passwords.refuse_weak(password, field="password", email=email, name=name)
     password_hash = passwords.hash_password(password)
     with transaction():
@@ -73,7 +73,7 @@ def add_from_command_line(
     if not workspace_name or len(workspace_name) > 100:
         raise FieldRefused("workspace", "Give the workspace a name of 1 to 100 characters.")
     check_time_zone(time_zone)
-    name, email = _checked_name(name), _checked_email(email)
+    name, email = names.checked(name), _checked_email(email)
     passwords.refuse_weak(password, field="password", email=email, name=name)
     password_hash = passwords.hash_password(password)
     with transaction():
@@ -91,7 +91,7 @@ def edit(actor: Actor, user_id: int, *, name: str, email: str, role: Role, selle
     Raises NotVisible, FieldRefused; the last active admin stays one.
     """
     require_manager(actor)
-    name, email = _checked_name(name), _checked_email(email)
+    name, email = names.checked(name), _checked_email(email)
     with transaction():
         _lock_people(actor)
         user = access.get(actor, User, user_id, lock=True)
@@ -260,13 +260,6 @@ def _log_activity(actor: Actor, user: User, reason: str) -> None:
         new={"name": user.name, "is_active": user.is_active},
         reason=reason,
     )
-
-
-def _checked_name(name: str) -> str:
-    name = one_line(name)
-    if not name or len(name) > 100:
-        raise FieldRefused("name", "Give a name of 1 to 100 characters.")
-    return name
 
 
 def _checked_email(email: str) -> str:
