@@ -5,6 +5,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import HiddenField, StringField
 
+from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
@@ -52,8 +53,7 @@ def change_settings(store_id: int) -> Response | str | tuple[str, int]:
     toggle = _submitted()
     form = ToggleForm(prefix=toggle.value)
     turn_on = form.turn_on.data == "1"
-    given = form.version.data or ""
-    version = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
+    version = whole(form.version.data) or 0
     needs_asking = toggle is Toggle.ORDER_SYNC and not turn_on
     if needs_asking and not form.is_confirmed.data and version == store.settings_version and store.is_order_sync_on:
         return _page(store, {toggle: form}, asking=toggle)
