@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from wtforms import SelectField
+from wtforms import DateField, SelectField
 from wtforms.fields import SelectChoice
+from wtforms.validators import Optional, ValidationError
+
+OLDEST_FIRST = "oldest"
 
 
 def choices(*pairs: tuple[Any, str]) -> list[SelectChoice]:
@@ -27,3 +30,39 @@ def whole(text: str | None) -> int | None:
     """Return a whole number that an id or a version can be; None for anything else."""
     is_number = bool(text) and text.isascii() and text.isdigit() and len(text) < 10
     return int(text) if is_number else None
+
+
+class DayField(DateField):
+    """A day; what is none is refused in plain words."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read the day, as year-month-day."""
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("This is no date. Give it as year-month-day, such as 2026-11-23.") from None
+
+
+class DaysMixin:
+    """The days, first and last included, that a list is narrowed to: for a form of filters."""
+
+    first_day = DayField("From", name="from", validators=[Optional()])
+    last_day = DayField("To", name="to", validators=[Optional()])
+
+    def validate_last_day(self, field: DateField) -> None:
+        """Refuse days between which nothing can lie."""
+        if field.data and self.first_day.data and field.data < self.first_day.data:
+            raise ValidationError("The last day is before the first, so nothing can lie between.")
+
+
+class SortMixin:
+    """The order of a list that is read by time: newest first unless the other was chosen."""
+
+    sort = SelectField(
+        "Order of the list", default="", choices=choices(("", "Newest first"), (OLDEST_FIRST, "Oldest first"))
+    )
+
+    @property
+    def is_oldest_first(self) -> bool:
+        """Say whether the oldest row is to come first."""
+        return chosen(self.sort) == OLDEST_FIRST

@@ -64,6 +64,12 @@ def keyset_page(query: Select[Any], columns: Sequence[Column], args: MultiDict[s
     )
 
 
+def turned(columns: Sequence[Column], is_turned: bool = True) -> list[Column]:
+    """Return the order `columns` the other way round, which the same index serves; as it is unless `is_turned`."""
+    other = {"asc": "desc", "desc": "asc"}
+    return [(column, other[direction] if is_turned else direction) for column, direction in columns]
+
+
 def _fetch(query: Select[Any], columns: Sequence[Column], way: str, values: list[Any] | None, n_rows: int) -> list[Any]:
     directions = [(direction == "desc") != (way == _BACKWARD) for _, direction in columns]
     order = [

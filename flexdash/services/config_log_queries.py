@@ -146,13 +146,16 @@ def changes(event: ConfigEvent) -> list[Change]:
     ]
 
 
-def export_rows(actor: Actor, filters: Filters, zone: ZoneInfo) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows that `events` selects, newest first, under EXPORT_HEADINGS; a thousand in memory at a time.
+def export_rows(
+    actor: Actor, filters: Filters, zone: ZoneInfo, *, is_oldest_first: bool = False
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows that `events` selects, newest or oldest first, under EXPORT_HEADINGS; a thousand at a time.
 
     The database connection is given back between the portions: a slow download holds nothing.
     """
     columns = [column for column, _ in NEWEST_FIRST]
-    query = events(actor, filters, zone).order_by(*(column.desc() for column in columns)).limit(ROWS_AT_A_TIME)
+    order = [column.asc() if is_oldest_first else column.desc() for column in columns]
+    query = events(actor, filters, zone).order_by(*order).limit(ROWS_AT_A_TIME)
     names: dict[int, str] = {}
     portion = query
     while True:
@@ -167,7 +170,8 @@ def export_rows(actor: Actor, filters: Filters, zone: ZoneInfo) -> Iterator[tupl
         yield from cells
         if len(cells) < ROWS_AT_A_TIME:
             return
-        portion = query.where(tuple_(*columns) < tuple_(*last))
+        ours, theirs = tuple_(*columns), tuple_(*last)
+        portion = query.where(ours > theirs if is_oldest_first else ours < theirs)
 
 
 def _cells(event: ConfigEvent, store_names: dict[int, str]) -> tuple[Any, ...]:

@@ -91,6 +91,19 @@ def test_rows_come_newest_first_fifty_at_a_time(admin, ada) -> None:
     assert sentences(second) == [f"FlexDash made change {n}" for n in range(69, 19, -1)]
 
 
+def test_the_oldest_row_can_come_first_on_every_page_and_in_the_file(admin, ada, monkeypatch) -> None:
+    monkeypatch.setattr(config_log_queries, "ROWS_AT_A_TIME", 25)
+    append(ada.workspace_id, 60)
+    first = admin.get(f"{LOG}?sort=oldest")
+    assert sentences(first) == [f"FlexDash made change {n}" for n in range(50)]
+    assert "Configuration Log, oldest first" in first.text
+    following = html.unescape(re.search(r'rel="next" href="([^"]+)"', first.text).group(1))
+    assert "sort=oldest" in following
+    assert sentences(admin.get(LOG + following)) == [f"FlexDash made change {n}" for n in range(50, 60)]
+    address = html.unescape(re.search(r'href="(/configuration-log.csv[^"]+)"', first.text).group(1))
+    assert [row["number"] for row in csv_rows(admin.get(address))] == [str(n) for n in range(1, 61)]
+
+
 def test_the_filters_narrow_the_rows_and_stay_in_the_address(admin, ada, store) -> None:
     ravi = make_user(ada.workspace, name="Ravi")
     for n in range(60):

@@ -251,6 +251,21 @@ def test_the_quarantine_says_what_is_wrong(app: Flask, merchant: FlaskClient, st
     assert merchant.get(f"/orders/quarantine?store={foreign.id}").status_code == 404
 
 
+def test_the_oldest_shipment_of_the_quarantine_can_come_first(app: Flask, merchant: FlaskClient, store: Store) -> None:
+    for name in ("FIRST1", "SECOND2"):
+        payload = app.extensions["flexdash_vault"].encrypt("{}")
+        values = {"error_sentence": "it has no lines", "payload_encrypted": payload}
+        db.session.add(
+            QuarantinedShipment(workspace_id=store.workspace_id, store_id=store.id, amazon_shipment_id=name, **values)
+        )
+        db.session.commit()
+    newest = merchant.get("/orders/quarantine").text
+    assert newest.index("SECOND2") < newest.index("FIRST1")
+    oldest = merchant.get(f"/orders/quarantine?store={store.id}&sort=oldest").text
+    assert oldest.index("FIRST1") < oldest.index("SECOND2")
+    assert f'name="store" value="{store.id}"' in oldest
+
+
 def test_every_hold_reason_has_words(app: Flask) -> None:
     from flexdash.blueprints.orders.forms import HOLD_WORDS
 

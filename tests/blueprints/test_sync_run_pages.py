@@ -1,5 +1,7 @@
 """The pages of sync runs, and starting one by hand."""
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
@@ -87,6 +89,18 @@ def test_the_list_can_be_narrowed_to_days_of_the_viewers_zone(web, store):
     page = web.get(f"/sync-runs?from={day - timedelta(days=1)}&to={day + timedelta(days=1)}").text
     assert f'/sync-runs/{run.id}"' in page
     assert f'/sync-runs/{today.id}"' not in page
+
+
+@pytest.mark.parametrize("days", ["", "&from=2026-01-01"])
+def test_the_oldest_run_can_come_first_on_every_page(web, store, days):
+    runs = [make_run(store) for _ in range(60)]
+    first = web.get(f"/sync-runs?sort=oldest{days}").text
+    assert [f'/sync-runs/{run.id}"' in first for run in runs] == [True] * 50 + [False] * 10
+    following = html.unescape(re.search(r'rel="next" href="([^"]+)"', first).group(1))
+    assert "sort=oldest" in following
+    second = web.get(f"/sync-runs{following}").text
+    assert [f'/sync-runs/{run.id}"' in second for run in runs] == [False] * 50 + [True] * 10
+    assert '<option selected value="oldest">' in second
 
 
 @pytest.mark.parametrize("query", ["from=rubbish", "from=0001-01-01&to=9999-12-31", "store=x&state=y&trigger=z"])

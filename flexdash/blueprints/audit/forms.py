@@ -3,24 +3,21 @@
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import DateField, SelectField
-from wtforms.validators import Optional, ValidationError
+from wtforms import SelectField
 
-from flexdash.blueprints.fields import choices, chosen
+from flexdash.blueprints.fields import DaysMixin, SortMixin, choices, chosen
 from flexdash.models import Section
 from flexdash.services import config_log_queries
 from flexdash.services.actors import Actor
 from flexdash.services.config_log_queries import Filters
 
 
-class FilterForm(FlaskForm):
+class FilterForm(DaysMixin, SortMixin, FlaskForm):
     """What the log is narrowed to. With `store_id` the store is fixed, as on the store's own page."""
 
     class Meta:
         csrf = False  # a GET that changes nothing
 
-    first_day = DateField("From", name="from", validators=[Optional()])
-    last_day = DateField("To", name="to", validators=[Optional()])
     person = SelectField("Person", default="")
     section = SelectField(
         "Section", default="", choices=choices(("", "All sections"), *((part.value, part.value) for part in Section))
@@ -39,15 +36,7 @@ class FilterForm(FlaskForm):
             )
         else:
             del self.store
-        for field in (self.first_day, self.last_day):
-            if field.process_errors:
-                field.process_errors[:] = ["This is no date. Give it as year-month-day, such as 2026-11-23."]
         self.validate()
-
-    def validate_last_day(self, field: DateField) -> None:
-        """Refuse days that cannot hold anything."""
-        if field.data and self.first_day.data and field.data < self.first_day.data:
-            raise ValidationError("The last day is before the first, so nothing can lie between.")
 
     def filters(self) -> Filters:
         """Return what was chosen; a value that cannot be read narrows nothing and is named on the page."""

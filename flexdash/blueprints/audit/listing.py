@@ -7,7 +7,7 @@ from flask import Response, request, stream_with_context
 from flexdash import clock
 from flexdash.blueprints.audit.forms import FilterForm
 from flexdash.blueprints.guard import current_actor
-from flexdash.blueprints.paging import keyset_page
+from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.services import config_log_queries, csv_export
 from flexdash.templating import viewer_zone
 
@@ -20,7 +20,7 @@ def page_of_log(store_id: int | None = None) -> dict[str, Any]:
     query = config_log_queries.events(actor, filters, viewer_zone())
     return {
         "form": form,
-        "page": keyset_page(query, config_log_queries.NEWEST_FIRST, request.args),
+        "page": keyset_page(query, turned(config_log_queries.NEWEST_FIRST, form.is_oldest_first), request.args),
         "changes_of": config_log_queries.changes,
         "csv_arguments": {name: value for name, value in request.args.items() if name != "page" and value},
     }
@@ -29,8 +29,8 @@ def page_of_log(store_id: int | None = None) -> dict[str, Any]:
 def csv_of_log(name: str, store_id: int | None = None) -> Response:
     """Return the rows that the URL's filters let through as a CSV file, sent while they are read."""
     actor = current_actor()
-    filters = FilterForm(request.args, actor, store_id).filters()
-    rows = config_log_queries.export_rows(actor, filters, viewer_zone())
+    form = FilterForm(request.args, actor, store_id)
+    rows = config_log_queries.export_rows(actor, form.filters(), viewer_zone(), is_oldest_first=form.is_oldest_first)
     day = clock.now().astimezone(viewer_zone()).date()
     return Response(
         stream_with_context(csv_export.lines(config_log_queries.EXPORT_HEADINGS, rows)),

@@ -7,7 +7,7 @@ from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
 from wtforms.validators import InputRequired
 
-from flexdash.blueprints.fields import choices, chosen
+from flexdash.blueprints.fields import SortMixin, choices, chosen
 from flexdash.models import HoldReason, Hub, OrderState, Store
 from flexdash.services.orders import DEADLINES, OrderFilters
 
@@ -54,6 +54,13 @@ class FilterForm(FlaskForm):
     def sorting(self) -> str:
         """Return the chosen order of the list, a key of SORT_WORDS."""
         return chosen(self.sort) or "newest"
+
+
+class QuarantineForm(SortMixin, FlaskForm):
+    """The order of the list of quarantined shipments; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
 
 
 class ReleaseForm(FlaskForm):

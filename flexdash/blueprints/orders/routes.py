@@ -6,8 +6,8 @@ from werkzeug.wrappers import Response
 from flexdash.blueprints.fields import choices, whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.orders import blueprint
-from flexdash.blueprints.orders.forms import HOLD_WORDS, FilterForm, ReleaseForm
-from flexdash.blueprints.paging import keyset_page
+from flexdash.blueprints.orders.forms import HOLD_WORDS, FilterForm, QuarantineForm, ReleaseForm
+from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.extensions import db
 from flexdash.models import Hub, Order, OrderState, QuarantinedShipment, Store
 from flexdash.services import access, acknowledgement, order_holds, orders
@@ -103,8 +103,10 @@ def quarantine() -> str:
     """Show the shipments that could not be read, with the reason; `store` in the URL narrows them to one store's."""
     actor, store_id = current_actor(), whole(request.args.get("store"))
     store = access.get(actor, Store, store_id) if store_id is not None else None
-    page = keyset_page(orders.quarantined(actor, store_id), [(QuarantinedShipment.id, "desc")], request.args)
-    return render_template("orders/quarantine.html", page=page, store=store)
+    form = QuarantineForm(request.args)
+    order = turned([(QuarantinedShipment.id, "desc")], form.is_oldest_first)
+    page = keyset_page(orders.quarantined(actor, store_id), order, request.args)
+    return render_template("orders/quarantine.html", page=page, store=store, form=form)
 
 
 def _order_page(order: Order, buyer: orders.BuyerView | None, form: ReleaseForm | None) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_wtf import FlaskForm
-from wtforms import DateField, SelectField
-from wtforms.validators import Optional, ValidationError
+from wtforms import SelectField
 
-from flexdash.blueprints.fields import choices, chosen
+from flexdash.blueprints.fields import DaysMixin, SortMixin, choices, chosen
 from flexdash.models import RunState, Store, Trigger
 from flexdash.services.sync_runs import RunFilters
 
@@ -25,7 +24,7 @@ TRIGGER_WORDS = {Trigger.SCHEDULE: "Schedule", Trigger.CATCH_UP: "Catch-up", Tri
 _YEARS = range(2000, 2200)
 
 
-class FilterForm(FlaskForm):
+class FilterForm(DaysMixin, SortMixin, FlaskForm):
     """What the list of runs is narrowed to; it lives in the URL."""
 
     class Meta:
@@ -42,23 +41,13 @@ class FilterForm(FlaskForm):
         default="",
         choices=choices(("", "Any way"), *((t.value, words) for t, words in TRIGGER_WORDS.items())),
     )
-    first_day = DateField("From", name="from", validators=[Optional()])
-    last_day = DateField("To", name="to", validators=[Optional()])
 
     def __init__(self, args: Any, stores: Iterable[Store]) -> None:
         super().__init__(args)
         self.store.choices = choices(
             ("", "All stores"), *((str(store.id), store.name or "Unnamed") for store in stores)
         )
-        for field in (self.first_day, self.last_day):
-            if field.process_errors:
-                field.process_errors[:] = ["This is no date. Give it as year-month-day, such as 2026-11-23."]
         self.validate()
-
-    def validate_last_day(self, field: DateField) -> None:
-        """Refuse days between which nothing can lie."""
-        if field.data and self.first_day.data and field.data < self.first_day.data:
-            raise ValidationError("The last day is before the first, so nothing can lie between.")
 
     def filters(self, zone: ZoneInfo) -> RunFilters:
         """Return what was chosen, days as the viewer's `zone` has them; what is none of the choices narrows nothing."""

@@ -4,7 +4,7 @@ from flask import render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from flexdash.blueprints.guard import current_actor, requires
-from flexdash.blueprints.paging import keyset_page
+from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.blueprints.sync import blueprint
 from flexdash.blueprints.sync.forms import TRIGGER_WORDS, FilterForm
 from flexdash.blueprints.sync.starting import start
@@ -23,7 +23,7 @@ CALLS_PER_PAGE = 25
 @blueprint.get("")
 @requires(Permission.VIEW)
 def index() -> str:
-    """Show the runs, newest first, narrowed by the filters in the URL."""
+    """Show the runs, newest or oldest first, narrowed by the filters in the URL."""
     actor = current_actor()
     stores = list(db.session.scalars(access.visible(actor, Store).order_by(Store.name)))
     form = FilterForm(request.args, stores)
@@ -31,7 +31,7 @@ def index() -> str:
     columns = [(SyncRun.queued_at, "desc"), (SyncRun.id, "desc")] if filters.has_dates else [(SyncRun.id, "desc")]
     return render_template(
         "sync/index.html",
-        page=keyset_page(sync_runs.listing(actor, filters), columns, request.args),
+        page=keyset_page(sync_runs.listing(actor, filters), turned(columns, form.is_oldest_first), request.args),
         form=form,
         is_filtered=filters != sync_runs.RunFilters(),
         facts_of=FACTS,
