@@ -12,7 +12,8 @@ from amazon_sandbox import serving
 from config import Settings, load_settings
 from flexdash import create_app
 from flexdash.extensions import db, limiter
-from flexdash.models import User
+from flexdash.models import Seller, User, Workspace
+from tests.factories import make_seller, make_workspace
 from tests.support.browsers import launch_arguments
 from tests.support.databases import Database, make_database
 from tests.support.servers import flexdash_process, free_port, reserved_socket, running_redis, serving_app
@@ -129,6 +130,18 @@ def app(built_app, database, redis_server) -> Iterator[Flask]:
 def client(app) -> FlaskClient:
     """A browser without a page: keeps cookies, runs each request as a server would."""
     return app.test_client()
+
+
+@pytest.fixture
+def workspace(app) -> Workspace:
+    """A company that uses FlexDash."""
+    return make_workspace()
+
+
+@pytest.fixture
+def seller(workspace) -> Seller:
+    """The seller Sunrise of that company."""
+    return make_seller(workspace, "Sunrise")
 
 
 @pytest.fixture

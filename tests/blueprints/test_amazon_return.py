@@ -22,16 +22,6 @@ FLEX = "/apps/amazon-seller-flex"
 
 
 @pytest.fixture
-def workspace(app):
-    return make_workspace()
-
-
-@pytest.fixture
-def seller(workspace):
-    return make_seller(workspace, "Sunrise")
-
-
-@pytest.fixture
 def merchant(workspace):
     return make_user(workspace, name="Asha", email="asha@company.example")
 

@@ -16,16 +16,6 @@ FLEX = "/apps/amazon-seller-flex"
 
 
 @pytest.fixture
-def workspace(app):
-    return make_workspace()
-
-
-@pytest.fixture
-def seller(workspace):
-    return make_seller(workspace, "Sunrise")
-
-
-@pytest.fixture
 def asha(signed_in, workspace):
     """A merchant's browser."""
     return signed_in(make_user(workspace, name="Asha"))

@@ -22,16 +22,6 @@ INDIA, UAE = "A3SBXSUNRISEIN", "A3SBXNOVAHOMAE"
 
 
 @pytest.fixture
-def workspace(app):
-    return make_workspace()
-
-
-@pytest.fixture
-def seller(workspace):
-    return make_seller(workspace, "Sunrise")
-
-
-@pytest.fixture
 def asha(workspace):
     return make_actor(make_user(workspace, name="Asha"))
 
