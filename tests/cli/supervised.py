@@ -1,6 +1,7 @@
 """A program for test_run_supervisor.py: supervises what its arguments say, and prints what becomes of it.
 
 usage: python supervised.py NAME=SHELL_COMMAND …   (the part named `last` is stopped after the others)
+The supervisor's spans of patience can be set in the environment, so that nobody waits for the real ones.
 """
 
 import os
@@ -9,10 +10,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from flexdash.cli import run_supervisor
 from flexdash.cli.run_supervisor import Part, PartEnded, StopRequested, Supervisor
 
 
 def main() -> None:
+    for name in ("_SECONDS_TO_FINISH", "_SECONDS_TO_BREAK_OFF", "_SECONDS_BETWEEN_SIGNALS"):
+        if name in os.environ:
+            setattr(run_supervisor, name, float(os.environ[name]))
     parts = dict(argument.split("=", 1) for argument in sys.argv[1:])
     supervisor = Supervisor(parts)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flexdash.cli import run_supervisor
 from tests.support.servers import wait_for
 
 PROGRAM = Path(__file__).with_name("supervised.py")
@@ -26,13 +27,14 @@ class Supervised:
         self._mark = uuid.uuid4().hex
         self.process = None
 
-    def start(self, **parts: str) -> None:
+    def start(self, *, patience: dict[str, float] | None = None, **parts: str) -> None:
+        spans = {f"_SECONDS_{name}": str(seconds) for name, seconds in (patience or {}).items()}
         with (self._folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, str(PROGRAM), *(f"{name}={command}" for name, command in parts.items())],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, MARK: self._mark},
+                env={**os.environ, MARK: self._mark, **spans},
                 start_new_session=True,
             )
 
@@ -55,7 +57,7 @@ class Supervised:
         return found
 
     def assert_nothing_is_left(self) -> None:
-        wait_for(lambda: not self.all_processes(), "every process to be gone", timeout=5)
+        wait_for(lambda: not self.all_processes(), "every process to be gone", timeout=20)
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def test_a_stop_signal_stops_all_and_ends_calmly(supervised, number):
     supervised.start(one=FOREVER, last=FOREVER)
     supervised.wait_for_line("all started")
     os.killpg(supervised.process.pid, number)
-    assert supervised.process.wait(timeout=10) == 0
+    assert supervised.process.wait(timeout=30) == 0
     assert supervised.output.endswith("stopped as asked\n")
     assert "Traceback" not in supervised.output
     supervised.assert_nothing_is_left()
@@ -94,36 +96,37 @@ def test_the_last_part_is_stopped_after_the_others(supervised):
     supervised.wait_for_line("| last is up")
     supervised.wait_for_line("| one is up")
     supervised.process.send_signal(signal.SIGTERM)
-    assert supervised.process.wait(timeout=10) == 0
+    assert supervised.process.wait(timeout=30) == 0
     assert supervised.output.index("goodbye from one") < supervised.output.index("goodbye from last")
 
 
-def test_a_part_that_will_not_stop_is_killed_within_ten_seconds_with_all_it_started(supervised):
+def test_what_will_not_stop_gets_less_than_ten_seconds():
+    assert run_supervisor._SECONDS_TO_FINISH + run_supervisor._SECONDS_TO_BREAK_OFF < 8
+
+
+def test_a_part_that_will_not_stop_is_killed_with_all_it_started(supervised):
     stubborn = "trap '' TERM INT; (trap '' TERM; setsid sh -c 'while :; do sleep 0.1; done') & echo up; wait; sleep 99"
-    supervised.start(stubborn=stubborn, last=FOREVER)
+    supervised.start(patience={"TO_FINISH": 0.4, "TO_BREAK_OFF": 0.2}, stubborn=stubborn, last=FOREVER)
     supervised.wait_for_line("| up")
-    asked_at = time.monotonic()
     supervised.process.send_signal(signal.SIGINT)
-    assert supervised.process.wait(timeout=15) == 0
-    assert time.monotonic() - asked_at < 10
+    assert supervised.process.wait(timeout=30) == 0
     supervised.assert_nothing_is_left()
 
 
 def test_asking_a_second_time_kills_at_once(supervised):
-    supervised.start(stubborn=f"trap '' TERM INT; echo up; {FOREVER}", last=FOREVER)
+    patience = {"TO_FINISH": 600, "TO_BREAK_OFF": 600, "BETWEEN_SIGNALS": 0.2}
+    supervised.start(patience=patience, stubborn=f"trap '' TERM INT; echo up; {FOREVER}", last=FOREVER)
     supervised.wait_for_line("| up")
     supervised.process.send_signal(signal.SIGINT)
-    time.sleep(1.1)  # two signals within a second count as one: make passes a copy on
-    asked_at = time.monotonic()
+    time.sleep(0.5)  # two signals close together count as one: make passes a copy on
     supervised.process.send_signal(signal.SIGINT)
-    assert supervised.process.wait(timeout=5) == 0
-    assert time.monotonic() - asked_at < 2.5
+    assert supervised.process.wait(timeout=30) == 0
     supervised.assert_nothing_is_left()
 
 
 def test_when_one_part_dies_the_others_are_stopped_and_its_last_lines_are_told(supervised):
     supervised.start(last=FOREVER, web="echo no such table; exit 3", worker=FOREVER)
-    assert supervised.process.wait(timeout=10) == 1
+    assert supervised.process.wait(timeout=30) == 1
     assert "web ended with 3: ['no such table']" in supervised.output
     supervised.assert_nothing_is_left()
 
@@ -133,7 +136,7 @@ def test_an_orphan_of_a_dead_part_does_not_stay_behind(supervised):
         web="setsid sh -c 'echo orphan is up; while :; do sleep 0.1; done' & sleep 1; exit 1", last=FOREVER
     )
     supervised.wait_for_line("| orphan is up")
-    assert supervised.process.wait(timeout=10) == 1
+    assert supervised.process.wait(timeout=30) == 1
     supervised.assert_nothing_is_left()
 
 
@@ -157,7 +160,7 @@ def test_a_reader_that_goes_away_stops_all(tmp_path, supervised):
         start_new_session=True,
     )
     os.close(write_end)
-    assert os.read(read_end, 100)
-    os.close(read_end)
-    assert supervised.process.wait(timeout=10) == 0
+    with open(read_end) as reader:
+        assert any("all started" in line for line in reader)  # what the program prints itself is not meant here
+    assert supervised.process.wait(timeout=30) == 0
     supervised.assert_nothing_is_left()
