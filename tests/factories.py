@@ -169,7 +169,7 @@ def make_order(
         "hub_id": hub.id if hub else None,
         "acknowledgement": Acknowledgement.NOT_YET if is_held else Acknowledgement.DONE,
         "acknowledged_at": None if is_held else now,
-        "amazon_status": "CONFIRMED" if is_held else "ACCEPTED",
+        "amazon_status": "ACCEPTED" if is_held else "CONFIRMED",
         "amazon_created_at": now,
         "amazon_updated_at": now,
         "placed_at": now,
