@@ -17,7 +17,7 @@ from flexdash.cli.embedded_redis import NoRedis
 from flexdash.cli.migrate import upgrade_database
 from flexdash.cli.run_checks import AlreadyRunning, DataFolderLock, free_port, holder_of, is_free
 from flexdash.cli.run_parts import PART_NAMES, Plan, plan_parts
-from flexdash.cli.run_supervisor import PartEnded, StopRequested, Supervisor
+from flexdash.cli.run_supervisor import PartEnded, StopRequested, Supervisor, silence_output
 from flexdash.cli.seed import seed_demo
 from flexdash.extensions import db
 from flexdash.redaction import redacted_text
@@ -117,7 +117,7 @@ def _run(settings: Settings) -> None:
         finally:
             supervisor.stop(last="redis")
     except StopRequested:
-        _say(f"FlexDash has stopped. Its data stays in {settings.data_dir}; the next start goes on from there.")
+        _say(f"FlexDash has stopped. Its data stays in {_place_of_data(settings)}; the next start goes on from there.")
     except PartEnded as ended:
         raise CannotRun(_part_ended(ended)) from None
 
@@ -185,7 +185,7 @@ def _greet(settings: Settings, plan: Plan, sign_ins: list[tuple[str, str, str]],
         lines += [
             f"The sandbox that plays Amazon (make orders, cancel as a buyer, switch faults on): {plan.sandbox_url}"
         ]
-    lines += [f"The data is kept in {settings.data_dir}.", "Ctrl-C stops FlexDash."]
+    lines += [f"The data is kept in {_place_of_data(settings)}.", "Ctrl-C stops FlexDash."]
     rule = "-" * 72
     _say("\n".join(["", rule, *lines, rule, ""]))
 
@@ -197,6 +197,12 @@ def _part_ended(ended: PartEnded) -> str:
         f"FlexDash has stopped, because its part {ended.name} ended by itself ({how}). Its last lines:\n{last_lines}\n"
         "The data is kept. Mend what the lines name and start again."
     )
+
+
+def _place_of_data(settings: Settings) -> str:
+    if settings.database_url.startswith(f"sqlite:///{settings.data_dir}/"):
+        return str(settings.data_dir)
+    return f"the database that DATABASE_URL names, and in {settings.data_dir}"
 
 
 def _address(settings: Settings) -> str:
@@ -211,5 +217,7 @@ def _local_address(settings: Settings) -> str:
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):  # the terminal may be closed already
+    try:
         click.echo(text)
+    except OSError:  # the terminal may be closed already
+        silence_output()

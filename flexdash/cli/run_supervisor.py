@@ -200,7 +200,7 @@ class Supervisor:
         try:
             self._printer.write(message)
         except OSError:  # nobody reads any more: the terminal is closed, or the program behind the pipe has ended
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            silence_output()
             self._note_stop()
 
     def _note_stop(self, *_signal: object) -> None:
@@ -208,6 +208,11 @@ class Supervisor:
         if time.monotonic() - self._stop_noted_at > _SECONDS_BETWEEN_SIGNALS:
             self._n_stop_signals += 1
             self._stop_noted_at = time.monotonic()
+
+
+def silence_output() -> None:
+    """Let what is printed from now on, and what waits to be printed, go nowhere instead of failing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _adopt_orphans() -> None:
