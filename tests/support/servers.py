@@ -19,7 +19,7 @@ from config import PROJECT_DIR
 from flexdash.cli import embedded_redis
 
 
-def wait_for(is_so: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
+def wait_for(is_so: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
     """Return as soon as `is_so()`; fail, naming `what` was waited for, after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not is_so():
