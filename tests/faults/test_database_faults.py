@@ -126,7 +126,7 @@ def corrupt_rows(workspace_id: int) -> int:
 
 @pytest.mark.parametrize("lasts", ["for the attempt", "beyond it"])
 @pytest.mark.parametrize(("fault", "code"), [("locked", "database_busy"), ("full", "disk_full")])
-@pytest.mark.parametrize("n_times", [1, pytest.param(10, marks=long)])
+@pytest.mark.parametrize("n_times", [1, pytest.param(4, marks=long)])
 def test_a_pull_that_cannot_write_says_so_and_is_made_again(
     app, store, sandbox, settings, figure, scaled, monkeypatch, n_times, fault, code, lasts
 ) -> None:

@@ -42,7 +42,7 @@ LOST_AFTER = timedelta(seconds=3)
 long = pytest.mark.faults
 
 
-@pytest.mark.parametrize(("n_kills", "n_shipments"), [(2, 300), pytest.param(50, 5_000, marks=long)])
+@pytest.mark.parametrize(("n_kills", "n_shipments"), [(2, 200), pytest.param(50, 5_000, marks=long)])
 def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
     store, sandbox, environment, figure, scaled, n_kills, n_shipments
 ) -> None:
@@ -149,13 +149,13 @@ def _attempts(run_id: int | None = None) -> list[SyncAttempt]:
     return list(found)
 
 
-@pytest.mark.parametrize("n_runs", [4, pytest.param(200, marks=long)])
+@pytest.mark.parametrize("n_runs", [2, pytest.param(200, marks=long)])
 def test_what_dies_between_amazons_204_and_our_commit_is_done_once_and_not_stuck(
     store, sandbox, environment, redis_server, figure, scaled, n_runs
 ) -> None:
     """In turn: the work horse kills itself once Amazon has answered, and Amazon acts but its answer is cut."""
     chance = random.Random(n_runs)
-    n_runs = scaled(n_runs) if n_runs > 4 else n_runs
+    n_runs = scaled(n_runs) if n_runs > 2 else n_runs
     n_died = n_cut = 0
     quick = {**environment, **QUICK, "ORDER_PULL_OVERLAP_MINUTES": "0"}
     with workers(quick) as fleet, redis.Redis.from_url(redis_server) as connection:
@@ -196,7 +196,7 @@ def test_what_dies_between_amazons_204_and_our_commit_is_done_once_and_not_stuck
 
 @pytest.mark.parametrize(
     ("paging", "n_shipments"),
-    [("offset", 300), pytest.param("stable", 5_000, marks=long), pytest.param("offset", 5_000, marks=long)],
+    [("offset", 250), pytest.param("stable", 5_000, marks=long), pytest.param("offset", 5_000, marks=long)],
 )
 def test_pages_that_are_empty_repeated_or_endless_and_orders_that_move_meanwhile(
     store, sandbox, no_pace, figure, scaled, paging, n_shipments
@@ -205,7 +205,7 @@ def test_pages_that_are_empty_repeated_or_endless_and_orders_that_move_meanwhile
 
     A list that is paged by offset passes over as many shipments as leave it meanwhile: the next run brings those.
     """
-    n_shipments = scaled(n_shipments) if n_shipments > 300 else n_shipments
+    n_shipments = scaled(n_shipments) if n_shipments > 250 else n_shipments
     sandbox.control.options(paging=paging)
     ids = sandbox.control.create_orders(n_shipments, location_id=MAPPED, seller_id=SELLER)
     sandbox.control.fault("empty_page", operation="getShipments", probability=0.2)
