@@ -203,11 +203,15 @@ def test_a_held_order_says_why_and_can_be_released_by_hand(merchant: FlaskClient
     assert order.events[-1].sentence == "Asha released it by hand to Pune Warehouse. It is a New Order there."
 
 
-def test_releasing_without_a_hub_is_a_field_error(merchant: FlaskClient, store: Store) -> None:
+@pytest.mark.parametrize("chosen", [{}, {"hub_id": ""}, {"hub_id": "no number"}])
+def test_releasing_without_a_hub_is_a_field_error(
+    merchant: FlaskClient, store: Store, hub: Hub, chosen: dict[str, str]
+) -> None:
     order = factories.make_order(store, OrderState.ON_HOLD)
-    answer = merchant.post(f"/orders/{order.id}/release", data={})
+    assert '<option selected value="">Pick a hub</option>' in merchant.get(f"/orders/{order.id}").text
+    answer = merchant.post(f"/orders/{order.id}/release", data=chosen)
     assert answer.status_code == 422
-    assert "There is a problem" in answer.text
+    assert "Pick the hub that will work this order." in answer.text
     assert order.state is OrderState.ON_HOLD
 
 
@@ -241,7 +245,7 @@ def test_the_quarantine_says_what_is_wrong(app: Flask, merchant: FlaskClient, st
     db.session.commit()
     page = merchant.get("/orders/quarantine").text
     assert "D9" in page
-    assert "it has no lines" in page
+    assert "It has no lines" in page
     assert "1 shipment from Amazon could not be read" in merchant.get("/orders").text
 
     other = factories.make_store(store.seller, country_code="AE")

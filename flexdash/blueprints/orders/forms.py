@@ -5,9 +5,9 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
-from wtforms.validators import InputRequired
+from wtforms.validators import DataRequired
 
-from flexdash.blueprints.fields import SortMixin, choices, chosen
+from flexdash.blueprints.fields import SortMixin, choices, chosen, whole
 from flexdash.models import HoldReason, Hub, OrderState, Store
 from flexdash.services.orders import DEADLINES, OrderFilters
 
@@ -67,5 +67,7 @@ class ReleaseForm(FlaskForm):
     """Which hub a held order goes to."""
 
     hub_id = SelectField(
-        "Hub that works this order", coerce=int, validators=[InputRequired("Pick the hub that will work this order.")]
+        "Hub that works this order",
+        coerce=lambda value: whole(str(value)),
+        validators=[DataRequired("Pick the hub that will work this order.")],
     )

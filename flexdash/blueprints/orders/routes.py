@@ -131,7 +131,8 @@ def _release_form(order: Order) -> ReleaseForm | None:
         return None
     form = ReleaseForm()
     active = (hub for hub in _hubs(current_actor()) if hub.is_active)
-    form.hub_id.choices = choices(*((hub.id, f"{hub.name} ({hub.code})") for hub in active))
+    # None is chosen beforehand: a slip would send the order to a warehouse that does not have the goods.
+    form.hub_id.choices = choices(("", "Pick a hub"), *((str(hub.id), f"{hub.name} ({hub.code})") for hub in active))
     return form
 
 
