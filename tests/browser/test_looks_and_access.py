@@ -141,6 +141,33 @@ def test_a_phone_without_scripts_finds_its_way(
     expect(page.get_by_role("heading", level=1, name="Sign in")).to_be_visible()
 
 
+def test_filters_are_folded_on_a_phone_until_they_are_wanted(
+    pages: list[str], live_server: str, browser: Browser, contexts: list[BrowserContext]
+) -> None:
+    page = signed_in_page(browser, contexts, live_server, viewport={"width": 360, "height": 740})
+    page.goto("/orders")
+    expect(page.get_by_label("Hold reason")).to_be_hidden()
+    page.get_by_text("Filter this list").click()
+    page.get_by_label("State").select_option("On Hold")
+    page.get_by_role("button", name="Apply filters").click()
+    expect(page.get_by_label("State")).to_have_value("On Hold")
+    expect(page.get_by_label("State")).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 740})
+    page.goto("/orders")
+    expect(page.get_by_label("Hold reason")).to_be_visible()
+    expect(page.get_by_text("Filter this list")).to_be_hidden()
+
+
+def test_filters_stay_open_on_a_phone_without_scripts(
+    pages: list[str], live_server: str, browser: Browser, contexts: list[BrowserContext]
+) -> None:
+    page = signed_in_page(
+        browser, contexts, live_server, java_script_enabled=False, viewport={"width": 360, "height": 740}
+    )
+    page.goto("/orders")
+    expect(page.get_by_label("Hold reason")).to_be_visible()
+
+
 def test_the_problem_has_the_focus_and_leads_to_its_field(app: Flask, live_server: str, page: Page) -> None:
     page.goto(f"{live_server}/sign-in")
     page.get_by_role("button", name="Sign in").click()

@@ -53,6 +53,13 @@
   const summary = document.querySelector("[data-focus]");
   if (summary && document.activeElement !== summary) summary.focus();
 
+  // On a phone the filters of a list are folded away, unless something is chosen in them.
+  const phone = window.matchMedia("(width < 40rem)");
+  const folds = document.querySelectorAll(".filters-fold");
+  const fold = () => folds.forEach((filters) => (filters.open = !phone.matches || "isSet" in filters.dataset));
+  fold();
+  phone.addEventListener("change", fold);
+
   // The phone menu closes with Escape, and the focus goes back to its button.
   const menu = document.querySelector(".phone-menu");
   menu?.addEventListener("keydown", (event) => {
