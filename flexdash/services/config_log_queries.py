@@ -1,5 +1,6 @@
 """Reading the Configuration Log: filtered, scoped to what a person may see, and as rows for an export."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -42,9 +43,11 @@ LABELS = {
     "country_code": "Country",
     "email": "E-mail address",
 }
+WORDS = {"needs_reauthorization": "needs re-authorization"}  # values that are no words of the pages
 # By time and not by the chain's number, so that one set of indexes serves every filter, days included. The two differ
 # only in rows written while a clock was wrong.
 NEWEST_FIRST = ((ConfigEvent.occurred_at, "desc"), (ConfigEvent.id, "desc"))
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+\d\d:\d\d")  # as the rows keep a time
 INTERNAL_KEYS = frozenset(
     {"hub_id", "mapping_id", "user_id", "seller_id", "store_id"}
 )  # for programs; names stand beside
@@ -208,8 +211,11 @@ def _in_words(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        moment = datetime.fromisoformat(value).astimezone(UTC)
+        return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
     if isinstance(value, list):
         return ", ".join(_in_words(part) for part in value)
     if isinstance(value, dict):
         return ", ".join(f"{_label(key)}: {_in_words(part)}" for key, part in value.items())
-    return str(value)
+    return WORDS.get(value, str(value)) if isinstance(value, str) else str(value)

@@ -344,6 +344,21 @@ def test_changes_are_told_in_words_and_without_numbers_for_programs(workspace, a
     ]
 
 
+def test_times_and_states_in_changes_are_told_as_on_the_pages(workspace, admin) -> None:
+    until = datetime(2027, 11, 23, 20, 48, 50, tzinfo=UTC)
+    record(
+        admin,
+        "x",
+        old={"status": "needs_reauthorization"},
+        new={"status": "connected", "authorization_expires_at": until.isoformat()},
+    )
+    changes = config_log_queries.changes(rows(workspace.id)[0])
+    assert [(change.label, change.old, change.new) for change in changes] == [
+        ("Authorization expires at", "", "23 Nov 2027, 20:48 UTC"),
+        ("Status", "needs re-authorization", "connected"),
+    ]
+
+
 def test_the_export_goes_through_all_portions_newest_first(workspace, admin, monkeypatch) -> None:
     monkeypatch.setattr(config_log_queries, "ROWS_AT_A_TIME", 3)
     store = make_store(make_seller(workspace), name="Pune Store")
