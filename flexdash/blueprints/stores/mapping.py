@@ -180,7 +180,7 @@ def _save_unmapped(store: Store, location: str) -> Response | tuple[str, int]:
 
 
 def _saved(store_id: int, mapping: HubMapping) -> Response:
-    hub, location, is_active, hub_id = mapping.hub.name, mapping.seller_flex_hub_id, mapping.is_active, mapping.hub_id
+    hub, location, is_active = mapping.hub.name, mapping.seller_flex_hub_id, mapping.is_active
     if is_active:
         words = f"Orders for {location} go to {hub}."
         if n_released := len(order_holds.release_fixed(store_id)):
@@ -196,7 +196,8 @@ def _saved(store_id: int, mapping: HubMapping) -> Response:
             f"{mappings.USUAL_ID_LENGTH}. Compare it with Seller Central, or verify it here.",
             "warning",
         )
-    return redirect(url_for(".hub_mapping", store_id=store_id, _anchor=f"hub-{hub_id}"), 303)
+    # To the top of the page: how many orders were let go is said there and nowhere else.
+    return redirect(url_for(".hub_mapping", store_id=store_id), 303)
 
 
 def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> str:
