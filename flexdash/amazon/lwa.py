@@ -177,7 +177,7 @@ def _error(operation: str, reply: Reply) -> AmazonError | None:
     if code == "invalid_client":
         return AppCredentialsRefused(f"Amazon does not accept FlexDash's client id and secret{said}", **facts)
     if code in _AUTHORIZATION_CODES:
-        return AuthorizationRefused(f"Amazon refused the seller's authorization{said}", **facts)
+        return AuthorizationRefused(f"Amazon does not accept the seller's consent{said}", **facts)
     if reply.status == 429:
         return Throttled(
             "Login with Amazon is being asked too often", retry_after_seconds=retry_after(reply.headers), **facts

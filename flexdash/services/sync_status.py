@@ -41,7 +41,7 @@ def of(store: Store) -> list[SyncStatus]:
             store,
             "Automated Order Cancellation on Sales Channel",
             store.is_automated_cancellation_on,
-            "orders cannot be cancelled in this release of FlexDash, so there is no cancellation to send yet.",
+            "orders are not cancelled in FlexDash, so there is no cancellation to send.",
         ),
     ]
 
@@ -75,7 +75,7 @@ def _timed(store: Store, facts: SyncFacts) -> SyncStatus:
     ).one_or_none()
     last_success_at = where.last_success_at if where else None
     is_stale = is_on and not paused and _is_stale(facts, store, where)
-    state, sentence = _words(facts, is_on, paused, last_run, is_stale)
+    state, sentence = _words(facts, store, paused, last_run, is_stale)
     return SyncStatus(
         sync=facts.sync,
         label=facts.label,
@@ -101,8 +101,8 @@ def _is_stale(facts: SyncFacts, store: Store, where: SyncState | None) -> bool:
     return clock.now() - max(moment for moment in (*since, store.authorized_at) if moment) > stale_after(facts)
 
 
-def _words(facts: SyncFacts, is_on: bool, paused: str, last_run: SyncRun | None, is_stale: bool) -> tuple[str, str]:
-    if not is_on:
+def _words(facts: SyncFacts, store: Store, paused: str, last_run: SyncRun | None, is_stale: bool) -> tuple[str, str]:
+    if not facts.is_on(store):
         return "Off", f"{facts.label} is off, so nothing runs."
     if paused:
         return "Paused", paused
@@ -118,6 +118,11 @@ def _words(facts: SyncFacts, is_on: bool, paused: str, last_run: SyncRun | None,
     if last_run.state is RunState.QUEUED:
         return "Waiting", "A run waits for a worker."
     if last_run.state is RunState.FAILED:
+        if store.authorized_at and last_run.finished_at and last_run.finished_at < store.authorized_at:
+            return (
+                "Waiting",
+                "The store was authorized again since the last run failed. The next one goes on from there.",
+            )
         return "Failed", last_run.error_sentence
     if last_run.state is RunState.PARTIAL:
         return "Partial", f"The last run went through, but for {last_run.n_failed} of its items, which are kept apart."

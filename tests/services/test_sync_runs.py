@@ -246,6 +246,14 @@ def test_the_last_run_says_how_a_sync_stands(store, state, values, shown):
     assert status.last_run.id == made.id, "a skipped turn is not the last run"
 
 
+def test_a_failure_from_before_the_store_was_authorized_again_is_not_held_against_it(store):
+    failed = make_run(store, RunState.FAILED)
+    assert order_sync(store).state == "Failed"
+    store.authorized_at = failed.finished_at + timedelta(minutes=1)
+    assert order_sync(store).state == "Waiting"
+    assert order_sync(store).sentence.startswith("The store was authorized again")
+
+
 @pytest.mark.parametrize("status", [StoreStatus.NEEDS_REAUTHORIZATION, StoreStatus.DISCONNECTED, StoreStatus.DRAFT])
 def test_a_store_without_connection_is_paused_with_the_reason(store, status):
     store.status = status
@@ -298,4 +306,4 @@ def test_toggles_without_work_say_so_truthfully(store):
     _, inventory, cancellation = sync_status.of(store)
     assert (inventory.sync, inventory.state, cancellation.state) == (None, "Paused", "Paused")
     assert "has no catalog, so there is nothing to send" in inventory.paused_reason
-    assert "no cancellation to send yet" in cancellation.paused_reason
+    assert "no cancellation to send" in cancellation.paused_reason
