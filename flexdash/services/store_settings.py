@@ -127,7 +127,7 @@ def _effect(store: Store, toggle: Toggle) -> str:
             return f"{_nothing_to_send(store)} Turning this {'off' if is_on else 'on'} changes nothing on Amazon now."
         case Toggle.AUTOMATED_CANCELLATION:
             return (
-                "Orders cannot be cancelled in FlexDash yet, so there is nothing to tell. "
+                "Orders are not cancelled in FlexDash but at Amazon, so there is nothing to tell. "
                 f"Turning this {'off' if is_on else 'on'} changes nothing on Amazon now."
             )
 

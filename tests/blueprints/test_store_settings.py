@@ -61,7 +61,7 @@ def test_the_page_says_what_each_toggle_does_and_that_nobody_set_it(merchant, st
         "Turning this on fetches new orders every 30 minutes; the first run starts within a minute.",
         "After that, the next one is at",
         "This store has no catalog yet, so there is nothing to send.",
-        "Orders cannot be cancelled in FlexDash yet",
+        "Orders are not cancelled in FlexDash but at Amazon",
         "Nobody so far: off since the store was added",
         "Turn Order Sync on",
         "Turn Automated Order Cancellation on Sales Channel on",

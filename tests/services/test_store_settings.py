@@ -134,7 +134,7 @@ def test_the_effects_say_what_would_really_happen(workspace, store) -> None:
     assert order_sync.second_run_at is not None
     assert not order_sync.is_effect_serious
     assert "no catalog yet, so there is nothing to send" in views[Toggle.INVENTORY_SYNC].effect
-    assert "cannot be cancelled in FlexDash yet" in views[Toggle.AUTOMATED_CANCELLATION].effect
+    assert "are not cancelled in FlexDash but at Amazon" in views[Toggle.AUTOMATED_CANCELLATION].effect
     make_sku(store.seller)
     assert "no ASIN in this store" in store_settings.views(store)[1].effect
 
