@@ -57,7 +57,7 @@ def test_a_new_store_shows_its_checklist(asha, seller) -> None:
         assert sentence in text
     assert f'href="/stores/{store.id}/hubs"' in page.text
     assert f'href="/stores/{store.id}/settings"' in page.text
-    assert "this release of FlexDash cannot take one yet" in text  # the catalog, said as it is
+    assert "Orders need no catalog" in text
 
 
 def test_the_checklist_goes_when_it_is_done(asha, workspace, seller) -> None:
