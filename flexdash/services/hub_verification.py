@@ -14,8 +14,9 @@ from flexdash.services.amazon_access import StoreNotConnected, amazon_for
 from flexdash.services.errors import ChangedMeanwhile, NotAllowed, ServiceError
 from flexdash.vault import UnreadableSecret
 
-# One call each, the first that has a shipment ends it: new ones prove the most, delivered ones every hub at work has.
-STATUSES = {"ACCEPTED": "new", "DELIVERED": "delivered"}
+# One call each, the first that has a shipment ends it: new ones prove the most, accepted ones stand once FlexDash has
+# taken the new ones in, and delivered ones every hub at work has.
+STATUSES = {"ACCEPTED": "new", "CONFIRMED": "accepted", "DELIVERED": "delivered"}
 MAX_PAGES = 3  # of one status: Amazon may send empty pages before a full one
 
 logger = structlog.get_logger(__name__)
@@ -78,8 +79,8 @@ def _ask(client: AmazonClient, marketplace_id: str, location: str) -> tuple[Veri
             if n_pages == MAX_PAGES:
                 break
     return VerifyResult.EMPTY, (
-        f"Amazon took the question and has neither new nor delivered shipments for {location}. It does not say whether "
-        "the id exists: compare it with Seller Central, or wait for the first order."
+        f"Amazon took the question and has no new, accepted or delivered shipments for {location}. It does not say "
+        "whether the id exists: compare it with Seller Central, or wait for the first order."
     )
 
 

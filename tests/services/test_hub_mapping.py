@@ -310,9 +310,10 @@ def amazon(monkeypatch):
     [
         ({"ACCEPTED": [[{"id": "D1"}]]}, VerifyResult.FOUND, "has new shipments for EXSB", 1),
         ({"ACCEPTED": [[], [{"id": "D1"}]]}, VerifyResult.FOUND, "has new shipments", 1),
-        ({"DELIVERED": [[{"id": "D1"}]]}, VerifyResult.FOUND, "has delivered shipments", 2),
-        ({}, VerifyResult.EMPTY, "does not say whether the id exists", 2),
-        ({"ACCEPTED": [[]] * 100}, VerifyResult.EMPTY, "neither new nor delivered", 2),
+        ({"DELIVERED": [[{"id": "D1"}]]}, VerifyResult.FOUND, "has delivered shipments", 3),
+        ({"CONFIRMED": [[{"id": "D1"}]]}, VerifyResult.FOUND, "has accepted shipments", 2),
+        ({}, VerifyResult.EMPTY, "does not say whether the id exists", 3),
+        ({"ACCEPTED": [[]] * 100}, VerifyResult.EMPTY, "no new, accepted or delivered", 3),
     ],
 )
 def test_verify_keeps_what_amazon_said(asha, store, pune, amazon, answers, result, words, n_calls) -> None:
