@@ -21,7 +21,7 @@ class FilterForm(FlaskForm):
     class Meta:
         csrf = False  # a GET that changes nothing
 
-    q = StringField("Amazon id, FD number or SKU")
+    q = StringField("Order, Amazon id or SKU")
     state = SelectField(
         "State", choices=choices(("", "All states"), *((state.value, state.value) for state in OrderState))
     )

@@ -21,7 +21,7 @@ def start(make_run: Callable[[], SyncRun], back_url: str) -> Response:
         flash(refusal.sentence, "error")
         return redirect(back_url, 303)
     if queues.enqueue_run(run_id):
-        flash("The sync is started. This page follows it.", "success")
+        flash("The sync is started. This is its run.", "success")
     else:
         flash(
             "The sync is noted, but the queue is away at the moment. It begins by itself within a minute of the "
