@@ -29,7 +29,7 @@ ROWS = {
     "mixed": Row("all of these at random through one pull", "0 lost, 0 double effects"),
     "paging": Row("empty, repeated, endless pages; orders changing meanwhile", "0 missed of 5,000"),
     "refused": Row("refused token", "0 further calls"),
-    "unlogged": Row("death between a change and its log row", "500 kills: 0 unlogged", ()),
+    "unlogged": Row("death between a change and its log row", "500 kills: 0 unlogged"),
     "appends": Row("concurrent log appends, 8 × 1,000", "0 forks", ("test_eight_writers",)),
     "mutations": Row("the log edited, cut, reordered", "1,000 mutations: all found", ("test_a_thousand_mutations",)),
     "locked": Row("database locked by another", "says so, recovers, 0 corrupt rows"),
@@ -38,12 +38,14 @@ ROWS = {
 
 
 def lines(measured: Mapping[str, list[str]], outcomes: Mapping[str, str]) -> Iterator[str]:
-    """Yield one line per row: the fault, what is expected, and what `measured` or the tests' outcomes say."""
+    """Yield the rows: the fault, what is expected, and what `measured` or the tests' `outcomes` say, a line each."""
     width = max(len(row.fault) for row in ROWS.values())
     expected_width = max(len(row.expected) for row in ROWS.values())
     for key, row in ROWS.items():
         said = measured.get(key) or [_outcome(row, outcomes)]
-        yield f"{row.fault:<{width}}  {row.expected:<{expected_width}}  {'; '.join(said)}"
+        yield f"{row.fault:<{width}}  {row.expected:<{expected_width}}  {said[0]}"
+        for further in said[1:]:
+            yield f"{'':<{width}}  {'':<{expected_width}}  {further}"
 
 
 def _outcome(row: Row, outcomes: Mapping[str, str]) -> str:
