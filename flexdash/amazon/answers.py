@@ -81,6 +81,9 @@ def error_of(
     if 200 <= status < 300:
         if expects_json and not isinstance(data, dict):
             return UnreadableAnswer("Amazon's answer is not the JSON object it should be", **facts)
+        if data is None and reply.body.strip() not in (b"", b"null"):
+            # A page of somebody in between, such as a proxy: whether Amazon heard the request is not said.
+            return UnreadableAnswer("The answer is a page, not Amazon's", **facts)
         return None
     if 300 <= status < 400 or status < 200:
         return UnreadableAnswer("Amazon sent the request elsewhere, which is never followed", **facts)

@@ -119,6 +119,21 @@ def test_a_write_that_may_have_happened_is_never_repeated(transport, stub, fault
     assert caught.value.is_retryable
 
 
+@pytest.mark.parametrize("operation", [WRITE, REPEATABLE], ids=["write", "repeatable"])
+def test_a_page_of_somebody_in_between_is_no_success_of_a_write_without_answer(transport, stub, operation):
+    stub.answers = [Give(200, body=b"<html>We are back soon</html>")]
+    with pytest.raises(errors.UnreadableAnswer) as caught:
+        transport.call(operation, PATH, body={}, expects_json=False)
+    assert len(stub.seen) == 1
+    assert caught.value.is_outcome_unknown
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"{}"])
+def test_a_write_without_answer_may_have_an_empty_one(transport, stub, body):
+    stub.answers = [Give(200, body=body)]
+    assert transport.call(WRITE, PATH, body={}, expects_json=False).status == 200
+
+
 def test_a_503_repeats_reads_and_repeatable_writes_only(transport, stub):
     busy = error(503, "SC_00001", "ServiceUnavailable")
     for operation, n_calls in ((READ, 2), (REPEATABLE, 2), (WRITE, 1)):
