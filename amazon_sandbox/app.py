@@ -6,14 +6,20 @@ from pathlib import Path
 
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
 
 from amazon_sandbox.config import Config
 from amazon_sandbox.web import (
+    catalog_pages,
     control_api,
     control_pages,
+    control_returns,
     documents_api,
+    feeds_api,
     inventory_api,
+    listings_api,
     packages_api,
+    returns_api,
     seller_central,
     sellers_api,
     shipments_api,
@@ -23,7 +29,23 @@ from amazon_sandbox.world.errors import ApiError
 from amazon_sandbox.world.world import World
 
 MAX_BODY_BYTES = 2_000_000
-API_PREFIXES = ("/externalFulfillment/", "/sellers/", "/auth/", "/control/", "/healthz")
+API_PREFIXES = (
+    "/externalFulfillment/",
+    "/listings/",
+    "/feeds/",
+    "/documents/",
+    "/sellers/",
+    "/auth/",
+    "/control/",
+    "/healthz",
+)
+
+
+class RestConverter(BaseConverter):
+    """All that is left of an address, slashes included."""
+
+    regex = ".+"
+    part_isolating = False
 
 
 def create_app(
@@ -48,16 +70,23 @@ def create_app(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
     )
     app.json.sort_keys = False
+    app.url_map.converters["rest"] = RestConverter
+    app.url_map.merge_slashes = False  # a SKU may begin with one, or hold two
     for part in (
         token_service,
         shipments_api,
         packages_api,
         documents_api,
         inventory_api,
+        listings_api,
+        feeds_api,
+        returns_api,
         sellers_api,
         seller_central,
         control_api,
+        control_returns,
         control_pages,
+        catalog_pages,
     ):
         app.register_blueprint(part.blueprint)
     app.add_url_rule("/healthz", view_func=lambda: {"status": "ok", "instance": config.instance}, endpoint="healthz")

@@ -84,6 +84,42 @@ class Control:
         """Published quantities."""
         return self._call("GET", "/stock", params={"seller_id": seller_id} if seller_id else None)["stock"]
 
+    def listings(self, seller_id: str = "A3SBXSUNRISEIN") -> list[dict[str, Any]]:
+        """The seller's listings: those of the demo, with stock, or changed."""
+        return self._call("GET", "/listings", params={"seller_id": seller_id})["listings"]
+
+    def listing(self, sku_code: str, seller_id: str = "A3SBXSUNRISEIN") -> dict[str, Any]:
+        """One listing as it shows now: price, mrp, currency, asin, attributes, n_pending."""
+        return self._call("GET", "/listings", params={"seller_id": seller_id, "sku_code": sku_code})["listings"][0]
+
+    def set_price(self, sku_code: str, price: str, seller_id: str = "A3SBXSUNRISEIN") -> dict[str, Any]:
+        """Changes a price at once, as the seller would in Seller Central."""
+        return self._call("POST", "/listings", {"seller_id": seller_id, "sku_code": sku_code, "price": price})
+
+    def feeds(self, seller_id: str | None = None) -> list[dict[str, Any]]:
+        """Feeds, oldest first."""
+        return self._call("GET", "/feeds", params={"seller_id": seller_id} if seller_id else None)["feeds"]
+
+    def end_feed(self, feed_id: str, status: str = "DONE") -> dict[str, Any]:
+        """Ends a feed as DONE, FATAL or CANCELLED."""
+        return self._call("POST", f"/feeds/{feed_id}/end", {"status": status})
+
+    def create_returns(self, shipment_id: str, **fields: Any) -> list[str]:
+        """Creates a return per line of a delivered shipment (sku_code, units, status, reason, location_id, …); ids."""
+        return self._call("POST", "/returns", {"shipment_id": shipment_id, **fields})["ids"]
+
+    def returns(self, **filters: Any) -> list[dict[str, Any]]:
+        """Summaries of returns, newest first, by shipment_id, seller_id, status."""
+        return self._call("GET", "/returns", params=filters)["returns"]
+
+    def return_item(self, return_id: str) -> dict[str, Any]:
+        """One summary, with the `body` Amazon would answer."""
+        return self._call("GET", f"/returns/{return_id}")
+
+    def move_return(self, return_id: str, status: str, **fields: Any) -> dict[str, Any]:
+        """Moves a return on; `same_time=True` leaves its time of change, `otp` is the password from then on."""
+        return self._call("POST", f"/returns/{return_id}/move", {"status": status, **fields})
+
     def stats(self, *, per_shipment: bool = False) -> dict[str, Any]:
         """Calls, answers, concurrency and effects."""
         return self._call("GET", "/stats", params={"per_shipment": "1"} if per_shipment else None)

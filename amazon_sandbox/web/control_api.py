@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask import Blueprint, request
@@ -9,7 +10,10 @@ from flask import Blueprint, request
 from amazon_sandbox.web import guard
 from amazon_sandbox.web.control_input import fault_limits, order_request, seller_named
 from amazon_sandbox.web.gate import config, world
+from amazon_sandbox.world import accounts
 from amazon_sandbox.world.errors import ApiError
+from amazon_sandbox.world.feeds import Feed
+from amazon_sandbox.world.listings import Listing
 from amazon_sandbox.world.shelf import Record
 
 blueprint = Blueprint("control_api", __name__, url_prefix="/control")
@@ -53,6 +57,25 @@ def _summary(record: Record) -> dict[str, Any]:
         "odd": record.odd,
         "effects": record.effects,
     }
+
+
+def _listing(listing: Listing) -> dict[str, Any]:
+    price, highest = listing.price(), listing.price("maximum_retail_price")
+    return {
+        "sku_code": listing.sku_code,
+        "asin": listing.asin,
+        "currency": listing.account.marketplace.currency,
+        "price": None if price is None else str(price),
+        "mrp": None if highest is None else str(highest),
+        "attributes": listing.attributes,
+        "n_pending": len(listing.pending),
+    }
+
+
+def _feed(feed: Feed) -> dict[str, Any]:
+    document = world().feed_documents.find(feed.document_id)
+    n_bytes = len(document.content or b"") if document else 0
+    return {"seller_id": feed.seller_id, "document_id": feed.document_id, "n_bytes": n_bytes, **feed.body()}
 
 
 @blueprint.post("/orders")
@@ -197,6 +220,46 @@ def code() -> dict[str, str]:
 def stock() -> dict[str, Any]:
     """Every published quantity, of `seller_id` when given."""
     return {"stock": world().inventory.all(request.args.get("seller_id"))}
+
+
+@blueprint.get("/listings")
+def listings() -> dict[str, Any]:
+    """The listings of `seller_id`: those of the demo, with stock, or changed; `sku_code` gives one whatever it is."""
+    account = accounts.BY_ID[str(seller_named(dict(request.args), is_required=True))]
+    world().feeds.advance()
+    if sku_code := request.args.get("sku_code"):
+        try:
+            return {"listings": [_listing(world().listings.get(account, sku_code))]}
+        except KeyError as error:
+            raise ValueError(f"{sku_code} is not listed") from error
+    return {"listings": [_listing(listing) for listing in world().listings.all(account)]}
+
+
+@blueprint.post("/listings")
+def set_price() -> dict[str, Any]:
+    """Changes the `price` (a text) of `sku_code` of `seller_id` at once, as the seller would in Seller Central."""
+    body = _body("seller_id", "sku_code", "price")
+    account = accounts.BY_ID[str(seller_named(body, is_required=True))]
+    try:
+        price = Decimal(str(body.get("price")))
+    except InvalidOperation as error:
+        raise ValueError("price must be an amount, such as 499.00") from error
+    try:
+        return _listing(world().listings.set_price(account, str(body.get("sku_code", "")), price))
+    except KeyError as error:
+        raise ValueError("sku_code is not listed") from error
+
+
+@blueprint.get("/feeds")
+def feeds() -> dict[str, Any]:
+    """The feeds, of `seller_id` when given, oldest first."""
+    return {"feeds": [_feed(feed) for feed in world().feeds.all(request.args.get("seller_id"))]}
+
+
+@blueprint.post("/feeds/<feed_id>/end")
+def end_feed(feed_id: str) -> dict[str, Any]:
+    """Ends a feed that is not over; `status`: DONE, FATAL or CANCELLED."""
+    return _feed(world().feeds.end(feed_id, str(_body("status").get("status", "DONE"))))
 
 
 @blueprint.get("/stats")

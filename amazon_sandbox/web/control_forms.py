@@ -79,6 +79,11 @@ def options(form: Form) -> dict[str, Any]:
         "inventory_sequence": form.get("inventory_sequence", ""),
         "has_shipping_options": "has_shipping_options" in form,
         "app_is_draft": "app_is_draft" in form,
+        **{
+            name: _number(form[name], label)
+            for name, label in (("listing_delay_seconds", "Until a price shows"), ("feed_seconds", "Stage of a feed"))
+            if form.get(name, "").strip()
+        },
     }
 
 

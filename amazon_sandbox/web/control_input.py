@@ -3,7 +3,7 @@
 from typing import Any
 
 from amazon_sandbox.world import accounts, odd, people
-from amazon_sandbox.world.faults import TOKEN_OPERATION
+from amazon_sandbox.world.faults import DOCUMENT_OPERATIONS, TOKEN_OPERATION
 from amazon_sandbox.world.generator import REJECTABLE, OrderRequest
 from amazon_sandbox.world.plans import OPERATIONS
 from amazon_sandbox.world.shelf import STATUSES
@@ -73,7 +73,7 @@ def fault_limits(body: dict[str, Any]) -> dict[str, Any]:
     limits = {name: value for name, value in body.items() if value is not None and name != "count"}
     if body.get("count") is not None:
         limits["n_left"] = _whole(body, "count", 1, 1, 10**9)
-    _one_of(body, "operation", (*OPERATIONS, TOKEN_OPERATION), None)
+    _one_of(body, "operation", (*OPERATIONS, *DOCUMENT_OPERATIONS, TOKEN_OPERATION), None)
     for name in ("ms", "skip", "page", "status"):
         if name in limits:
             limits[name] = _whole(limits, name, 0, 0, 600_000)

@@ -11,9 +11,11 @@ from amazon_sandbox.web.gate import config, world
 from amazon_sandbox.world import accounts, odd
 from amazon_sandbox.world.clock import iso
 from amazon_sandbox.world.errors import ApiError
-from amazon_sandbox.world.faults import KINDS, TOKEN_OPERATION
+from amazon_sandbox.world.faults import DOCUMENT_OPERATIONS, KINDS, TOKEN_OPERATION
 from amazon_sandbox.world.options import LABEL_FORMATS, PAGINGS, SEQUENCES
 from amazon_sandbox.world.plans import OPERATIONS
+from amazon_sandbox.world.returns import STATUSES as RETURN_STATUSES
+from amazon_sandbox.world.returns import ReturnRequest, onward
 from amazon_sandbox.world.shelf import OPEN_STATUSES, STATUSES, Record
 
 PAGE_SIZE = 25
@@ -48,7 +50,7 @@ def shipment(shipment_id: str) -> Response:
 
 @blueprint.post("/shipments/<shipment_id>")
 def act_on_shipment(shipment_id: str) -> Response:
-    """Moves a shipment on, cancels it, or changes its invoice's availability."""
+    """Moves a shipment on, cancels it, changes its invoice's availability, or sends it back and the return on."""
     what, _, value = request.form.get("act", "").partition(":")
 
     def act() -> str:
@@ -59,6 +61,12 @@ def act_on_shipment(shipment_id: str) -> Response:
         if what == "invoice":
             journey.set_invoice_status(shipment_id, value)
             return f"The invoice of {shipment_id} is {value} now."
+        if what == "return":
+            records = world().returns.create(ReturnRequest(shipment_id=shipment_id))
+            return f"The buyer sends {shipment_id} back: {_counted(len(records), 'return')}."
+        if what == "move_return":
+            moved = world().returns.move(value, request.form.get(f"to-{value}", ""))
+            return f"Return {value} is {moved.status} now."
         record = journey.move(shipment_id, value or request.form.get("status", ""))
         return f"Shipment {shipment_id} is {record.status} now."
 
@@ -233,7 +241,16 @@ def _shipment_page(shipment_id: str, error: str = "") -> Response:
     if record.status == "CANCELLED":
         later = []
     body = json.dumps(record.shipment(), indent=2, ensure_ascii=False)
-    return _page("control/shipment.html", error=error, row=_row(record), later=later, body=body)
+    returns = [(one, one.told(), onward(one.status)) for one in world().returns.newest_first(shipment_id)]
+    return _page(
+        "control/shipment.html",
+        error=error,
+        row=_row(record),
+        later=later,
+        body=body,
+        returns=returns,
+        return_statuses=RETURN_STATUSES,
+    )
 
 
 def _authorizations_page(error: str = "") -> Response:
@@ -248,7 +265,7 @@ def _faults_page(error: str = "", form: Any = None) -> Response:
         form=form or {},
         faults=world().faults.all(),
         kinds=KINDS,
-        operations=(*OPERATIONS, TOKEN_OPERATION),
+        operations=(*OPERATIONS, *DOCUMENT_OPERATIONS, TOKEN_OPERATION),
     )
 
 

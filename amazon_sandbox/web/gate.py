@@ -20,7 +20,7 @@ Answer = tuple[int, bytes | dict[str, Any] | None]
 MAX_BODY_BYTES = 1_000_000
 HTML = b"<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Something went wrong</h1></body></html>"
 # Statuses for which the models declare x-amzn-RateLimit-Limit; that of the Sellers API has it on nearly all.
-LIMIT_STATUSES = (200, 204, 207, 400, 404)
+LIMIT_STATUSES = (200, 201, 202, 204, 207, 400, 404)
 SELLERS_LIMIT_STATUSES = (*LIMIT_STATUSES, 413, 415, 429, 500, 503)
 BEFORE = ("cut", "html_instead_of_json", "error_500", "error_503")
 AFTER_TOKEN = ("expired_token", "revoked_token", "access_denied", "throttle")

@@ -3,7 +3,7 @@
 import hmac
 from urllib.parse import urlencode, urlsplit
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, session, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from amazon_sandbox.config import Config, is_loopback
@@ -52,6 +52,15 @@ def consent(country_code: str = "") -> Response:
         onward=request.full_path,
         destination=urlsplit(redirect_uri).netloc,
     )
+
+
+@blueprint.get("/orders-v3/order/<order_id>")
+def order(order_id: str) -> Response:
+    """An order's page of Seller Central: the sandbox's page of its shipment, where its invoice can be made ready."""
+    record = world().shelf.find_by_order(order_id)
+    if record is None:
+        abort(404)
+    return redirect(url_for("control.shipment", shipment_id=record.id))
 
 
 @blueprint.post("/apps/authorize/sign-in")

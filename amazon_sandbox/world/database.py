@@ -18,6 +18,19 @@ create table if not exists stock (
     seller_id text not null, location_id text not null, sku_code text not null, channel_name text not null,
     n_units integer not null, sequence_number integer not null,
     primary key (seller_id, location_id, sku_code, channel_name)) without rowid;
+create table if not exists listings (
+    seller_id text not null, sku_code text not null, attributes text not null, changed_ms integer not null,
+    pending text not null, primary key (seller_id, sku_code));
+create table if not exists feed_documents (
+    id text primary key, seller_id text not null, content_type text not null, is_gzip integer not null, content blob);
+create table if not exists feeds (
+    id text primary key, seller_id text not null, document_id text not null, marketplace_ids text not null,
+    fate text not null, created_ms integer not null, status text not null, started_ms integer, ended_ms integer,
+    report_id text);
+create table if not exists returns (
+    seq integer primary key, id text not null unique, seller_id text not null, shipment_id text not null,
+    location_id text not null, status text not null, created_ms integer not null, updated_ms integer not null,
+    odd text, body blob not null);
 create table if not exists codes (
     code text primary key, seller_id text not null, client_id text not null, redirect_uri text not null,
     expires_at real not null, is_used integer not null default 0) without rowid;
@@ -28,7 +41,17 @@ create table if not exists access_tokens (
     token text primary key, refresh_token text not null, seller_id text not null, expires_at real not null,
     is_revoked integer not null default 0) without rowid;
 """
-TABLES = ("shipments", "stock", "codes", "grants", "access_tokens")
+TABLES = (
+    "shipments",
+    "stock",
+    "listings",
+    "feed_documents",
+    "feeds",
+    "returns",
+    "codes",
+    "grants",
+    "access_tokens",
+)
 
 
 class Database:

@@ -36,10 +36,22 @@ KINDS: dict[str, str] = {
     "label_failure": "A package's label fails",
     "inventory_refused": "A line of an inventory batch is refused",
     "shuffled_batch": "Answers an inventory batch in another order",
+    "price_refused": "Refuses a price: in a patch, or in a message of a feed",
+    "price_ignored": "Accepts a price and never applies it",
+    "feed_fatal": "A new feed ends as FATAL, without a report",
+    "feed_stuck": "A new feed stays in the queue",
+    "feed_cancelled": "A new feed ends as CANCELLED",
+    "document_url_expired": "Gives an address of a feed document that has expired already",
+    "odd_return_forms": "A return with an unknown status, odd dates and new fields",
+    "odd_return_no_status": "A return without its status",
+    "odd_return_no_id": "A return without its id",
+    "odd_return_not_a_dict": "Text where a return belongs",
 }
 LISTING_KINDS = ("empty_page", "repeated_page", "stuck_token")
 ODD_KINDS = odd.KINDS
 TOKEN_OPERATION = "token"  # noqa: S105 - the token service's name among the operations
+# What goes on behind the addresses of feed documents; no operation of a model, and under no usage plan.
+DOCUMENT_OPERATIONS = ("uploadFeedDocument", "downloadFeedDocument")
 
 
 @dataclass(frozen=True)

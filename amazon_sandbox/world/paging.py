@@ -31,14 +31,15 @@ class PageTokens:
         body = base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
         return f"{body}.{self._sign(body)}"
 
-    def read(self, token: str, arguments: tuple) -> Place:
-        """The place a token stands for. ApiError 400 for a foreign token, or other arguments than before."""
+    def read(self, token: str, arguments: tuple, name: str = "paginationToken") -> Place:
+        """The place a token stands for; `name` is the parameter's. ApiError 400 for a foreign token, or other arguments
+        than before."""
         body, _, signature = token.partition(".")
         if not hmac.compare_digest(signature.encode(), self._sign(body).encode()):
-            raise invalid_input("paginationToken is not valid.")
+            raise invalid_input(f"{name} is not valid.")
         beyond, n_passed, page, digest = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         if digest != _digest(arguments):
-            raise invalid_input("paginationToken must come with the same arguments as the call that produced it.")
+            raise invalid_input(f"{name} must come with the same arguments as the call that produced it.")
         return Place(tuple(beyond) if beyond else None, n_passed, page)
 
     def _sign(self, body: str) -> str:

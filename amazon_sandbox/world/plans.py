@@ -21,7 +21,17 @@ SHIPMENT_OPERATIONS = (
     "retrieveInvoice",
     "generateShipLabels",
 )
-OPERATIONS = (*SHIPMENT_OPERATIONS, "batchInventory", "getMarketplaceParticipations")
+LISTING_OPERATIONS = ("getListingsItem", "patchListingsItem")
+RETURN_OPERATIONS = ("listReturns", "getReturn")
+FEED_OPERATIONS = ("createFeedDocument", "createFeed", "getFeed", "getFeedDocument")
+OPERATIONS = (
+    *SHIPMENT_OPERATIONS,
+    "batchInventory",
+    "getMarketplaceParticipations",
+    *LISTING_OPERATIONS,
+    *FEED_OPERATIONS,
+    *RETURN_OPERATIONS,
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,13 @@ DEFAULT_PLANS: dict[str, Plan | None] = {
     **dict.fromkeys(SHIPMENT_OPERATIONS, Plan(5, 10)),
     "batchInventory": Plan(50, 100),
     "getMarketplaceParticipations": Plan(0.016, 15),
+    "getListingsItem": Plan(5, 10),
+    "patchListingsItem": Plan(5, 5),
+    "createFeedDocument": Plan(0.5, 15),
+    "createFeed": Plan(0.0083, 15),
+    "getFeed": Plan(2, 15),
+    "getFeedDocument": Plan(0.0222, 10),
+    **dict.fromkeys(RETURN_OPERATIONS, Plan(10, 20)),
 }
 
 

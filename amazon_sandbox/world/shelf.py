@@ -116,6 +116,14 @@ class Shelf:
             return None
         return record
 
+    def find_by_order(self, order_id: str) -> Record | None:
+        """The newest shipment of a buyer's order; None when there is none."""
+        with self._database.lock:
+            for record in sorted(self._by_seq.values(), key=lambda record: record.seq, reverse=True):
+                if record.shipment()["shipmentInfo"]["buyerOrderId"] == order_id:
+                    return record
+        return None
+
     def listing(
         self,
         seller_id: str,

@@ -12,12 +12,16 @@ from amazon_sandbox.world.clock import Clock
 from amazon_sandbox.world.database import Database
 from amazon_sandbox.world.documents import LabelLinks
 from amazon_sandbox.world.faults import Faults
+from amazon_sandbox.world.feed_documents import FeedDocuments
+from amazon_sandbox.world.feeds import Feeds
 from amazon_sandbox.world.inventory import Inventory
 from amazon_sandbox.world.journey import Journey
+from amazon_sandbox.world.listings import Listings
 from amazon_sandbox.world.options import Options
 from amazon_sandbox.world.paging import PageTokens
 from amazon_sandbox.world.parcels import Parcels
 from amazon_sandbox.world.plans import Plan, Plans
+from amazon_sandbox.world.returns import Returns
 from amazon_sandbox.world.shelf import Record, Shelf
 from amazon_sandbox.world.stats import Stats
 
@@ -41,8 +45,12 @@ class World:
         self.set_plans({}, **self.database.get("plans", {}))
         self.stats = Stats()
         self.inventory = Inventory(self.database, self.shelf, self.faults, self.options)
+        self.listings = Listings(self.database, self.clock, self.faults, self.options)
+        self.feed_documents = FeedDocuments(self.database, self.secret, self.clock)
+        self.feeds = Feeds(self.database, self.clock, self.faults, self.options, self.listings, self.feed_documents)
         self.journey = Journey(self)
         self.parcels = Parcels(self)
+        self.returns = Returns(self)
         self.label_links = LabelLinks(self.secret, self.clock)
         self.page_tokens = PageTokens(self.secret)
         self._apply_options()
@@ -74,7 +82,7 @@ class World:
             self.database.put("plans", self.plans.as_json())
 
     def reset(self) -> None:
-        """Empties the world: shipments, stock, tokens, faults, plans, options and counts start anew."""
+        """Empties the world: all it holds, tokens, faults, plans, options and counts start anew."""
         with self.database.transaction():
             self.database.clear()
             self.faults.clear()
@@ -84,6 +92,7 @@ class World:
             self.database.put("options", asdict(self.options))
             self._apply_options()
             self.shelf.load()
+            self.returns.load()
             self.authorizations.load()
             self.inventory.load()
             self.stats.clear()

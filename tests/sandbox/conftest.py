@@ -15,7 +15,7 @@ class Api:
 
     def __init__(self, sandbox: Running, seller_id: str = "A3SBXSUNRISEIN"):
         self.token = sandbox.control.issue_tokens(seller_id)["access_token"]
-        self.http = httpx.Client(base_url=sandbox.url, trust_env=False, verify=False)
+        self.http = httpx.Client(base_url=sandbox.url, trust_env=False, verify=False, timeout=60)
 
     def __call__(self, method: str, path: str, query=None, body=None, **more) -> httpx.Response:
         headers = {"x-amz-access-token": self.token}

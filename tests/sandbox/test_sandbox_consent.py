@@ -151,3 +151,12 @@ def test_pages_run_no_script_and_lead_only_to_the_app(sandbox, visitor):
     assert "<svg onload" not in page.text
     assert "<script" not in page.text
     assert "style=" not in page.text
+
+
+def test_an_orders_page_of_seller_central_is_its_shipments_page_here(sandbox, visitor):
+    [shipment_id] = sandbox.control.create_orders(1)
+    order_id = sandbox.control.shipment(shipment_id)["body"]["shipmentInfo"]["buyerOrderId"]
+    answer = visitor.get(f"/orders-v3/order/{order_id}")
+    assert answer.headers["location"].endswith(f"/shipments/{shipment_id}")
+    assert visitor.get(answer.headers["location"]).status_code == 200
+    assert visitor.get("/orders-v3/order/403-0-0").status_code == 404

@@ -1,6 +1,7 @@
 """docs/sandbox.md names everything that can be set, called or broken."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -34,6 +35,7 @@ def test_the_document_names(document, name):
 def test_the_document_names_every_control_call(document):
     app = create_app()
     rules = {
-        rule.rule.replace("<shipment_id>", "{id}").replace("/<int:fault_id>", "") for rule in app.url_map.iter_rules()
+        re.sub("<(shipment|feed|return)_id>", "{id}", rule.rule).replace("/<int:fault_id>", "")
+        for rule in app.url_map.iter_rules()
     }
     assert [rule for rule in sorted(rules) if rule.startswith("/control/") and f"{rule}`" not in document] == []
