@@ -108,14 +108,6 @@ def error_of(
     return kind(f"{words}{said}", **facts)
 
 
-def excerpt_of(reply: Reply, data: Any) -> str:
-    """Return a short, redacted piece of a refusal for the call record; "" when nothing was said."""
-    said = " · ".join(part for part in first_error(data) if part)
-    if said:
-        return redacted(said)
-    return redacted(reply.body[:2000].decode("utf-8", "replace"), 200)
-
-
 def _names_token(code: str, message: str, details: str) -> bool:
     words = f"{code} {message} {details}".casefold()
     return "access token" in words or "security token" in words or "invalidaccesstoken" in words

@@ -9,15 +9,19 @@ import httpx
 import redis
 
 from flexdash.amazon.countries import REGIONS
-from flexdash.amazon.http_pool import shared_pool
+from flexdash.amazon.feeds import Feeds
+from flexdash.amazon.http_pool import PoolPerThread, shared_pool
 from flexdash.amazon.inventory import Inventory
+from flexdash.amazon.listings import Listings
 from flexdash.amazon.lwa import LoginWithAmazon, TokenGrant
 from flexdash.amazon.pacing import DEFAULT_MAX_WAIT_SECONDS, Pacer
 from flexdash.amazon.records import CallRecord
+from flexdash.amazon.returns import Returns
 from flexdash.amazon.sellers import Sellers
 from flexdash.amazon.shipments import Shipments
+from flexdash.amazon.stored_documents import StoredDocuments
 from flexdash.amazon.tokens import AccessTokens, Cipher
-from flexdash.amazon.transport import Transport
+from flexdash.amazon.transport import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,9 @@ class AmazonSettings:
 
 
 class AmazonClient:
-    """One selling partner's `shipments`, `inventory` and `sellers`. Safe to share between threads, cheap to make.
+    """One selling partner's API: `shipments`, `inventory`, `returns`, `listings`, `feeds` and `sellers`.
+
+    Cheap to make, and safe to share between threads.
 
     `partner_id` is Amazon's selling partner id and `region` NA, EU or FE; together they name the usage plans that all
     workers share. `cipher` encrypts the access token in Redis. `on_call` gets a CallRecord after every attempt, in the
@@ -67,31 +73,46 @@ class AmazonClient:
         on_call: Callable[[CallRecord], None] | None = None,
         on_new_refresh_token: Callable[[str], None] | None = None,
         max_wait_seconds: float = DEFAULT_MAX_WAIT_SECONDS,
-        http: httpx.Client | None = None,
+        max_attempts: int = MAX_ATTEMPTS,
+        max_pause_seconds: float = MAX_PAUSE_SECONDS,
+        http: httpx.Client | PoolPerThread | None = None,
     ) -> None:
         if region not in REGIONS:
             raise ValueError(f"region must be one of {', '.join(REGIONS)}, not {region!r}")
         http = http or shared_pool()
+        api_url = settings.api_url or REGIONS[region]
         self._tokens = AccessTokens(
             redis_client,
             cipher,
-            _login(settings, http, on_call),
+            _login(settings, http, on_call, max_attempts),
             refresh_token,
             on_new_refresh_token=on_new_refresh_token,
         )
         transport = Transport(
             http=http,
-            base_url=settings.api_url or REGIONS[region],
+            base_url=api_url,
             tokens=self._tokens,
             pacer=Pacer(redis_client, max_wait_seconds=max_wait_seconds),
             partner=f"{region}:{partner_id}",
             user_agent=settings.user_agent,
             timeout_seconds=settings.timeout_seconds,
             on_call=on_call,
+            max_attempts=max_attempts,
+            max_pause_seconds=max_pause_seconds,
         )
         self.shipments = Shipments(transport, settings.shipments_rps)
         self.inventory = Inventory(transport)
         self.sellers = Sellers(transport)
+        self.returns = Returns(transport)
+        self.listings = Listings(transport, partner_id)
+        documents = StoredDocuments(
+            http=http,
+            api_url=api_url,
+            user_agent=settings.user_agent,
+            timeout_seconds=settings.timeout_seconds,
+            on_call=on_call,
+        )
+        self.feeds = Feeds(transport, documents)
 
     @staticmethod
     def exchange_code(
@@ -125,7 +146,10 @@ class AmazonClient:
 
 
 def _login(
-    settings: AmazonSettings, http: httpx.Client, on_call: Callable[[CallRecord], None] | None
+    settings: AmazonSettings,
+    http: httpx.Client,
+    on_call: Callable[[CallRecord], None] | None,
+    max_attempts: int = MAX_ATTEMPTS,
 ) -> LoginWithAmazon:
     return LoginWithAmazon(
         settings.lwa_url,
@@ -135,4 +159,5 @@ def _login(
         timeout_seconds=settings.timeout_seconds,
         user_agent=settings.user_agent,
         on_call=on_call,
+        max_attempts=max_attempts,
     )

@@ -64,6 +64,14 @@ class Throttled(AmazonError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class AddressExpired(AmazonUnavailable):
+    """The address that Amazon gave for a document opens nothing any more: ask for another one."""
+
+
+class UntrustedAddress(AmazonError):
+    """Amazon's answer names an address for a document that FlexDash does not go to. Nothing was sent there."""
+
+
 class UnreadableAnswer(AmazonError):
     """An answer that is not what the model says: HTML in place of JSON, a cut or far too long body."""
 
@@ -97,6 +105,15 @@ class UnreadableShipment(ValueError):
         super().__init__(reason if shipment_id is None else f"shipment {shipment_id}: {reason}")
         self.reason = reason
         self.shipment_id = shipment_id
+
+
+class UnreadableReturn(ValueError):
+    """One return that cannot be worked with. `reason` says why; `return_id` is None when that is unreadable."""
+
+    def __init__(self, reason: str, return_id: str | None = None) -> None:
+        super().__init__(reason if return_id is None else f"return {return_id}: {reason}")
+        self.reason = reason
+        self.return_id = return_id
 
 
 class UntrustedCallback(ValueError):

@@ -7,7 +7,7 @@ https://developer-docs.amazon.com/sp-api/docs/publish-location-level-inventory. 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from flexdash.amazon import lenient, strict
 from flexdash.amazon.errors import UnreadableAnswer
@@ -63,6 +63,7 @@ class InventoryResult:
     reserved_quantity: int | None
     sequence_number: int | None
     errors: tuple[ActionableError, ...]
+    request_id: str = ""  # Amazon's id of the whole request
 
 
 class Inventory:
@@ -86,20 +87,18 @@ class Inventory:
             # Amazon's answer names location and SKU only, so two channels of one SKU could not be told apart.
             raise strict.refuse("items", "must not hold a SKU twice at one location")
         body = {"requests": [_request(verb, item) for item in items]}
-        data = self._transport.call(BATCH_INVENTORY, INVENTORY_PATH, body=body).data
-        responses = data.get("responses")
+        answer = self._transport.call(BATCH_INVENTORY, INVENTORY_PATH, body=body)
+        responses = answer.data.get("responses")
         if not isinstance(responses, list):
             raise UnreadableAnswer(
                 "Amazon's answer holds no list of results", operation=BATCH_INVENTORY.name, is_outcome_unknown=True
             )
-        return _matched(items, [lenient.members(response) for response in responses])
+        return _matched(items, [lenient.members(response) for response in responses], answer.request_id)
 
 
 def _request(verb: str, item: InventoryItem) -> dict[str, Any]:
-    query = {
-        "locationId": strict.text("location_id", item.location_id, MAX_LOCATION_ID),
-        "skuId": strict.text("sku_code", item.sku_code),
-    }
+    location_id = quote(strict.text("location_id", item.location_id, MAX_LOCATION_ID), safe="")
+    sku_code = quote(strict.text("sku_code", item.sku_code), safe="")
     body: dict[str, Any] = {
         "marketplaceAttributes": {
             "marketplaceId": strict.text("marketplace_id", item.marketplace_id),
@@ -112,10 +111,10 @@ def _request(verb: str, item: InventoryItem) -> dict[str, Any]:
             body["clientSequenceNumber"] = strict.whole("sequence_number", item.sequence_number, 0)
     elif verb == "update":
         raise strict.refuse("items", "must be InventoryUpdate")
-    return {"method": "POST", "uri": f"/inventory/{verb}?{urlencode(query, quote_via=quote)}", "body": body}
+    return {"method": "POST", "uri": f"/inventory/{verb}?locationId={location_id}&skuId={sku_code}", "body": body}
 
 
-def _matched(items: Sequence[InventoryItem], responses: list[dict[str, Any]]) -> list[InventoryResult]:
+def _matched(items: Sequence[InventoryItem], responses: list[dict[str, Any]], request_id: str) -> list[InventoryResult]:
     """Give each item its answer, by location and SKU; by place only where an answer names neither.
 
     Amazon does not promise the order of the answers.
@@ -133,10 +132,10 @@ def _matched(items: Sequence[InventoryItem], responses: list[dict[str, Any]]) ->
     if len(responses) == len(items):
         for place, response in nameless:
             found.setdefault(place, response)
-    return [_result(item, found.get(place)) for place, item in enumerate(items)]
+    return [_result(item, found.get(place), request_id) for place, item in enumerate(items)]
 
 
-def _result(item: InventoryItem, response: dict[str, Any] | None) -> InventoryResult:
+def _result(item: InventoryItem, response: dict[str, Any] | None, request_id: str) -> InventoryResult:
     status = lenient.members(response.get("status")) if response else {}
     body = lenient.members(response.get("body")) if response else {}
     code = lenient.count(status.get("statusCode"))
@@ -156,6 +155,7 @@ def _result(item: InventoryItem, response: dict[str, Any] | None) -> InventoryRe
         reserved_quantity=lenient.count(body.get("reservedQuantity")),
         sequence_number=_sequence_number(body.get("clientSequenceNumber")),
         errors=errors,
+        request_id=request_id,
     )
 
 

@@ -57,6 +57,7 @@ class LoginWithAmazon:
         timeout_seconds: float = 20,
         user_agent: str = "FlexDash (Language=Python)",
         on_call: Callable[[CallRecord], None] | None = None,
+        max_attempts: int = MAX_ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._url = url
@@ -66,6 +67,7 @@ class LoginWithAmazon:
         self.timeout_seconds = timeout_seconds
         self._user_agent = user_agent
         self._on_call = on_call
+        self._max_attempts = min(max_attempts, MAX_ATTEMPTS)
         self._sleep = sleep
 
     def exchange_code(self, code: str, redirect_uri: str) -> TokenGrant:
@@ -103,7 +105,7 @@ class LoginWithAmazon:
         before_attempt: Callable[[], None] | None = None,
     ) -> TokenGrant:
         form = {**form, "client_id": self._client_id, "client_secret": self._client_secret}
-        for attempt in range(1, MAX_ATTEMPTS + 1):
+        for attempt in range(1, self._max_attempts + 1):
             if before_attempt is not None:
                 before_attempt()
             reply = self._ask(form)
@@ -122,7 +124,7 @@ class LoginWithAmazon:
             if grant is not None:
                 return grant
             may_repeat = error.is_retryable and (is_repeatable or reply.failure in NOT_SENT)
-            if not may_repeat or attempt == MAX_ATTEMPTS:
+            if not may_repeat or attempt == self._max_attempts:
                 raise error
             pause = 0.25 * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
             asked = getattr(error, "retry_after_seconds", 0.0)

@@ -8,7 +8,8 @@ from typing import Any
 
 from flexdash.amazon import lenient, strict
 
-DIMENSION_UNITS = ("CM", "M", "IN")
+CM_PER_UNIT = {"CM": Decimal(1), "M": Decimal(100), "IN": Decimal("2.54")}
+DIMENSION_UNITS = tuple(CM_PER_UNIT)
 GRAMS_PER_UNIT = {"G": Decimal(1), "KG": Decimal(1000), "LB": Decimal("453.59237"), "OZ": Decimal("28.349523125")}
 MIN_WEIGHT_GRAMS = 5
 

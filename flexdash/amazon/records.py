@@ -19,7 +19,8 @@ class CallRecord:
     """One attempt at one call: as much as support needs, and no token, buyer data or query string.
 
     `status` is None when no answer came. `duration_ms` is the attempt's own time, `waited_ms` the time it first waited
-    for its turn under the usage plan. `path` is without query. `response_excerpt` is set for refusals only.
+    for its turn under the usage plan. `path` is without query. `response_excerpt` is set for refusals only; `sent` is
+    the query, and the body where little is sent or Amazon refused it. Both are as `excerpts` makes them.
     """
 
     operation: str
@@ -36,12 +37,23 @@ class CallRecord:
     waited_ms: int
     shipment_id: str
     response_excerpt: str
+    sent: str = ""
+    sku_code: str = ""  # which one SKU it was about, if any
 
 
 def redacted(text: str, max_length: int = _MAX_TEXT) -> str:
     """Return `text` on one line, cut, without what looks like a token, a secret, an e-mail or a telephone number."""
+    return _masked(text, _SECRETS, max_length)
+
+
+def without_secrets(text: str, max_length: int = _MAX_TEXT) -> str:
+    """Return `text` as `redacted` does, but for tokens only: ids and times look like telephone numbers."""
+    return _masked(text, _SECRETS[:2], max_length)
+
+
+def _masked(text: str, patterns: tuple[re.Pattern[str], ...], max_length: int) -> str:
     text = text[: 8 * max_length]
-    for pattern in _SECRETS:
+    for pattern in patterns:
         text = pattern.sub(_MASK, text)
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= max_length else text[: max_length - 1] + "…"

@@ -57,6 +57,19 @@ class ShipmentLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ShipmentPackage:
+    """A package that Amazon knows. Sizes are None where Amazon sent nothing readable; `lines` are (line id, units)."""
+
+    id: str
+    status: str
+    length_cm: Decimal | None = None
+    width_cm: Decimal | None = None
+    height_cm: Decimal | None = None
+    weight_g: int | None = None
+    lines: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Shipment:
     """One shipment. Texts are "" and times None where Amazon sent nothing readable; times are aware, in UTC.
 
@@ -91,3 +104,4 @@ class Shipment:
     reason: str
     shipping_type: str = ""
     earliest_pack_at: datetime | None = None
+    packages: tuple[ShipmentPackage, ...] = ()

@@ -11,9 +11,19 @@ from typing import Any
 
 from flexdash.amazon import lenient
 from flexdash.amazon.errors import UnreadableShipment
-from flexdash.amazon.shipment import Buyer, Cancellation, Money, Shipment, ShipmentLine
+from flexdash.amazon.packages import CM_PER_UNIT, GRAMS_PER_UNIT
+from flexdash.amazon.shipment import Buyer, Cancellation, Money, Shipment, ShipmentLine, ShipmentPackage
 
-__all__ = ["Buyer", "Cancellation", "Money", "Shipment", "ShipmentLine", "UnreadableShipment", "read_shipment"]
+__all__ = [
+    "Buyer",
+    "Cancellation",
+    "Money",
+    "Shipment",
+    "ShipmentLine",
+    "ShipmentPackage",
+    "UnreadableShipment",
+    "read_shipment",
+]
 
 _MAX_ID = 255
 _MAX_WORD = 64
@@ -84,6 +94,7 @@ def read_shipment(raw: Any) -> Shipment:
         reason=_text(raw.get("reason"), _MAX_REASON),
         shipping_type=_text(shipping.get("shippingType"), _MAX_WORD),
         earliest_pack_at=lenient.moment(raw.get("earliestPackDateTime")),
+        packages=_read_packages(raw.get("packages")) if raw.get("packages") else (),
     )
 
 
@@ -119,6 +130,40 @@ def _read_line(raw: Any, number: int, shipment_id: str) -> ShipmentLine:
         cancellation=_read_cancellation(_items(raw.get("cancellations"))),
         compliance=_members(raw.get("complianceAttributes")),
     )
+
+
+def _read_packages(raw: Any) -> tuple[ShipmentPackage, ...]:
+    """The packages that have an id; one without cannot be labelled and is left to Amazon's own tool."""
+    found = []
+    for package in _items(raw):
+        package = _members(package)
+        if not (package_id := _identifier(package.get("id"))):
+            continue
+        sides, weight = _members(package.get("dimensions")), _members(package.get("weight"))
+        grams = _measure(weight, "weightUnit", GRAMS_PER_UNIT)
+        found.append(
+            ShipmentPackage(
+                id=package_id,
+                status=_text(package.get("status"), _MAX_WORD),
+                length_cm=_measure(sides.get("length"), "dimensionUnit", CM_PER_UNIT),
+                width_cm=_measure(sides.get("width"), "dimensionUnit", CM_PER_UNIT),
+                height_cm=_measure(sides.get("height"), "dimensionUnit", CM_PER_UNIT),
+                weight_g=None if grams is None else int(grams.to_integral_value()),
+                lines=tuple(
+                    (line_id, n_units)
+                    for line in map(_members, _items(package.get("packageLineItems")))
+                    if (line_id := _identifier(line.get("packageLineItemId")))
+                    and (n_units := lenient.count(line.get("quantity")))
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def _measure(raw: Any, unit_field: str, per_unit: dict[str, Decimal]) -> Decimal | None:
+    raw = _members(raw)
+    value, factor = lenient.amount(raw.get("value")), per_unit.get(raw.get(unit_field) or "")
+    return None if value is None or factor is None else value * factor
 
 
 def _totals(charges: list[Any]) -> tuple[Decimal | None, Decimal | None, Decimal | None, str]:

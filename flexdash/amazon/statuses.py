@@ -53,19 +53,26 @@ STATUS_TABLE: tuple[StatusEntry, ...] = (
         pull="changed",
         meaning="acknowledged to Amazon",
     ),
-    StatusEntry("PACKAGE_CREATED", "", "Package created", "Picked", 3, meaning="packages are known to Amazon"),
+    StatusEntry(
+        "PACKAGE_CREATED", "", "Package created", "Picked", 3, pull="changed", meaning="packages are known to Amazon"
+    ),
     StatusEntry(
         "PICKUP_SLOT_RETRIEVED",
         "",
         "Shipping options fetched",
         "Picked",
         4,
+        pull="changed",
         meaning="Amazon offered shipping options",
     ),
-    StatusEntry("INVOICE_GENERATED", "", "Invoice generated", "Packed", 5, meaning="Amazon made the invoice"),
-    StatusEntry("SHIPLABEL_GENERATED", "", "Label generated", "Packed", 6, meaning="Amazon made the labels"),
-    StatusEntry("SHIPPED", "", "Shipped", "Shipped", 7, meaning="handed to the carrier"),
-    StatusEntry("DELIVERED", "", "Delivered", "Delivered", 8, meaning="with the buyer"),
+    StatusEntry(
+        "INVOICE_GENERATED", "", "Invoice generated", "Packed", 5, pull="changed", meaning="Amazon made the invoice"
+    ),
+    StatusEntry(
+        "SHIPLABEL_GENERATED", "", "Label generated", "Packed", 6, pull="changed", meaning="Amazon made the labels"
+    ),
+    StatusEntry("SHIPPED", "", "Shipped", "Shipped", 7, pull="changed", meaning="handed to the carrier"),
+    StatusEntry("DELIVERED", "", "Delivered", "Delivered", 8, pull="changed", meaning="with the buyer"),
     StatusEntry(
         "CANCELLED",
         "",

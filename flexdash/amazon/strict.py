@@ -63,6 +63,15 @@ def decimal(name: str, value: object) -> str:
     return f"{found:f}"
 
 
+def amount(name: str, value: object) -> float:
+    """An amount of money above zero as the JSON number Amazon takes here: exactly `value`, not the nearest one."""
+    found = Decimal(decimal(name, value))
+    number = int(found) if found == found.to_integral_value() else float(found)
+    if found >= 10**12 or Decimal(repr(number)) != found:
+        raise refuse(name, "must be an amount below a million millions with a few decimals")
+    return number
+
+
 def moment(name: str, value: object, *, rounds_up: bool = False) -> str:
     """An aware time as ISO 8601 in UTC with a Z, whole seconds.
 

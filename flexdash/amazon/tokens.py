@@ -38,6 +38,8 @@ _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', 
 _RENEW_EARLY_SECONDS = 300
 _RENEW_EARLY_SHARE = 0.1
 _POLL_SECONDS = 0.05
+_AT_HAND_SECONDS = 1.0
+_NONE_AT_HAND = ("", 0.0)
 
 # How long a failed refresh is everybody's answer: a refused authorization does not come back by asking again, a fault
 # on the way might, but those who waited for this very answer share it.
@@ -86,6 +88,7 @@ class AccessTokens:
         self._refresh_token = refresh_token
         self._on_new_refresh_token = on_new_refresh_token
         self._sleep = sleep
+        self._at_hand = _NONE_AT_HAND  # one tuple, so that threads see token and time of the same moment
         self._lock_seconds = lock_seconds or lwa.timeout_seconds + 10
         name = hashlib.sha256(refresh_token.encode()).hexdigest()[:40]
         self._token_key, self._mark_key, self._lock_key, self._failure_key = (
@@ -95,15 +98,13 @@ class AccessTokens:
     def get(self) -> str:
         """Return an access token that lives at least as long as a request takes, fetching one when needed.
 
+        What Redis has is asked for once a second: a push makes hundreds of calls in that time.
+
         Raises what `LoginWithAmazon.refresh` raises, and AmazonUnavailable when Redis cannot be reached or the token
         is still being fetched by someone else after a long wait.
         """
-        try:
-            return self._cached() or self._fetched()
-        except redis.RedisError as error:
-            raise AmazonUnavailable(
-                "Redis, which holds the access token, cannot be reached; nothing was sent", operation="refreshToken"
-            ) from error
+        token, until = self._at_hand
+        return token if time.monotonic() < until else self._shared()
 
     def renew(self, refused_token: str) -> str:
         """Return another token after Amazon refused this one. Many callers with the same one cause one refresh."""
@@ -113,11 +114,23 @@ class AccessTokens:
             raise AmazonUnavailable(
                 "Redis, which holds the access token, cannot be reached", operation="refreshToken"
             ) from error
-        return self.get()
+        # Not what is at hand: another thread may just have put the refused one there.
+        return self._shared()
 
     def forget(self) -> None:
         """Delete the token and what is remembered of a failure, as when a store is disconnected or reconnected."""
+        self._at_hand = _NONE_AT_HAND
         self._redis.delete(self._token_key, self._mark_key, self._failure_key)
+
+    def _shared(self) -> str:
+        try:
+            token = self._cached() or self._fetched()
+        except redis.RedisError as error:
+            raise AmazonUnavailable(
+                "Redis, which holds the access token, cannot be reached; nothing was sent", operation="refreshToken"
+            ) from error
+        self._at_hand = token, time.monotonic() + _AT_HAND_SECONDS
+        return token
 
     def _cached(self) -> str | None:
         kept = self._redis.get(self._token_key)

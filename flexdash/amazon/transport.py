@@ -12,8 +12,9 @@ What is repeated, and when (`max_attempts` tries in all, the last failure is rai
 | every other answer | raised | raised | raised |
 
 Repeatable writes are those whose second arrival changes nothing: confirm and reject (a shipment already moved answers
-409, which callers read again), updatePackage, updatePackageStatus, batchInventory. (*) The error's `is_outcome_unknown`
-is then true: read Amazon's state before doing it again.
+409, which callers read again), updatePackage, updatePackageStatus, batchInventory, patchListingsItem, and
+createFeedDocument, of which an unused one just ends. (*) The error's `is_outcome_unknown` is then true: read Amazon's
+state before doing it again.
 """
 
 import json
@@ -22,14 +23,16 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
 
-from flexdash.amazon.answers import error_of, excerpt_of, is_token_refusal
+from flexdash.amazon import excerpts
+from flexdash.amazon.answers import error_of, is_token_refusal
 from flexdash.amazon.errors import AmazonError, AuthorizationRefused, Throttled
-from flexdash.amazon.operations import Operation
+from flexdash.amazon.operations import BATCH_INVENTORY, Operation
 from flexdash.amazon.pacing import Pacer
 from flexdash.amazon.records import CallRecord
 from flexdash.amazon.tokens import AccessTokens
@@ -39,7 +42,7 @@ MAX_ATTEMPTS = 5
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _FIRST_PAUSE_SECONDS = 0.5
 _MAX_PAUSE_SECONDS = 16.0
-_MAX_RETRY_AFTER_SECONDS = 60.0
+MAX_PAUSE_SECONDS = 60.0
 _FIRST_REST_SECONDS = 0.5
 
 
@@ -71,6 +74,7 @@ class Transport:
         timeout_seconds: float = 20,
         on_call: Callable[[CallRecord], None] | None = None,
         max_attempts: int = MAX_ATTEMPTS,
+        max_pause_seconds: float = MAX_PAUSE_SECONDS,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -83,6 +87,7 @@ class Transport:
         self._timeout_seconds = timeout_seconds
         self._on_call = on_call
         self._max_attempts = max_attempts
+        self._max_pause_seconds = max_pause_seconds  # where Amazon asks for a longer one, its error is raised instead
         self._max_answer_bytes = max_answer_bytes
         self._sleep = sleep
 
@@ -94,6 +99,7 @@ class Transport:
         body: Any = None,
         *,
         shipment_id: str = "",
+        sku_code: str = "",
         expects_json: bool = True,
     ) -> Answer:
         """Do `operation` and return Amazon's answer; `path` is a list of segments, encoded here.
@@ -117,7 +123,8 @@ class Transport:
             data = reply.json() if reply.status is not None and not reply.failure and reply.body else None
             error = error_of(operation, reply, data, expects_json=expects_json, is_last_token=has_new_token)
             self._pacer.follow(self._partner, operation.plan, reply.headers.get("x-amzn-ratelimit-limit"))
-            self._record(operation, target, reply, data, error, attempt, waited, shipment_id)
+            sent = "" if self._on_call is None else _sent(operation, query, body, error)
+            self._record(operation, target, reply, data, error, attempt, waited, shipment_id, sku_code, sent)
             if error is None:
                 return Answer(reply.status or 0, data, reply.date, reply.request_id)
             if is_token_refusal(reply, data) and not has_new_token:
@@ -142,7 +149,7 @@ class Transport:
         }
         if content is not None:
             headers["Content-Type"] = "application/json"
-        request = self._http.build_request(operation.method, address, content=content, headers=headers)
+        request = self._http.build_request(operation.method, _url(address), content=content, headers=headers)
         return send(self._http, request, timeout_seconds=self._timeout_seconds, max_bytes=self._max_answer_bytes)
 
     @staticmethod
@@ -156,16 +163,16 @@ class Transport:
     def _rest(self, operation: Operation, error: Throttled, n_throttled: int) -> None:
         """Let everybody's bucket rest; the next turn is then handed out by the pacer, so nothing sleeps here."""
         rest = max(_FIRST_REST_SECONDS, min(1 / operation.plan.rate, _MAX_PAUSE_SECONDS)) * 2 ** (n_throttled - 1)
-        rest = min(rest, _MAX_RETRY_AFTER_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries
+        rest = min(rest, MAX_PAUSE_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries
         error.retry_after_seconds = max(rest, error.retry_after_seconds)
         self._pacer.back_off(self._partner, operation.plan, error.retry_after_seconds)
 
     def _pause(self, attempt: int, asked_seconds: float, error: AmazonError) -> None:
-        if asked_seconds > _MAX_RETRY_AFTER_SECONDS:
+        if asked_seconds > self._max_pause_seconds:
             raise error
         pause = min(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), _MAX_PAUSE_SECONDS)
         pause *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
-        self._sleep(max(pause, asked_seconds))
+        self._sleep(max(min(pause, self._max_pause_seconds), asked_seconds))
 
     def _record(
         self,
@@ -177,6 +184,8 @@ class Transport:
         attempt: int,
         waited: float,
         shipment_id: str,
+        sku_code: str,
+        sent: str,
     ) -> None:
         if self._on_call is None:
             return
@@ -195,6 +204,17 @@ class Transport:
                 attempt=attempt,
                 waited_ms=round(waited * 1000),
                 shipment_id=shipment_id,
-                response_excerpt=excerpt_of(reply, data) if error else "",
+                response_excerpt=excerpts.of_answer(reply, data) if error else "",
+                sent=sent,
+                sku_code=sku_code,
             )
         )
+
+
+def _sent(operation: Operation, query: list[tuple[str, str]], body: Any, error: AmazonError | None) -> str:
+    """Return what is kept of the request. Of a batch only when it went wrong: there are thousands of them."""
+    return excerpts.of_request(query, body if error or operation is not BATCH_INVENTORY else None)
+
+
+# Thousands of calls of a push go to one address, and taking an address apart costs as much as sending to it.
+_url = lru_cache(maxsize=256)(httpx.URL)

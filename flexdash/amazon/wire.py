@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
+import orjson
 
 NOT_SENT = frozenset({"not_sent"})
 _MAX_RETRY_AFTER_SECONDS = 3600.0
@@ -44,10 +45,17 @@ class Reply:
     def json(self) -> Any:
         """Return the body as JSON, or None when it is not JSON. Numbers that are no JSON (NaN) become None."""
         try:
-            found = json.loads(self.body, parse_constant=lambda _: None)
+            found = _loads(self.body)
             return _storable(found) if _MAY_BE_UNSTORABLE.search(self.body) else found
         except (ValueError, RecursionError):
             return None
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)  # five times as fast: reading a page must not hold up the writing of the one before
+    except orjson.JSONDecodeError:  # stricter than Amazon is held to: no NaN, no half a character
+        return json.loads(body, parse_constant=lambda _: None)
 
 
 def send(http: httpx.Client, request: httpx.Request, *, timeout_seconds: float, max_bytes: int) -> Reply:

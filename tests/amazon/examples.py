@@ -84,3 +84,46 @@ _SHIPMENT: dict[str, Any] = {
 
 def shipment(**changes: Any) -> dict[str, Any]:
     return {**copy.deepcopy(_SHIPMENT), **changes}
+
+
+# Every field of the model, with Amazon's own sorts of values.
+_RETURN: dict[str, Any] = {
+    "id": "RMA-7d1c-0001",
+    "returnLocationId": "EXSB",
+    "merchantSku": "1E5",
+    "returnType": "CUSTOMER",
+    "returnSubType": "NORMAL",
+    "numberOfUnits": 2,
+    "status": "OUT_FOR_DELIVERY",
+    "fulfillmentLocationId": "PNQ1",
+    "creationDateTime": "2020-06-18T09:00:00Z",
+    "lastUpdatedDateTime": "2020-06-20T10:15:00.250Z",
+    "returnMetadata": {
+        "returnReason": "CR-DEFECTIVE",
+        "rmaId": "DxRma1",
+        "fulfillmentOrderId": "D1px1063T",
+        "invoiceInformation": {"id": "INV-77"},
+    },
+    "returnShippingInfo": {
+        "deliveryDateTime": "2020-06-21T08:00:00Z",
+        "pickupDateTime": "2020-06-19T08:00:00Z",
+        "forwardTrackingInfo": {"carrierName": "ATS", "trackingId": "FWD1"},
+        "reverseTrackingInfo": {"carrierName": "ATS", "trackingId": "REV2"},
+    },
+    "marketplaceChannelDetails": {
+        "marketplaceChannel": {"marketplaceName": "AMAZON_IN", "channelName": "FBA"},
+        "merchantId": "A1SELLER",
+        "shipmentId": "DmMarket1",
+        "customerOrderId": "402-1234567-1234567",
+        "returnLocationId": "EXSB",
+        "channelSku": "X00CHANNEL",
+        "exchangeOrderId": "6cb83006-0597-4bc1-82ab-715b33eb6cf1",
+    },
+    "otpDetails": {"otp": "739182", "validTill": 1592812800},
+    "packageDeliveryMode": "WITH_OTP",
+    "replanningDetails": {"previousTrackingInfo": [{"carrierName": "ATS", "trackingId": "REV1"}]},
+}
+
+
+def return_item(**changes: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(_RETURN), **changes}

@@ -280,3 +280,29 @@ def test_a_shipment_with_junk_anywhere_is_read_or_unreadable(changes):
     assert found.lines
     assert all(line.n_units > 0 for line in found.lines)
     str(found).encode("utf-8", "surrogatepass")
+
+
+def test_packages_are_read_in_centimetres_and_grams_whatever_their_units():
+    raw, side = shipment(), {"value": "10", "dimensionUnit": "IN"}
+    raw["packages"] = [
+        {
+            "id": "P-1",
+            "status": "SHIPLABEL_GENERATED",
+            "dimensions": {"length": side, "width": side, "height": {"value": "0.2", "dimensionUnit": "M"}},
+            "weight": {"value": "1.5", "weightUnit": "KG"},
+            "packageLineItems": [{"packageLineItemId": "1", "quantity": 2}, {"quantity": 1}, "odd"],
+        },
+        {"id": "P-2", "dimensions": {"length": {"value": "10", "dimensionUnit": "FURLONG"}}, "weight": None},
+        {"status": "CREATED"},
+        "odd",
+    ]
+    first, second = read_shipment(raw).packages
+    assert (first.id, first.status, first.weight_g) == ("P-1", "SHIPLABEL_GENERATED", 1500)
+    assert (first.length_cm, first.height_cm) == (Decimal("25.40"), Decimal("20.0"))
+    assert first.lines == (("1", 2),)
+    assert (second.id, second.length_cm, second.weight_g, second.lines) == ("P-2", None, None, ())
+
+
+@pytest.mark.parametrize("odd", [None, {}, "x", 7, []])
+def test_no_packages_is_none(odd):
+    assert read_shipment({**shipment(), "packages": odd}).packages == ()

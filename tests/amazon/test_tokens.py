@@ -196,3 +196,24 @@ def test_without_redis_nothing_is_sent(stub, http, cipher):
         with pytest.raises(errors.AmazonUnavailable, match="Redis"):
             ask()
     assert stub.token_calls == []
+
+
+def test_redis_is_asked_once_a_second_however_many_calls_are_made(new_tokens, stub, redis_connection, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("flexdash.amazon.tokens.time.monotonic", lambda: now[0])
+    tokens = new_tokens()
+    assert tokens.get() == "Atza|good"
+    before = redis_connection.info("commandstats")["cmdstat_get"]["calls"]
+    for _ in range(50):
+        now[0] += 0.03
+        assert tokens.get() == "Atza|good"
+    assert redis_connection.info("commandstats")["cmdstat_get"]["calls"] - before <= 2
+    assert len(stub.token_calls) == 1
+
+
+def test_a_token_that_was_refused_is_not_handed_out_again_from_what_is_at_hand(new_tokens, stub):
+    tokens = new_tokens()
+    refused = tokens.get()
+    stub.token_answers = [Give(200, {**GOOD_TOKEN, "access_token": "Atza|newer"})]
+    assert tokens.renew(refused) == "Atza|newer"
+    assert tokens.get() == "Atza|newer"

@@ -4,12 +4,13 @@ import gzip
 import logging
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from flexdash.amazon import errors, http_pool
-from flexdash.amazon.http_pool import new_pool, shared_pool
+from flexdash.amazon.http_pool import PoolPerThread, new_pool, shared_pool
 from flexdash.amazon.operations import Operation
 from flexdash.amazon.pacing import Plan
 from flexdash.amazon.records import redacted
@@ -51,7 +52,8 @@ def test_ids_are_encoded_and_the_query_stays_out_of_the_record(transport, stub, 
     assert seen.path == "/a/x%2Fy%3Fz%20%23%25%C3%A9"
     assert seen.query == "token=a%20b%26c%3D%2B%2F"
     assert records[0].path == seen.path
-    assert "token" not in repr(records)
+    assert "a b&c" not in repr(records)
+    assert records[0].sent == "token=[hidden]"
 
 
 @pytest.mark.parametrize(
@@ -349,3 +351,29 @@ def test_redacted_text_is_one_short_line():
     assert redacted("a\n\tb  c") == "a b c"
     assert redacted("secret amzn1.oa2-cs.v1.abc and Atzr|x") == "secret [hidden] and [hidden]"
     assert redacted("x" * 500) == "x" * 299 + "…"
+
+
+def test_a_pool_per_thread_gives_each_thread_its_own_and_closes_them_all(new_transport, stub):
+    pool = PoolPerThread(5)
+    transport = new_transport(http=pool)
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda _: transport.call(READ, PATH), range(12)))
+    made = list(pool._made)
+    assert 1 <= len(made) <= 3
+    pool.close()
+    assert all(client.is_closed for client in made)
+    assert len(stub.seen) == 12
+
+
+def test_no_cookie_is_kept_or_sent(transport, stub):
+    stub.answers = [Give(200, {}, headers={"Set-Cookie": "session=1; Path=/"})]
+    for _ in range(2):
+        transport.call(READ, PATH)
+    assert "cookie" not in stub.seen[-1].headers
+
+
+def test_while_a_person_waits_no_long_pause_is_made(new_transport, stub, pauses):
+    stub.answers = [error(503, Retry_After="60")]
+    with pytest.raises(errors.AmazonUnavailable):
+        new_transport(max_attempts=2, max_pause_seconds=2).call(READ, PATH)
+    assert (len(stub.seen), pauses) == (1, [])

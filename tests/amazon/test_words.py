@@ -4,7 +4,7 @@ import pytest
 
 from flexdash.amazon import errors
 from flexdash.amazon.countries import COUNTRIES, REGIONS, UnknownCountry, country, country_of_marketplace
-from flexdash.amazon.statuses import PULLED_STATUSES, STATUS_TABLE, UNKNOWN, lookup
+from flexdash.amazon.statuses import PULLED_STATUSES, STATUS_TABLE, STATUSES, UNKNOWN, lookup
 from flexdash.models import OrderState
 
 
@@ -51,8 +51,8 @@ def test_only_accepted_is_new_work_to_acknowledge():
 
 
 def test_a_run_pulls_new_ones_whole_and_the_others_since_the_watermark():
-    assert PULLED_STATUSES == ("ACCEPTED", "CONFIRMED", "CANCELLED")
-    assert [lookup(status).pull for status in PULLED_STATUSES] == ["all", "changed", "changed"]
+    assert tuple(STATUSES)[1:] == PULLED_STATUSES  # all but CREATED, which is no work yet
+    assert [lookup(status).pull for status in PULLED_STATUSES] == ["all", *["changed"] * (len(PULLED_STATUSES) - 1)]
 
 
 def test_every_mapped_state_is_an_order_state_and_ranks_only_grow():
@@ -77,6 +77,6 @@ def test_an_error_says_what_support_needs():
 
 
 def test_only_what_may_pass_by_itself_is_retryable():
-    retryable = {errors.AmazonUnavailable, errors.Throttled, errors.UnreadableAnswer}
+    retryable = {errors.AmazonUnavailable, errors.Throttled, errors.UnreadableAnswer, errors.AddressExpired}
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AmazonError)}
     assert {kind for kind in kinds if kind.is_retryable} == retryable

@@ -13,6 +13,9 @@ from flexdash.amazon import errors
 from flexdash.amazon.client import AmazonClient, AmazonSettings
 from flexdash.amazon.inventory import InventoryItem, InventoryUpdate
 from flexdash.amazon.packages import Courier, Package, PackageLine
+from flexdash.amazon.return_reader import read_return
+from flexdash.amazon.return_statuses import RETURN_STATUSES
+from flexdash.amazon.returns import ReturnFilter
 from flexdash.amazon.shipment_reader import read_shipment
 from flexdash.amazon.shipments import PACKAGE_STATUSES, PACKAGE_SUB_STATUSES, REJECTION_REASONS
 from flexdash.amazon.statuses import STATUSES, lookup
@@ -151,6 +154,24 @@ REQUESTS = {
             ]
         ),
     ],
+    "listReturns": [
+        lambda c: c.returns.page(ReturnFilter()),
+        *(
+            lambda c, status=status: c.returns.page(
+                ReturnFilter(location_id="EXSB", status=status, updated_since=NOON, updated_until=NOON.replace(hour=13))
+            )
+            for status in RETURN_STATUSES
+        ),
+        lambda c: c.returns.page(
+            ReturnFilter(
+                rma_id="R/1", reverse_tracking_id="T&1", created_since=NOON, created_until=NOON.replace(hour=13)
+            ),
+            1,
+            "t/ =&",
+        ),
+        lambda c: list(c.returns.pages(ReturnFilter(), token="t")),
+    ],
+    "getReturn": [lambda c: c.returns.get("R1/ü #?")],
     "getMarketplaceParticipations": [lambda c: c.sellers.marketplace_participations()],
 }
 
@@ -252,6 +273,31 @@ def test_quantities_are_set_read_and_refused_line_by_line(sandbox, at_sandbox):
     sandbox.control.fault("shuffled_batch")
     items = [InventoryItem("EXSB", f"SKU {number}/&", MARKETPLACE) for number in range(10)]
     assert [result.sellable_quantity for result in at_sandbox.inventory.fetch(items)] == list(range(10))
+
+
+def test_returns_are_listed_over_an_empty_page_and_read(sandbox, at_sandbox):
+    made = []
+    for shipment_id in sandbox.control.create_orders(5, status="DELIVERED", lines=1, location_id="EXSB"):
+        made += sandbox.control.create_returns(shipment_id, status="DELIVERED", otp="424242")
+    sandbox.control.fault("empty_page", operation="listReturns", page=1, count=1)
+    wanted = ReturnFilter(location_id="EXSB", status="DELIVERED", updated_since=datetime(2020, 1, 1, tzinfo=UTC))
+    pages = list(at_sandbox.returns.pages(wanted, max_results=2))
+    assert [len(page.returns) for page in pages] == [2, 0, 2, 1]
+    found = [read_return(raw) for page in pages for raw in page.returns]
+    assert [item.id for item in found] == made
+    assert all(item.sku_code and item.reason and item.reverse.tracking_id for item in found)
+    assert all(item.created_at and item.delivered_at and item.otp_valid_until for item in found)
+    assert "424242" not in repr(found)
+    assert [read_return(at_sandbox.returns.get(return_id)) for return_id in made] == found
+    with pytest.raises(errors.NotFound):
+        at_sandbox.returns.get("SR-none")
+
+
+def test_amazons_plan_of_returns_is_followed_without_a_429(sandbox, at_sandbox):
+    sandbox.control.plans({"listReturns": {"rate": 10, "burst": 20}})
+    for _ in range(40):
+        at_sandbox.returns.page(ReturnFilter())
+    assert sandbox.control.stats()["n_429"] == 0
 
 
 def test_participations_name_the_marketplace(at_sandbox):

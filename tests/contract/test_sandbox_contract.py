@@ -6,11 +6,13 @@ import httpx
 import pytest
 
 from amazon_sandbox.serving import Running, running
+from amazon_sandbox.world.returns import STATUSES as RETURN_STATUSES
 from amazon_sandbox.world.shelf import STATUSES
 from tests.contract.models import ContractBreach, Models
 
 SHIPMENTS = "/externalFulfillment/2024-09-11/shipments"
 INVENTORIES = "/externalFulfillment/inventory/2024-09-11/inventories"
+RETURNS = "/externalFulfillment/2024-09-11/returns"
 PARTICIPATIONS = "/sellers/v1/marketplaceParticipations"
 SELLERS = {"A3SBXSUNRISEIN": "EXSB", "A3SBXNOVAHOMAE": "DXB3", "A3SBXALPINEGDE": "MUC1"}
 
@@ -141,7 +143,7 @@ def test_refusals_hold_the_model(sandbox, call):
     ("kind", "status"),
     [("throttle", 429), ("error_500", 500), ("error_503", 503), ("expired_token", 403), ("access_denied", 403)],
 )
-@pytest.mark.parametrize("path", [SHIPMENTS, PARTICIPATIONS])
+@pytest.mark.parametrize("path", [SHIPMENTS, RETURNS, f"{RETURNS}/SR1", PARTICIPATIONS])
 def test_answers_made_by_faults_hold_the_model(sandbox, call, kind, status, path):
     sandbox.control.fault(kind, count=1)
     call("GET", path, {"status": "ACCEPTED"} if path == SHIPMENTS else None, expect=status)
@@ -165,6 +167,39 @@ def test_inventory_answers_hold_the_model(sandbox, call):
     eleven = {"requests": [line("fetch", "MUG-STD")] * 11}
     refused = call("POST", INVENTORIES, body=eleven, expect=400, is_sound=False)
     assert refused["errors"][0]["code"] == "BATCH_SIZE_EXCEED"
+
+
+@pytest.mark.parametrize("status", RETURN_STATUSES)
+@pytest.mark.parametrize("seller_id", SELLERS)
+def test_a_return_in_any_status_of_any_country_holds_the_model(sandbox, models, seller_id, status):
+    call = Caller(sandbox, models, seller_id)
+    [shipment_id] = sandbox.control.create_orders(
+        1, status="DELIVERED", seller_id=seller_id, location_id=SELLERS[seller_id]
+    )
+    begun = sandbox.control.create_returns(shipment_id, status=status)
+    moved = sandbox.control.create_returns(shipment_id, return_sub_type="EXCHANGE", link="none")
+    for return_id in moved:
+        for step in ("REPLANNED", "REPLANNED", "OUT_FOR_DELIVERY", "DELIVERED", status):
+            sandbox.control.move_return(return_id, step)
+    query = {"status": status, "returnLocationId": SELLERS[seller_id], "maxResults": 100}
+    window = {"lastUpdatedSince": "2020-01-01T00:00:00Z", "lastUpdatedUntil": "2099-01-01T00:00:00Z"}
+    found = call("GET", RETURNS, {**query, **window}, expect=200)["returns"]
+    assert {item["id"] for item in found} == {*begun, *moved}
+    for item in found:
+        assert call("GET", f"{RETURNS}/{item['id']}", expect=200) == item
+
+
+def test_pages_and_refusals_of_returns_hold_the_model(sandbox, call):
+    for shipment_id in sandbox.control.create_orders(5, status="DELIVERED", lines=1):
+        sandbox.control.create_returns(shipment_id)
+    sandbox.control.fault("empty_page", operation="listReturns", page=1, count=1)
+    first = call("GET", RETURNS, {"maxResults": 3, "createdSince": "2020-01-01T00:00:00Z"}, expect=200)
+    query = {"maxResults": 3, "createdSince": "2020-01-01T00:00:00Z", "nextToken": first["nextToken"]}
+    assert call("GET", RETURNS, query, expect=200)["returns"] == []
+    call("GET", f"{RETURNS}/NONE", expect=404)
+    call("GET", RETURNS, {"lastUpdatedSince": "2020-01-01T00:00:00Z"}, expect=400)
+    call("GET", RETURNS, {"status": "NEW"}, expect=400, is_sound=False)
+    call("GET", RETURNS, {"maxResults": 101}, expect=400, is_sound=False)
 
 
 def test_participations_hold_the_model_for_each_seller(sandbox, models):
