@@ -15,9 +15,13 @@ class Section(StrEnum):
     CONNECTION = "Connection"
     SETTINGS = "Settings"
     HUB_MAPPING = "Hub Mapping"
+    CATALOG = "Catalog"
+    PRICES = "Prices"
+    STOCK = "Stock"
     HUBS = "Hubs"
     SELLERS = "Sellers"
     USERS = "Users"
+    ALARMS = "Alarms"
 
 
 class ConfigEvent(db.Model):
@@ -68,3 +72,20 @@ class ConfigChainHead(db.Model):
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     verified_sequence: Mapped[int] = mapped_column(default=0)
     verified_fault: Mapped[str] = mapped_column(String(500), default="")
+    # How far the verification by the clock has come, in steps: row and hash of the last link that was in order. It
+    # begins where the one before ended, and once a week with the first row.
+    fully_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    walk_sequence: Mapped[int] = mapped_column(default=0)
+    walk_hash: Mapped[str] = mapped_column(String(64), default="")
+    walk_is_full: Mapped[bool] = mapped_column(default=True)
+
+
+class ConfigRevert(db.Model):
+    """Which row took back which, to look it up by. What holds is the chain: the row that took back says so itself."""
+
+    __tablename__ = "config_reverts"
+    __table_args__ = (Index("ix_config_reverts_reverted", "workspace_id", "reverted_sequence"),)
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reverted_sequence: Mapped[int]

@@ -33,6 +33,17 @@ IS_OPEN = "orders.state IN ('New Order', 'On Hold', 'Picked', 'Packed', 'Ready t
 class HoldReason(StrEnum):
     NO_HUB_MAPPED = "no_hub_mapped"
     HUB_INACTIVE = "hub_inactive"  # the mapping or the hub itself is switched off
+    SKU_UNKNOWN = "sku_unknown"  # neither in the store's catalog nor among the seller's SKUs
+    NO_ASIN = "no_asin"  # the seller's SKU, but the store's catalog has no ASIN for it
+    NOT_ENOUGH_STOCK = "not_enough_stock"
+
+
+class OrderStock(StrEnum):
+    """What the order has of the hub's stock. Each step is taken once, while the order's row is locked."""
+
+    NONE = "none"
+    RESERVED = "reserved"  # at `hub_id`
+    DEDUCTED = "deducted"  # it left the hub
 
 
 class Acknowledgement(StrEnum):
@@ -43,6 +54,16 @@ class Acknowledgement(StrEnum):
     DONE = "done"
     NOT_NEEDED = "not_needed"  # Amazon had it confirmed, cancelled or moved on without us
     REFUSED = "refused"  # Amazon refused; a person has to look
+
+
+class OrderCancellation(StrEnum):
+    """How far a cancellation by a person here is on its way to Amazon."""
+
+    NONE = "none"
+    CANCELLING = "cancelling"  # Amazon is to be told; the order waits for its answer
+    NOT_SENT = "not_sent"  # cancelled here only: Automated Order Cancellation on Sales Channel was off
+    REFUSED = "refused"  # Amazon refused; `cancellation_message` has its words
+    DONE = "done"  # Amazon cancelled it
 
 
 class Order(db.Model):
@@ -63,8 +84,33 @@ class Order(db.Model):
             sqlite_where=text(IS_OPEN.removeprefix("orders.")),
             postgresql_where=text(IS_OPEN.removeprefix("orders.")),
         ),
+        Index("ix_orders_workspace_id_imported_at", "workspace_id", "imported_at", "store_id"),
+        Index("ix_orders_workspace_id_store_id_imported_at", "workspace_id", "store_id", "imported_at"),
         Index("ix_orders_workspace_id_amazon_order_id", "workspace_id", "amazon_order_id"),
         Index("ix_orders_workspace_id_amazon_shipment_id", "workspace_id", "amazon_shipment_id"),
+        Index(
+            "ix_orders_invoice_waiting",
+            "workspace_id",
+            "id",
+            sqlite_where=text("is_invoice_waiting"),
+            postgresql_where=text("is_invoice_waiting"),
+        ),
+        Index(
+            "ix_orders_has_conflict",
+            "workspace_id",
+            "id",
+            sqlite_where=text("has_conflict"),
+            postgresql_where=text("has_conflict"),
+        ),
+        *(
+            Index(
+                f"ix_orders_{moment}_with_buyer",
+                moment,
+                sqlite_where=text(f"buyer_deleted_at IS NULL AND {moment} IS NOT NULL"),
+                postgresql_where=text(f"buyer_deleted_at IS NULL AND {moment} IS NOT NULL"),
+            )
+            for moment in ("delivered_at", "cancelled_at", "shipped_at")
+        ),
         Index(
             "ix_orders_to_acknowledge",
             "store_id",
@@ -89,6 +135,7 @@ class Order(db.Model):
     seller_flex_hub_id: Mapped[str] = mapped_column(String(36))
     hub_id: Mapped[int | None] = mapped_column(ForeignKey("hubs.id"))
     state: Mapped[OrderState] = mapped_column(Choice(OrderState))
+    stock: Mapped[OrderStock] = mapped_column(Choice(OrderStock), default=OrderStock.NONE)
     acknowledgement: Mapped[Acknowledgement] = mapped_column(Choice(Acknowledgement))
     acknowledgement_message: Mapped[str] = mapped_column(String(500), default="")
     acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -113,10 +160,23 @@ class Order(db.Model):
     rejectable_statuses: Mapped[list[str]] = mapped_column(JsonValue, default=list)
     buyer_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
 
+    picked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    packed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    shipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    moved_by: Mapped[str] = mapped_column(String(100), default="")  # who brought it to its state: a person, or Amazon
+    invoice_requirement: Mapped[str] = mapped_column(String(20), default="")  # Amazon's REQUIRED or NOT_REQUIRED
+    invoice_status: Mapped[str] = mapped_column(String(20), default="")  # Amazon's PENDING, AVAILABLE, NOT_AVAILABLE
+    is_invoice_waiting: Mapped[bool] = mapped_column(default=False)  # stands in the invoice to-do list
+    cancellation: Mapped[OrderCancellation] = mapped_column(Choice(OrderCancellation), default=OrderCancellation.NONE)
+    cancellation_message: Mapped[str] = mapped_column(String(500), default="")
+
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancelled_by: Mapped[str] = mapped_column(String(40), default="")  # Amazon's cancellationType
     cancellation_reason: Mapped[str] = mapped_column(String(300), default="")
-    has_conflict: Mapped[bool] = mapped_column(default=False)
+    has_conflict: Mapped[bool] = mapped_column(default=False)  # has an OrderConflict that nobody has closed yet
+    buyer_deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # buyer and documents, as Amazon demands
 
     store: Mapped[Store] = relationship()
     hub: Mapped[Hub | None] = relationship()

@@ -19,6 +19,12 @@ class StoreStatus(StrEnum):
     DISCONNECTED = "disconnected"  # by a person; tokens deleted, history kept
 
 
+# Stores of which nothing is expected, as SQL: a partial index serves it only where query and index say the same words.
+IS_AT_REST = (
+    "(stores.status IN ('draft', 'disconnected') OR NOT (stores.is_order_sync_on OR stores.is_inventory_sync_on))"
+)
+
+
 class Store(db.Model):
     """One connection. `settings_version` counts changes of the toggles: a form made from an older one is refused."""
 
@@ -35,6 +41,24 @@ class Store(db.Model):
             postgresql_where=text("status IN ('connected', 'needs_reauthorization')"),
         ),
         Index("ix_stores_workspace_id_seller_id", "workspace_id", "seller_id"),
+        Index("ix_stores_workspace_id_id", "workspace_id", "id"),
+        Index("ix_stores_workspace_id_name_id", "workspace_id", "name", "id"),
+        Index(
+            "ix_stores_refused",
+            "workspace_id",
+            "name",
+            "id",
+            sqlite_where=text("status = 'needs_reauthorization'"),
+            postgresql_where=text("status = 'needs_reauthorization'"),
+        ),
+        Index(
+            "ix_stores_at_rest",
+            "workspace_id",
+            "name",
+            "id",
+            sqlite_where=text(IS_AT_REST.replace("stores.", "")),
+            postgresql_where=text(IS_AT_REST.replace("stores.", "")),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -60,6 +84,8 @@ class Store(db.Model):
     is_inventory_sync_on: Mapped[bool] = mapped_column(default=False)
     is_automated_cancellation_on: Mapped[bool] = mapped_column(default=False)
     settings_version: Mapped[int] = mapped_column(default=1)
+    stock_buffer: Mapped[int] = mapped_column(default=0)  # units of each SKU and hub that Amazon is not told of
+    zero_brake_percent: Mapped[int] = mapped_column(default=30)  # a push that zeroes a larger share waits for a person
 
     seller: Mapped[Seller] = relationship()
 

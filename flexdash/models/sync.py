@@ -1,9 +1,9 @@
-"""Sync runs, what each store's syncs have reached, the calls they made to Amazon, and what they could not read."""
+"""Sync runs, what each store's syncs have reached, and what they could not read."""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from flexdash import clock
@@ -14,6 +14,13 @@ from flexdash.models.types import Choice, UtcDateTime
 
 class Sync(StrEnum):
     ORDER_PULL = "order_pull"
+    INVENTORY_PUSH = "inventory_push"
+    INVENTORY_FETCH = "inventory_fetch"  # what Amazon says the stock is; by hand only
+    PRICE_PUSH = "price_push"
+    ORDER_STEPS = "order_steps"  # what orders being worked need of Amazon: packages, labels, cancellations …
+    RETURN_PULL = "return_pull"
+    ORDER_RECOVERY = "order_recovery"  # orders asked for by hand
+    RECONCILE = "reconcile"
 
 
 class RunState(StrEnum):
@@ -35,7 +42,18 @@ class SyncState(db.Model):
     """Where one sync of one store stands: the next slot due, and how far Amazon's changes were read."""
 
     __tablename__ = "sync_states"
-    __table_args__ = (UniqueConstraint("store_id", "sync"),)
+    __table_args__ = (
+        UniqueConstraint("store_id", "sync"),
+        Index(
+            "ix_sync_states_freshness",
+            "workspace_id",
+            "fresh_until",
+            "id",
+            "sync",
+            sqlite_where=text("fresh_until IS NOT NULL"),
+            postgresql_where=text("fresh_until IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
@@ -44,7 +62,10 @@ class SyncState(db.Model):
     next_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # None: not scheduled
     on_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was last turned on, or scheduled again
     watermark: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_full_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # inventory: when everything was last pushed
     last_success_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When its silence gets too long unless a run goes well before; orders the stores by that. None: nothing expected.
+    fresh_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     store: Mapped[Store] = relationship()
 
@@ -67,11 +88,33 @@ class SyncRun(db.Model):
         Index("ix_sync_runs_workspace_id_queued_at_id", "workspace_id", "queued_at", "id"),
         Index("ix_sync_runs_workspace_id_state_id", "workspace_id", "state", "id"),
         Index("ix_sync_runs_store_id_id", "store_id", "id"),
+        Index("ix_sync_runs_store_id_sync_id", "store_id", "sync", "id"),
+        *(
+            Index(
+                f"ix_sync_runs_ended_of_{owner}",
+                f"{owner}_id",
+                "state",
+                "finished_at",
+                sqlite_where=text("finished_at IS NOT NULL"),
+                postgresql_where=text("finished_at IS NOT NULL"),
+            )
+            for owner in ("workspace", "store")
+        ),
+        Index("ix_sync_runs_workspace_id_sync_state_id", "workspace_id", "sync", "state", "id"),
+        Index("ix_sync_runs_workspace_id_sync_id", "workspace_id", "sync", "id"),
+        Index("ix_sync_runs_workspace_id_trigger_id", "workspace_id", "trigger", "id"),
+        Index("ix_sync_runs_store_id_state_id", "store_id", "state", "id"),
         Index(
             "ix_sync_runs_open",
             "heartbeat_at",
             sqlite_where=text("state IN ('queued', 'running')"),
             postgresql_where=text("state IN ('queued', 'running')"),
+        ),
+        Index(
+            "ix_sync_runs_failed",
+            "finished_at",
+            sqlite_where=text("state = 'failed'"),
+            postgresql_where=text("state = 'failed'"),
         ),
     )
 
@@ -82,6 +125,8 @@ class SyncRun(db.Model):
     slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # None: started by a person
     trigger: Mapped[Trigger] = mapped_column(Choice(Trigger))
     requested_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    # The run whose failed items this one takes up, and nothing else; None: it does all there is to do.
+    retry_of_id: Mapped[int | None] = mapped_column(ForeignKey("sync_runs.id"), index=True)
     state: Mapped[RunState] = mapped_column(Choice(RunState), default=RunState.QUEUED)
     n_attempts: Mapped[int] = mapped_column(default=0)
     attempt_token: Mapped[str] = mapped_column(String(32), default="")  # who runs it now; a superseded worker stops
@@ -90,6 +135,7 @@ class SyncRun(db.Model):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    is_full: Mapped[bool] = mapped_column(default=False)  # inventory: all SKUs, not only the changed ones
     window_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     window_to: Mapped[datetime | None] = mapped_column(UtcDateTime)
     progress: Mapped[str] = mapped_column(String(200), default="")  # what it is doing, in words, while running
@@ -110,6 +156,30 @@ class SyncRun(db.Model):
     store: Mapped[Store] = relationship()
 
 
+class ItemOutcome(StrEnum):
+    SKIPPED = "skipped"
+    REFUSED = "refused"
+
+
+class SyncRunItem(db.Model):
+    """What a run left out or Amazon refused: one SKU at one location, or `n_items` of one kind together."""
+
+    __tablename__ = "sync_run_items"
+    __table_args__ = (
+        Index("ix_sync_run_items_run_id_outcome_id", "run_id", "outcome", "id"),
+        Index("ix_sync_run_items_run_id_sku_code_id", "run_id", "sku_code", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"))
+    outcome: Mapped[ItemOutcome] = mapped_column(Choice(ItemOutcome))
+    sku_code: Mapped[str] = mapped_column(String(100), default="")
+    seller_flex_hub_id: Mapped[str] = mapped_column(String(36), default="")
+    n_items: Mapped[int] = mapped_column(default=1)
+    reason: Mapped[str] = mapped_column(String(500))  # with Amazon's words, where they are Amazon's
+    remedy: Mapped[str] = mapped_column(String(300), default="")
+
+
 class AttemptOutcome(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -118,6 +188,7 @@ class AttemptOutcome(StrEnum):
     TO_RETRY = "to_retry"  # failed with something that may pass
     LOST = "lost"  # no sign of life from its worker
     HANDED_BACK = "handed_back"  # its worker was asked to stop
+    SKIPPED = "skipped"  # a person has to decide something first
 
 
 class SyncAttempt(db.Model):
@@ -135,36 +206,19 @@ class SyncAttempt(db.Model):
     error_sentence: Mapped[str] = mapped_column(String(1000), default="")
 
 
-class ApiCall(db.Model):
-    """One call to Amazon, redacted: no token, no buyer data."""
-
-    __tablename__ = "api_calls"
-    __table_args__ = (Index("ix_api_calls_workspace_id_id", "workspace_id", "id"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
-    store_id: Mapped[int] = mapped_column(ForeignKey("stores.id"), index=True)
-    run_id: Mapped[int | None] = mapped_column(ForeignKey("sync_runs.id"), index=True)
-    amazon_shipment_id: Mapped[str | None] = mapped_column(String(100), index=True)
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    operation: Mapped[str] = mapped_column(String(60))
-    method: Mapped[str] = mapped_column(String(8))
-    path: Mapped[str] = mapped_column(String(300))
-    status: Mapped[int | None]  # None: no answer
-    duration_ms: Mapped[int]
-    waited_ms: Mapped[int] = mapped_column(default=0)  # for Amazon's allowance, before the call
-    attempt: Mapped[int] = mapped_column(default=1)
-    is_throttled: Mapped[bool] = mapped_column(default=False)
-    amazon_request_id: Mapped[str] = mapped_column(String(100), default="")
-    error_code: Mapped[str] = mapped_column(String(60), default="")
-    error_message: Mapped[str] = mapped_column(Text, default="")
-
-
 class QuarantinedShipment(db.Model):
     """A shipment that could not be read or written, with its payload (encrypted), until a later pull brings it in."""
 
     __tablename__ = "quarantined_shipments"
-    __table_args__ = (UniqueConstraint("store_id", "amazon_shipment_id"),)
+    __table_args__ = (
+        UniqueConstraint("store_id", "amazon_shipment_id"),
+        Index(
+            "ix_quarantined_shipments_open",
+            "store_id",
+            sqlite_where=text("resolved_at IS NULL"),
+            postgresql_where=text("resolved_at IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), index=True)
@@ -173,7 +227,7 @@ class QuarantinedShipment(db.Model):
     amazon_shipment_id: Mapped[str] = mapped_column(String(100))
     run_id: Mapped[int | None] = mapped_column(ForeignKey("sync_runs.id"), index=True)
     error_sentence: Mapped[str] = mapped_column(String(500))
-    payload_encrypted: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    payload_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)  # None: deleted for its age
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     n_times_seen: Mapped[int] = mapped_column(default=1)
