@@ -39,7 +39,7 @@ def group() -> None:
 def _make_app() -> Flask:
     from flexdash import create_app  # not at the top: some commands need no app, and the app knows no command line
 
-    return create_app()
+    return create_app(has_pages=False)
 
 
 def main(arguments: list[str] | None = None) -> None:

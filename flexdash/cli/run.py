@@ -131,7 +131,7 @@ def _plan(settings: Settings) -> Plan:
 
 def _prepare_database(settings: Settings) -> list[tuple[str, str, str]]:
     """Bring the database up to date, fill an empty one with the demo workspace, and return its sign-ins."""
-    app = create_app(settings)
+    app = create_app(settings, has_pages=False)
     with app.app_context():
         try:
             upgrade_database()

@@ -10,7 +10,7 @@ from flexdash.cli import embedded_redis
 from flexdash.cli.run_checks import free_port
 from flexdash.cli.run_supervisor import Part
 
-PART_NAMES = ("redis", "sandbox", "web", "sync-worker", "tick-worker", "scheduler")
+PART_NAMES = ("redis", "sandbox", "web", "sync-worker", "tick-worker", "upload-worker", "scheduler", "watcher")
 _AMAZON_ADDRESSES = ("AMAZON_LWA_URL", "AMAZON_API_URL", "AMAZON_SELLER_CENTRAL_URL")
 
 
@@ -65,7 +65,9 @@ def plan_parts(settings: Settings, environ: Mapping[str, str]) -> Plan:
         # A worker told to end gently waits for its job; killed, the job is taken up again at the next start.
         python("sync-worker", "flexdash", "worker", "--queues", "sync", dies_with=signal.SIGKILL),
         python("tick-worker", "flexdash", "worker", "--queues", "tick", dies_with=signal.SIGKILL),
+        python("upload-worker", "flexdash", "worker", "--queues", "work,upload", dies_with=signal.SIGKILL),
         python("scheduler", "flexdash", "scheduler"),
+        python("watcher", "flexdash", "watcher"),
     ]
     return Plan(load_settings(env), first, web, behind, sandbox_url)
 

@@ -24,6 +24,7 @@ from config import PROJECT_DIR
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LINES_KEPT = 20
+_MESSAGES_AT_ONCE = 500
 _LAUNCHER = PROJECT_DIR / "flexdash" / "parent_death.py"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,6 +32,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SECONDS_TO_FINISH = 4.0
 _SECONDS_TO_BREAK_OFF = 2.0
 _SECONDS_BETWEEN_SIGNALS = 1.0
+_SECONDS_BETWEEN_LOOKS = 0.25  # each costs the web server a page, while it has to start
 
 
 class StopRequested(Exception):
@@ -77,7 +79,8 @@ class Supervisor:
     """
 
     def __init__(self, names: Iterable[str], printer: Printer | None = None) -> None:
-        self._events: queue.SimpleQueue = queue.SimpleQueue()
+        # Not a SimpleQueue: Python's may wait past its time-out, for ever, when a signal comes just as that ends.
+        self._events: queue.Queue = queue.Queue()
         self._parts: dict[str, _State] = {}
         self._printer = printer or Printer(
             sys.stdout, time_format=""
@@ -109,12 +112,16 @@ class Supervisor:
                 raise PartEnded(part.name, os.EX_OSERR, [])
             self._handle_events(0.05)
 
-    def wait_until(self, is_done: Callable[[], bool], *, timeout: float | None = None) -> bool:
+    def wait_until(
+        self, is_done: Callable[[], bool], *, timeout: float | None = None, every: float = _SECONDS_BETWEEN_LOOKS
+    ) -> bool:
         """Print what the parts say until `is_done()`; return False when `timeout` seconds pass first.
 
-        Raises PartEnded when a part ends meanwhile and StopRequested when somebody asks to stop.
+        It is asked every `every` seconds, however much the parts have to say meanwhile. Raises PartEnded when a part
+        ends meanwhile and StopRequested when somebody asks to stop.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        ask_at = 0.0
         while True:
             self._handle_events(0.1)
             if self._n_stop_signals:
@@ -123,8 +130,10 @@ class Supervisor:
                 if state.returncode is not None:
                     self._handle_events(0.2)  # what it said last may still be on its way
                     raise PartEnded(name, state.returncode, list(state.last_lines))
-            if is_done():
-                return True
+            if time.monotonic() >= ask_at:
+                if is_done():
+                    return True
+                ask_at = time.monotonic() + every
             if deadline is not None and time.monotonic() > deadline:
                 return False
 
@@ -169,21 +178,26 @@ class Supervisor:
                 os.kill(state.pid, number)
 
     def _handle_events(self, timeout: float) -> None:
-        """Take in what the parts reported; wait up to `timeout` seconds for the first."""
+        """Take in what the parts reported; wait up to `timeout` seconds for the first.
+
+        Some at a time: a part that talks without end must not keep Ctrl-C from being heard.
+        """
         with suppress(queue.Empty):
-            message = self._events.get(timeout=timeout) if timeout else self._events.get_nowait()
-            while True:
-                state = self._parts[message.name]
-                if message.type == "start":
-                    state.pid = message.data["pid"]
-                elif message.type == "stop":
-                    state.returncode = message.data["returncode"]
-                else:
-                    state.last_lines.append(message.data.decode("utf-8", "replace").rstrip())
-                    if not state.is_quiet:
-                        self._print(message)
-                message = self._events.get_nowait()
+            self._handle(self._events.get(timeout=timeout) if timeout else self._events.get_nowait())
+            for _ in range(_MESSAGES_AT_ONCE):
+                self._handle(self._events.get_nowait())
         self._notice_exits()
+
+    def _handle(self, message: Message) -> None:
+        state = self._parts[message.name]
+        if message.type == "start":
+            state.pid = message.data["pid"]
+        elif message.type == "stop":
+            state.returncode = message.data["returncode"]
+        else:
+            state.last_lines.append(message.data.decode("utf-8", "replace").rstrip())
+            if not state.is_quiet:
+                self._print(message)
 
     def _notice_exits(self) -> None:
         """Note the parts that have ended; a child of theirs may go on holding the pipe that their thread reads."""

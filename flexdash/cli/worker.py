@@ -10,7 +10,7 @@ from flexdash.jobs.worker import run_worker
 @click.command("worker")
 @click.option(
     "--queues",
-    default="tick,sync",
+    default="tick,sync,work,upload",
     show_default=True,
     metavar="NAMES",
     help="Queues to serve, separated by commas; earlier ones first.",

@@ -5,6 +5,7 @@ The supervisor's spans of patience can be set in the environment, so that nobody
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,9 @@ def main() -> None:
     for name in ("_SECONDS_TO_FINISH", "_SECONDS_TO_BREAK_OFF", "_SECONDS_BETWEEN_SIGNALS"):
         if name in os.environ:
             setattr(run_supervisor, name, float(os.environ[name]))
+    if "SIGNALS_EVERY" in os.environ:
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, float(os.environ["SIGNALS_EVERY"]))
     parts = dict(argument.split("=", 1) for argument in sys.argv[1:])
     supervisor = Supervisor(parts)
     try:
@@ -25,7 +29,18 @@ def main() -> None:
             for name, command in parts.items():
                 supervisor.start(Part(name, ["sh", "-c", command], os.environ, Path.cwd()))
             print("all started", flush=True)
-            supervisor.wait_until(lambda: False)
+            n_looks = 0
+
+            def look() -> bool:
+                nonlocal n_looks
+                n_looks += 1
+                return False
+
+            if "LOOKS_FOR" in os.environ:
+                supervisor.wait_until(look, timeout=float(os.environ["LOOKS_FOR"]))
+                print(f"looked {n_looks} times", flush=True)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            supervisor.wait_until(look)
         finally:
             supervisor.stop(last="last")
     except StopRequested:

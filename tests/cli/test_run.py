@@ -28,9 +28,10 @@ class Run:
         self.folder = folder
         self.port = environ.pop("port", None) or free_port()
         self.mark = uuid.uuid4().hex
+        self._output_path = folder / f"output-{self.mark}"
         inherited = {name: value for name, value in os.environ.items() if not NOT_PASSED_ON.match(name)}
         own = {"PORT": str(self.port), "DATA_DIR": str(folder / "data"), MARK: self.mark}
-        with (folder / f"output-{self.port}").open("wb") as output:
+        with self._output_path.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flexdash", "run"],
                 env={**inherited, **own, **environ},
@@ -42,7 +43,7 @@ class Run:
 
     @property
     def output(self):
-        return (self.folder / f"output-{self.port}").read_text()
+        return self._output_path.read_text()
 
     @property
     def address(self):
@@ -140,9 +141,9 @@ def test_every_part_is_up_and_says_its_lines_under_its_name(running):
     status, answer = get(f"{running.address}/readyz")
     assert status == 200
     parts = json.loads(answer)["parts"]
-    assert sorted(parts) == ["database", "migrations", "redis", "scheduler", "worker"]
+    assert sorted(parts) == ["database", "migrations", "redis", "scheduler", "watcher", "worker"]
     assert all(part["is_up"] for part in parts.values())
-    for name in ("web", "sync-worker", "tick-worker", "scheduler", "sandbox"):
+    for name in ("web", "sync-worker", "tick-worker", "upload-worker", "scheduler", "watcher", "sandbox"):
         assert re.search(rf"^ {name} +\| \S", running.output, re.MULTILINE)
     assert get(f"{running.address}/sign-in")[0] == 200
 

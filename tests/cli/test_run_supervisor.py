@@ -1,6 +1,7 @@
 """The supervisor with real processes: whatever happens, nothing it started is left behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,8 +28,19 @@ class Supervised:
         self._mark = uuid.uuid4().hex
         self.process = None
 
-    def start(self, *, patience: dict[str, float] | None = None, **parts: str) -> None:
+    def start(
+        self,
+        *,
+        patience: dict[str, float] | None = None,
+        looks_for: float | None = None,
+        signals_every: float | None = None,
+        **parts: str,
+    ) -> None:
         spans = {f"_SECONDS_{name}": str(seconds) for name, seconds in (patience or {}).items()}
+        if signals_every is not None:
+            spans["SIGNALS_EVERY"] = str(signals_every)
+        if looks_for is not None:
+            spans["LOOKS_FOR"] = str(looks_for)
         with (self._folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, str(PROGRAM), *(f"{name}={command}" for name, command in parts.items())],
@@ -90,6 +102,22 @@ def test_a_stop_signal_stops_all_and_ends_calmly(supervised, number):
     supervised.assert_nothing_is_left()
 
 
+def test_parts_that_talk_without_end_do_not_make_it_look_without_a_pause(supervised):
+    """Each look of `make run` costs the web server a page, just while it has to start."""
+    supervised.start(looks_for=0.5, talker="while :; do echo and another thing; done")
+    supervised.wait_for_line("times")
+    [n_looks] = re.findall(r"looked (\d+) times", supervised.output)
+    assert 1 <= int(n_looks) <= 3
+
+
+def test_signals_that_come_all_the_time_do_not_keep_it_waiting_on_quiet_parts(supervised):
+    supervised.start(last="sleep 600", looks_for=3, signals_every=0.0003)
+    supervised.wait_for_line("looked ")
+    supervised.process.send_signal(signal.SIGINT)
+    assert supervised.process.wait(timeout=15) == 0
+    supervised.assert_nothing_is_left()
+
+
 def test_the_last_part_is_stopped_after_the_others(supervised):
     say_when_told = "trap 'echo goodbye from {0}; exit 0' TERM; echo {0} is up; while :; do sleep 0.05; done"
     supervised.start(last=say_when_told.format("last"), one=say_when_told.format("one"))
@@ -144,7 +172,7 @@ def test_an_orphan_of_a_dead_part_does_not_stay_behind(supervised):
 def test_kill_minus_nine_of_the_supervisor_leaves_nothing(supervised):
     supervised.start(one="exec sleep 600", last="exec sleep 600")
     supervised.wait_for_line("all started")
-    assert len(supervised.all_processes()) == 3
+    wait_for(lambda: len(supervised.all_processes()) == 3, "the supervisor and its two parts, and nothing else")
     supervised.process.kill()
     supervised.process.wait()
     supervised.assert_nothing_is_left()

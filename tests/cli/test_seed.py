@@ -7,10 +7,11 @@ from sqlalchemy import func, select
 
 from flexdash.cli.seed import command, seed_demo
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, Hub, Role, Seller, Sku, Store, User, Workspace
+from flexdash.models import ConfigEvent, Hub, Role, Seller, Sku, StockLevel, StockMovement, Store, User, Workspace
 from flexdash.services import demo, passwords, sign_in
 from flexdash.services.errors import NotAllowed
 from tests.factories import make_workspace
+from tests.support.ledgers import stock_problems
 
 
 def n_of(model):
@@ -29,6 +30,10 @@ def test_the_demo_workspace_has_all_but_a_store(app):
     }
     assert sorted(db.session.scalars(select(Seller.name))) == ["Alpine Goods", "Nova Home", "Sunrise Retail"]
     assert n_of(Sku) == 30
+    levels = db.session.scalars(select(StockLevel)).all()
+    assert len(levels) == n_of(StockMovement) == 3 * 3 * 10  # sellers, active hubs, SKUs
+    assert all(level.available for level in levels)
+    assert stock_problems() == []
     assert n_of(Store) == 0
     assert n_of(ConfigEvent) == 1
     assert {role for role, _, _ in sign_ins} == {role.value for role in Role}
