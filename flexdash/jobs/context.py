@@ -23,7 +23,7 @@ def app() -> Flask:
     if _app is None:
         from flexdash import create_app  # a worker that was started by RQ's own command
 
-        use(create_app())
+        use(create_app(has_pages=False))
     return _app  # type: ignore[return-value]
 
 

@@ -11,9 +11,17 @@ import structlog
 
 from flexdash import clock
 from flexdash.extensions import settings
-from flexdash.jobs import queues, schedule
+from flexdash.jobs import queues, schedule, uploads, work_batches
 from flexdash.jobs.context import job_context
-from flexdash.services import sync_attempts, sync_schedule
+from flexdash.services import (
+    access_log,
+    api_log,
+    buyer_retention,
+    config_log_walk,
+    run_sheets,
+    sync_attempts,
+    sync_schedule,
+)
 from flexdash.services.sync_schedule import Claimed
 
 logger = structlog.get_logger(__name__)
@@ -24,6 +32,12 @@ def tick() -> None:
     with job_context(job="tick"):
         queues.forget_later_ticks()
         dispatch()
+        if n_deleted := buyer_retention.delete_due(clock.now()):
+            logger.info("buyers' data deleted in time", n_deleted=n_deleted)
+        config_log_walk.step(clock.now())
+        access_log.forget_old(clock.now(), settings.access_log_days)
+        if n_deleted := api_log.delete_old(clock.now()) + run_sheets.delete_old(clock.now()):
+            logger.info("old calls to Amazon and outcomes of runs deleted", n_deleted=n_deleted)
 
 
 def dispatch() -> Claimed:
@@ -35,10 +49,13 @@ def dispatch() -> Claimed:
     claimed = Claimed()
     sync_schedule.drop_unscheduled({line.sync for line in schedule.SCHEDULE})
     for line in schedule.SCHEDULE:
-        timing = line.timing(settings)
+        if (timing := line.timing(settings)) is None:
+            continue
         sync_schedule.put_in_order(timing, now)
         claimed += sync_schedule.claim_due(timing, now)
     n_enqueued = queues.enqueue_runs(sync_schedule.waiting(now))
+    uploads.take_up(now)
+    work_batches.take_up(now)
     if claimed.n_queued or claimed.n_skipped or n_enqueued or n_lost:
         logger.info(
             "dispatched",

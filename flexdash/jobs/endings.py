@@ -68,8 +68,8 @@ def _of_amazon(error: amazon.AmazonError) -> Ending:
     if isinstance(error, amazon.AuthorizationRefused):
         return Ending(
             "authorization_refused",
-            f"Amazon no longer accepts this store's authorization{said}. Nothing more can be fetched until a person "
-            "reconnects the store on its page.",
+            f"Amazon no longer accepts this store's authorization{said}. Nothing more can be fetched or sent until a "
+            "person reconnects the store on its page.",
             is_waiting_for_person=True,
         )
     if isinstance(error, amazon.AppCredentialsRefused):
@@ -104,7 +104,7 @@ def _of_amazon(error: amazon.AmazonError) -> Ending:
 
 
 def _of_database(error: Exception) -> Ending:
-    text = str(error).lower()
+    text = _with_what_came_before(error)
     if "disk is full" in text or "no space left" in text:
         what = "The database's disk is full, so nothing could be written. Whoever runs FlexDash has to make room."
         return Ending("disk_full", what, may_pass=True)
@@ -113,6 +113,19 @@ def _of_database(error: Exception) -> Ending:
     return Ending(
         "database_unavailable", "The database did not do what it was asked.", may_pass=True, is_expected=False
     )
+
+
+def _with_what_came_before(error: BaseException) -> str:
+    """Return what the error says and what those say that it came after.
+
+    SQLite may end the whole transaction when the disk is full: going back to a savepoint then fails in other words.
+    """
+    said = []
+    shown: BaseException | None = error
+    while shown is not None and len(said) < 10:
+        said.append(str(shown).lower())
+        shown = shown.__context__
+    return " ".join(said)
 
 
 def _said(error: amazon.AmazonError) -> str:

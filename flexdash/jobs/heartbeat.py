@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from flexdash.jobs import stopping
+from flexdash.logs import with_present_ids
 from flexdash.services import sync_attempts
 from flexdash.services.run_context import RunContext
 
@@ -36,7 +37,9 @@ class Heartbeat:
         self._engine, self._run, self._every = engine, run, every_seconds
         self._superseded, self._on_forced_end = superseded, on_forced_end
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"heartbeat-{run.run_id}", daemon=True)
+        self._thread = threading.Thread(
+            target=with_present_ids(self._work), name=f"heartbeat-{run.run_id}", daemon=True
+        )
 
     def __enter__(self) -> "Heartbeat":
         self._thread.start()
@@ -51,7 +54,6 @@ class Heartbeat:
     def _work(self) -> None:
         next_beat = time.monotonic() + self._every
         force_at: float | None = None
-        structlog.contextvars.bind_contextvars(run_id=self._run.run_id, store_id=self._run.store_id)
         while not self._done.wait(_LOOK_EVERY_SECONDS):
             if stopping.is_asked():
                 force_at = force_at or time.monotonic() + stopping.GRACE_SECONDS

@@ -8,12 +8,16 @@ from collections.abc import Callable
 import structlog
 from flask import Flask
 
+from flexdash import metrics
 from flexdash.extensions import db, settings
 from flexdash.jobs import endings, queues, stopping
 from flexdash.jobs.context import job_context
 from flexdash.jobs.heartbeat import Heartbeat
+from flexdash.models import Sync
 from flexdash.services import sync_attempts
-from flexdash.services.run_context import HandBack, RunContext, Superseded
+from flexdash.services.run_context import HandBack, RunContext, RunSkipped, Superseded
+
+PUSHES = {Sync.INVENTORY_PUSH, Sync.PRICE_PUSH}
 
 logger = structlog.get_logger(__name__)
 
@@ -62,12 +66,18 @@ def _attempt(app: Flask, run: RunContext, work: Callable[[RunContext], None], su
             logger.info("the worker stops; the run is handed back")
         else:
             logger.warning("run left to the worker that has it now")
+    except RunSkipped as reason:
+        db.session.rollback()
+        is_ours = sync_attempts.skip(run, reason.sentence)
+        logger.info("run ended", state="skipped" if is_ours else "superseded", seconds=_since(began))
     except Exception as error:
         db.session.rollback()
         _end_failed(run, error)
     else:
         state = sync_attempts.succeed(run)
         logger.info("run ended", state=state.value if state else "superseded", seconds=_since(began))
+    finally:
+        metrics.count("sync_work_seconds", round((time.perf_counter() - began) * 1000), sync=run.sync)
 
 
 def _end_failed(run: RunContext, error: Exception) -> None:
@@ -94,6 +104,8 @@ def _what_next(ending: endings.Ending, run: RunContext) -> str:
     if ending.is_waiting_for_person:
         return ""
     tried = f" It was tried {run.attempt} times." if run.attempt > 1 else ""
+    if run.sync in PUSHES:
+        return f"{tried} What Amazon was told until then stands, and the store's next run sends the rest."
     return (
         f"{tried} Nothing is lost: what was brought in is kept, and the store's next run reads everything "
         "since its last good one."

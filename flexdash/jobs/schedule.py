@@ -1,38 +1,44 @@
 """The schedule: everything FlexDash does by the clock, in one table."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from config import Settings
 from flexdash.models import Sync
 from flexdash.services.sync_schedule import Timing
+from flexdash.services.syncs import FACTS
 
 TICK_QUEUE = "tick"
 SYNC_QUEUE = "sync"
-QUEUES = (TICK_QUEUE, SYNC_QUEUE)
+UPLOAD_QUEUE = "upload"  # of its own: a file does not wait for a pull that takes an hour at Amazon's pace
+WORK_QUEUE = "work"  # nor do people who work orders
+QUEUES = (TICK_QUEUE, SYNC_QUEUE, WORK_QUEUE, UPLOAD_QUEUE)
+WORK_JOB = "flexdash.jobs.work_batches.run"
+UPLOAD_JOB = "flexdash.jobs.uploads.run"
 
 
 @dataclass(frozen=True)
 class TimedSync:
-    """One line of the schedule: each store that has `sync` turned on gets a run of `job` on `queue` every `every`."""
+    """One line of the schedule: what `sync` does is `job`, on `queue`. How often it comes round is with its facts."""
 
     sync: Sync
-    every: Callable[[Settings], timedelta]
     job: str
     queue: str = SYNC_QUEUE
 
-    def timing(self, settings: Settings) -> Timing:
-        """Return how often it comes round under `settings`."""
-        return Timing(self.sync, self.every(settings))
+    def timing(self, settings: Settings) -> Timing | None:
+        """Return how often it comes round under `settings`; None for a sync that only people start."""
+        every = FACTS[self.sync].every
+        return Timing(self.sync, every(settings)) if every else None
 
 
 SCHEDULE: tuple[TimedSync, ...] = (
-    TimedSync(
-        sync=Sync.ORDER_PULL,
-        every=lambda settings: timedelta(minutes=settings.order_pull_interval_minutes),
-        job="flexdash.jobs.order_pull.run",
-    ),
+    TimedSync(sync=Sync.ORDER_PULL, job="flexdash.jobs.order_pull.run"),
+    TimedSync(sync=Sync.INVENTORY_PUSH, job="flexdash.jobs.inventory_push.run"),
+    TimedSync(sync=Sync.INVENTORY_FETCH, job="flexdash.jobs.inventory_fetch.run"),
+    TimedSync(sync=Sync.PRICE_PUSH, job="flexdash.jobs.price_push.run"),
+    TimedSync(sync=Sync.ORDER_STEPS, job="flexdash.jobs.order_steps.run"),
+    TimedSync(sync=Sync.RETURN_PULL, job="flexdash.jobs.return_pull.run"),
+    TimedSync(sync=Sync.ORDER_RECOVERY, job="flexdash.jobs.order_recovery.run"),
+    TimedSync(sync=Sync.RECONCILE, job="flexdash.jobs.reconcile.run"),
 )
 
 

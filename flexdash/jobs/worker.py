@@ -15,7 +15,17 @@ from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 
 from flexdash.extensions import db
-from flexdash.jobs import context, order_pull, queues, schedule, stopping  # noqa: F401 - imported before the fork
+from flexdash.jobs import (  # noqa: F401 - imported before the fork
+    context,
+    inventory_fetch,
+    inventory_push,
+    order_pull,
+    price_push,
+    queues,
+    schedule,
+    stopping,
+    uploads,
+)
 from flexdash.parent_death import end_with_parent
 
 # With RQ's own 420 and 600 seconds, a killed worker's job was noticed after more than three minutes.
@@ -44,6 +54,8 @@ class FlexDashWorker(Worker):
         app = context.app()
         with app.app_context():
             db.engine.dispose(close=False)
+        # For the lines that are written around the job itself as well, such as RQ's own on an error.
+        structlog.contextvars.bind_contextvars(**queues.ids_of(job.id))
         super().main_work_horse(job, queue)
 
     def setup_work_horse_signals(self) -> None:

@@ -19,6 +19,7 @@ from flexdash.models import RunState, StoreStatus, Sync, SyncRun, SyncState, Tri
 from flexdash.services import store_settings, sync_attempts, sync_schedule
 from flexdash.services.store_settings import Toggle
 from tests.factories import make_actor, make_run, make_seller, make_store, make_user, make_workspace
+from tests.support.schedules import scheduled
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -27,7 +28,7 @@ HALF_HOUR = timedelta(minutes=30)
 
 @pytest.fixture
 def clock():
-    with time_machine.travel(START, tick=False) as traveller:
+    with time_machine.travel(START, tick=False) as traveller, scheduled(Sync.ORDER_PULL):
         yield traveller
 
 
@@ -303,6 +304,54 @@ def test_job_arguments_are_the_run_id_as_json(clock, store, redis_server):
         data = client.hget(job.key, "data")
     text = data if data.startswith(b"[") else zlib.decompress(data)
     assert json.loads(text) == ["flexdash.jobs.order_pull.run", None, [job.args[0]], {}]
+
+
+# Several syncs of one store -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stock_too():
+    """The clock, with all that concerns stock and prices in the schedule as well."""
+    syncs = (Sync.ORDER_PULL, Sync.INVENTORY_PUSH, Sync.INVENTORY_FETCH, Sync.PRICE_PUSH)
+    with time_machine.travel(START, tick=False) as traveller, scheduled(*syncs):
+        yield traveller
+
+
+def test_each_sync_of_a_store_has_turns_of_its_own(stock_too, store):
+    store.is_inventory_sync_on = True
+    db.session.commit()
+    for n in range(24 * 6):
+        stock_too.move_to(START + n * 10 * MINUTE)
+        dispatch.dispatch()
+        finish_all()
+    by_sync = {sync: [run.slot_at for run in runs_of(store) if run.sync is sync] for sync in Sync}
+    steps = {
+        sync: {later - earlier for earlier, later in itertools.pairwise(slots)}
+        for sync, slots in by_sync.items()
+        if slots
+    }
+    assert steps[Sync.ORDER_PULL] == {HALF_HOUR}
+    assert steps[Sync.INVENTORY_PUSH] == {2 * HALF_HOUR}
+    assert by_sync[Sync.INVENTORY_FETCH] == [], "it is asked for by people only"
+    assert by_sync[Sync.PRICE_PUSH] == [], "no price is on its way"
+
+
+def test_a_run_of_one_sync_does_not_hold_up_the_other(stock_too, store):
+    store.is_inventory_sync_on = True
+    db.session.commit()
+    make_run(store, RunState.QUEUED, trigger=Trigger.MANUAL)
+    dispatch.dispatch()
+    assert {(run.sync, run.state) for run in runs_of(store) if run.slot_at} == {
+        (Sync.ORDER_PULL, RunState.SKIPPED),
+        (Sync.INVENTORY_PUSH, RunState.QUEUED),
+    }
+
+
+def test_turning_inventory_sync_on_starts_a_push_within_a_minute(stock_too, store):
+    actor = make_actor(make_user(store.seller.workspace))
+    store_settings.set_toggle(actor, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=store.settings_version)
+    dispatch.dispatch()
+    assert [run.sync for run in runs_of(store)].count(Sync.INVENTORY_PUSH) == 1
 
 
 # The schedule's table ---------------------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ from flexdash.amazon import errors as amazon
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.jobs import endings, heartbeat, queues, runner, stopping
-from flexdash.models import RunState, SyncRun
+from flexdash.models import RunState, Sync, SyncRun
 from flexdash.services import order_pull, sync_attempts
 from flexdash.services.amazon_access import StoreNotConnected
+from flexdash.services.run_context import RunSkipped
 from tests.factories import make_run, make_seller, make_store, make_workspace
 from tests.support.servers import wait_for
 
@@ -59,6 +60,27 @@ def test_a_run_that_goes_through_is_healthy(queued):
     runner.execute(queued.id, seen.append)
     assert [run.run_id for run in seen] == [queued.id]
     assert end_of(queued).state is RunState.SUCCEEDED
+
+
+def test_a_failed_push_says_what_becomes_of_the_rest(store):
+    store.is_inventory_sync_on = True
+    db.session.commit()
+    queued = make_run(store, RunState.QUEUED, sync=Sync.INVENTORY_PUSH)
+    runner.execute(queued.id, failing_with(amazon.RequestRefused("Amazon refused the request", status=400)))
+    run = end_of(queued)
+    assert run.state is RunState.FAILED
+    assert "What Amazon was told until then stands, and the store's next run sends the rest." in run.error_sentence
+
+
+def test_a_run_that_waits_for_a_person_ends_skipped_and_is_not_tried_again(queued):
+    runner.execute(queued.id, failing_with(RunSkipped("Somebody has to approve the zeros.")))
+    run = end_of(queued)
+    assert (run.state, run.error_sentence, run.retry_at) == (
+        RunState.SKIPPED,
+        "Somebody has to approve the zeros.",
+        None,
+    )
+    assert run.finished_at is not None
 
 
 def test_a_run_that_is_not_there_any_more_is_left_alone(app):

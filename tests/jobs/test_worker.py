@@ -2,29 +2,29 @@
 
 import os
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 
 import psutil
 import pytest
 
-from config import PROJECT_DIR
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.jobs import dispatch, queues
 from flexdash.jobs.schedule import TICK
 from flexdash.jobs.scheduling import TickScheduler
 from flexdash.jobs.worker import run_worker
-from flexdash.models import AttemptOutcome, RunState, SyncAttempt, SyncRun
+from flexdash.models import AttemptOutcome, RunState, Sync, SyncAttempt, SyncRun
 from flexdash.services import sync_attempts
 from tests.factories import make_run, make_seller, make_store, make_workspace
+from tests.support import nursery
+from tests.support.schedules import scheduled
 from tests.support.servers import kill_session, wait_for
 
 
 @pytest.fixture
 def store(app):
-    return make_store(make_seller(make_workspace()), is_order_sync_on=True)
+    with scheduled(Sync.ORDER_PULL):
+        yield make_store(make_seller(make_workspace()), is_order_sync_on=True)
 
 
 @pytest.fixture
@@ -33,12 +33,7 @@ def worker(environment):
     started = []
 
     def start(kind):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.jobs.worker_process", kind],
-            env={**os.environ, **environ(environment)},
-            cwd=PROJECT_DIR,
-            start_new_session=True,
-        )
+        process = nursery.fork("tests.jobs.worker_process", [kind], {**os.environ, **environ(environment)})
         started.append(process)
         return process
 

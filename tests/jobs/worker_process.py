@@ -1,12 +1,20 @@
-"""A real worker whose order pull does what a test needs: `python -m tests.jobs.worker_process quick|polite|deaf`."""
+"""A real worker whose order pull does what a test needs: `python -m tests.jobs.worker_process quick|polite|deaf|talks`.
+
+Its ticks know of the order pull alone.
+"""
 
 import sys
 import time
+
+import structlog
 
 from flexdash import create_app
 from flexdash.database import transaction
 from flexdash.jobs import order_pull
 from flexdash.jobs.worker import run_worker
+from flexdash.models import Sync
+from flexdash.prefetch import prefetched
+from tests.support.schedules import scheduled
 
 
 def quick(run):
@@ -29,6 +37,20 @@ def deaf(run):
     time.sleep(300)
 
 
+def talks(run):
+    """Say something here and in a thread, then fail with a secret in the error."""
+    logger = structlog.get_logger("flexdash.pull")
+    logger.info("said by the pull")
+
+    def fetch():
+        logger.info("said by a thread")
+        yield 1
+
+    list(prefetched(fetch()))
+    raise ValueError(f"password=canary0123 at run {run.run_id}")
+
+
 if __name__ == "__main__":
-    order_pull.pull = {"quick": quick, "polite": polite, "deaf": deaf}[sys.argv[1]]
-    run_worker(create_app(), ["tick", "sync"])
+    order_pull.pull = {"quick": quick, "polite": polite, "deaf": deaf, "talks": talks}[sys.argv[1]]
+    with scheduled(Sync.ORDER_PULL):
+        run_worker(create_app(has_pages=False), ["tick", "sync"])
