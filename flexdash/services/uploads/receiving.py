@@ -1,0 +1,182 @@
+"""Taking a file in: looked at while it arrives, and kept in the database in pieces, where any worker finds it."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from sqlalchemy import delete, insert, update
+
+from flexdash import clock
+from flexdash.database import transaction
+from flexdash.extensions import db, settings
+from flexdash.models import (
+    Seller,
+    StockMode,
+    Store,
+    StoreStatus,
+    Upload,
+    UploadChunk,
+    UploadKind,
+    UploadState,
+)
+from flexdash.services import access
+from flexdash.services.actors import Actor, Permission
+from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
+from flexdash.services.uploads.encodings import FirstLook, NotUsable
+from flexdash.services.words import one_line, quoted
+
+CHUNK = 256 * 1024  # bytes; also how much is read, checked and decoded at once
+_CHUNKS_AT_ONCE = 64  # in one transaction
+_NEVER_ARRIVED = "The file did not arrive whole, so nothing of it is used. Upload it again."
+# What a newer file of the same kind puts aside.
+_UNDECIDED = (UploadState.RECEIVED, UploadState.CHECKING, UploadState.CHECKED, UploadState.REFUSED)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a file is for: a store, or for stock a seller."""
+
+    kind: UploadKind
+    seller: Seller
+    store: Store | None
+
+    @property
+    def name(self) -> str:
+        """The name people know it by."""
+        return self.store.name if self.store else self.seller.name
+
+
+def place(actor: Actor, kind: UploadKind, *, store_id: int | None = None, seller_id: int | None = None) -> Place:
+    """Return what a file of `kind` would be for.
+
+    Raises NotVisible, NotAllowed, and ServiceError for a store that is not connected yet.
+    """
+    if not actor.may(Permission.MANAGE_STOCK):
+        raise NotAllowed("Your role does not include uploading files. Ask a merchant or an admin.")
+    if kind is UploadKind.STOCK:
+        return Place(kind, access.get(actor, Seller, seller_id or 0), None)
+    store = access.get(actor, Store, store_id or 0)
+    if store.status is StoreStatus.DRAFT:
+        raise ServiceError("This store is not connected yet. Finish connecting it first, then upload files for it.")
+    return Place(kind, store.seller, store)
+
+
+def receive(
+    actor: Actor,
+    kind: UploadKind,
+    file_name: str,
+    file: BinaryIO,
+    *,
+    store_id: int | None = None,
+    seller_id: int | None = None,
+    stock_mode: StockMode | None = None,
+) -> int:
+    """Keep `file` and return the id of its upload, which waits to be checked; the caller enqueues it.
+
+    Files of the same kind for the same place that nobody has decided on are put aside. Raises NotVisible, NotAllowed,
+    ServiceError as `place` does, and FieldRefused for the field `file`: it is empty, too large, or no CSV.
+    """
+    target = place(actor, kind, store_id=store_id, seller_id=seller_id)
+    name = one_line(file_name.replace("\\", "/").rpartition("/")[2])[:200] or "without a name"
+    upload = Upload(
+        workspace_id=actor.workspace_id,
+        seller_id=target.seller.id,
+        store_id=target.store.id if target.store else None,
+        kind=kind,
+        stock_mode=(stock_mode or StockMode.SET) if kind is UploadKind.STOCK else None,
+        file_name=name,
+        n_bytes=0,
+        sha256="",
+        uploaded_by_id=actor.user_id,
+        uploaded_by_name=actor.name,
+        uploaded_from=actor.address[:45],
+        # Until the last piece is kept. If this process dies before, that is how it stays.
+        state=UploadState.FAILED,
+        error_sentence=_NEVER_ARRIVED,
+    )
+    largest = settings.max_upload_megabytes * 1024 * 1024
+    look, digest, n_bytes, position = FirstLook(), hashlib.sha256(), 0, 0
+    pieces: list[bytes] = []
+    try:
+        while piece := file.read(CHUNK):
+            look.at(piece)
+            digest.update(piece)
+            n_bytes += len(piece)
+            if n_bytes > largest:
+                raise NotUsable(too_large(settings.max_upload_megabytes))
+            pieces.append(piece)
+            if len(pieces) == _CHUNKS_AT_ONCE:
+                position += _keep(upload, pieces, position)
+                pieces = []
+        if not n_bytes:
+            raise NotUsable("The file is empty. Save it again in the program that made it, and upload that file.")
+    except NotUsable as refusal:
+        if upload.id is not None:
+            _forget(upload.id)
+        raise FieldRefused("file", refusal.sentence) from None
+    _keep(upload, pieces, position)
+    with transaction() as session:
+        session.execute(
+            update(Upload)
+            .where(Upload.id == upload.id)
+            .values(
+                state=UploadState.RECEIVED,
+                error_sentence="",
+                n_bytes=n_bytes,
+                sha256=digest.hexdigest(),
+                uploaded_at=clock.now(),
+            )
+        )
+        _put_older_aside(upload.id, name)
+    return upload.id
+
+
+def too_large(megabytes: int) -> str:
+    """Return the sentence that refuses a file for its size."""
+    return (
+        f"The file is larger than {megabytes} MB, the most that is taken at once. Split it into several files, each "
+        "with the row that names the columns, and apply one after the other."
+    )
+
+
+def _keep(upload: Upload, pieces: list[bytes], position: int) -> int:
+    with transaction() as session:
+        if upload.id is None:
+            session.add(upload)
+            session.flush()
+        if pieces:
+            session.execute(
+                insert(UploadChunk),
+                [
+                    {"upload_id": upload.id, "position": position + n, "content": piece}
+                    for n, piece in enumerate(pieces)
+                ],
+            )
+    return len(pieces)
+
+
+def _forget(upload_id: int) -> None:
+    with transaction() as session:
+        session.execute(delete(UploadChunk).where(UploadChunk.upload_id == upload_id))
+        session.execute(delete(Upload).where(Upload.id == upload_id))
+
+
+def _put_older_aside(upload_id: int, name: str) -> None:
+    upload = db.session.get_one(Upload, upload_id, populate_existing=True)
+    db.session.execute(
+        update(Upload)
+        .where(
+            Upload.seller_id == upload.seller_id,
+            Upload.kind == upload.kind,
+            Upload.store_id == upload.store_id if upload.store_id else Upload.store_id.is_(None),
+            Upload.id < upload.id,
+            Upload.state.in_(_UNDECIDED),
+        )
+        .values(
+            state=UploadState.DISCARDED,
+            attempt_token="",
+            finished_at=clock.now(),
+            error_sentence=f"A newer file, {quoted(name)}, took its place before this one was applied.",
+        )
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,43 @@
+"""Uploads whose worker is killed again and again: every row of the file applied once, the log told once."""
+
+import random
+
+import pytest
+from sqlalchemy import func, select
+
+from flexdash.extensions import db
+from flexdash.models import ConfigEvent, Listing, Upload, UploadState
+from flexdash.services.uploads import deciding
+from tests import factories
+from tests.support.upload_kills import finish, kill_while, n_left
+from tests.support.uploads import catalog, counts, fresh, hand_in, many_listings
+
+long = pytest.mark.faults
+
+
+@pytest.mark.parametrize(("n_kills", "n_rows"), [(2, 15_000), pytest.param(40, 60_000, marks=long)])
+def test_workers_killed_at_random_moments_apply_every_row_once(
+    app, workspace, seller, flexdash, figure, scaled, n_kills, n_rows
+) -> None:
+    chance = random.Random(n_kills)
+    n_kills = scaled(n_kills) if n_kills > 2 else n_kills
+    actor = factories.make_actor(factories.make_user(workspace))
+    rows = [*many_listings(n_rows), "SKU-5,B000000005,Again", "SKU-X,bad,x"]
+    n_done = n_files = 0
+    while n_done < n_kills:
+        store = factories.make_store(seller)
+        store_id = store.id
+        upload_id = hand_in(actor, store, catalog(*rows))
+        n_files += 1
+        n_done += kill_while(flexdash, upload_id, UploadState.CHECKING, chance, n_rows)
+        finish(flexdash, upload_id, UploadState.CHECKED)
+        deciding.accept(actor, upload_id)
+        n_done += kill_while(flexdash, upload_id, UploadState.APPLYING, chance, n_rows)
+        finish(flexdash, upload_id, UploadState.APPLIED)
+        assert counts(fresh(upload_id)) == (n_rows, 0, 0, 2)
+        listed = select(func.count(), func.min(Listing.version), func.max(Listing.version))
+        assert tuple(db.session.execute(listed.where(Listing.store_id == store_id)).one()) == (n_rows, 1, 1)
+        assert n_left(upload_id) == (3, 0)
+    assert db.session.scalar(select(func.count(ConfigEvent.id))) == n_files
+    assert set(db.session.scalars(select(Upload.state))) == {UploadState.APPLIED}
+    figure("uploads", f"{n_done} kills, {n_files} files of {n_rows:,} rows: 0 lost, 0 doubled")

@@ -1,0 +1,143 @@
+"""Stock files, from the file handed in to the hubs' stock and its ledger."""
+
+import pytest
+from sqlalchemy import select
+
+from flexdash.extensions import db
+from flexdash.models import (
+    OrderState,
+    RowOutcome,
+    Sku,
+    StockCause,
+    StockLevel,
+    StockMode,
+    StockMovement,
+    UploadState,
+)
+from flexdash.services.errors import FieldRefused
+from flexdash.services.uploads import deciding
+from tests import factories
+from tests.support.uploads import applied, checked, counts, outcomes, reasons, work
+
+STOCK = "stock"
+
+
+@pytest.fixture
+def hub(workspace):
+    return factories.make_hub(workspace, "PUNE")
+
+
+@pytest.fixture
+def actor(workspace):
+    return factories.make_actor(factories.make_user(workspace, name="Asha"))
+
+
+def stock_file(*rows: str) -> bytes:
+    return "\n".join(["hub_code,sku_code,quantity", *rows]).encode()
+
+
+def level(hub, sku_code: str) -> StockLevel:
+    db.session.rollback()
+    query = select(StockLevel).where(StockLevel.hub_id == hub.id, StockLevel.sku_code == sku_code)
+    return db.session.scalars(query.execution_options(populate_existing=True)).one()
+
+
+def test_quantities_are_set(seller, hub, actor) -> None:
+    factories.make_stock(seller, hub, "SAME", 5)
+    factories.make_stock(seller, hub, "MORE", 5, reserved=2)
+    factories.make_stock(seller, hub, "LESS", 5, reserved=2)
+    closed = factories.make_hub(seller.workspace, "DEL", is_active=False)
+    upload = checked(
+        actor,
+        seller,
+        stock_file(
+            "PUNE,SAME,5", "pune,MORE,9", "PUNE,LESS,1", "PUNE,NEW,0", "DEL,SAME,3", "MARS,SAME,3", "PUNE,SAME,6"
+        ),
+        STOCK,
+    )
+    assert list(outcomes(upload.id).values()) == [
+        RowOutcome.UNCHANGED,
+        RowOutcome.CHANGED,
+        RowOutcome.REFUSED,
+        RowOutcome.NEW,
+        RowOutcome.NEW,
+        RowOutcome.REFUSED,
+        RowOutcome.REFUSED,
+    ]
+    said = reasons(upload.id)
+    assert said[4] == (
+        "2 units are reserved for orders, so the stock cannot be less than 2. Set it to 2 to sell no more."
+    )
+    assert said[7].startswith("hub_code: No hub has the code “MARS”. The ")
+    assert "PUNE" in said[7]  # merchants cannot open the page of hubs to look it up
+    assert said[8] == "The SKU SAME is already in row 2 with the same hub."
+    deciding.accept(actor, upload.id)
+    assert counts(work(upload.id)) == (2, 1, 1, 3)
+    assert level(hub, "MORE").on_hand == 9
+    assert level(hub, "NEW").on_hand == 0
+    assert level(closed, "SAME").on_hand == 3
+    assert sorted(db.session.scalars(select(Sku.sku_code))) == ["MORE", "NEW", "SAME"]
+    causes = db.session.execute(
+        select(StockMovement.cause, StockMovement.upload_id, StockMovement.on_hand_change)
+    ).all()
+    assert sorted(causes) == [(StockCause.UPLOAD, upload.id, 3), (StockCause.UPLOAD, upload.id, 4)]
+
+
+def test_the_hub_of_another_workspace_is_unknown(seller, hub, actor) -> None:
+    factories.make_hub(factories.make_workspace(), "ALIEN")
+    upload = checked(actor, seller, stock_file("ALIEN,TEE,3", ",TEE,3"), STOCK)
+    assert counts(upload) == (0, 0, 0, 2)
+    assert "The hub is missing" in reasons(upload.id)[3]
+
+
+def test_a_delivery_is_added_once_unless_it_came_twice(seller, hub, actor) -> None:
+    factories.make_stock(seller, hub, "TEE", 5)
+    content = stock_file("PUNE,TEE,10", "PUNE,MUG,2", "PUNE,LAMP,0")
+    upload = applied(actor, seller, content, STOCK, mode=StockMode.ADD)
+    assert counts(upload) == (2, 1, 0, 0)
+    assert level(hub, "TEE").on_hand == 15
+    again = checked(actor, seller, content, STOCK, mode=StockMode.ADD, name="copy.csv")
+    with pytest.raises(FieldRefused) as refusal:
+        deciding.accept(actor, again.id)
+    assert refusal.value.field == "is_another_delivery"
+    assert "applied before" in refusal.value.sentence
+    deciding.accept(actor, again.id, is_another_delivery=True)
+    work(again.id)
+    assert level(hub, "TEE").on_hand == 25
+
+
+def test_setting_the_same_file_twice_needs_no_word(seller, hub, actor) -> None:
+    content = stock_file("PUNE,TEE,10")
+    applied(actor, seller, content, STOCK, mode=StockMode.ADD)
+    upload = checked(actor, seller, content, STOCK, mode=StockMode.SET)
+    assert counts(upload) == (0, 0, 1, 0)
+
+
+def test_what_was_reserved_since_the_check_is_not_taken_away(seller, hub, actor) -> None:
+    factories.make_stock(seller, hub, "TEE", 5)
+    factories.make_stock(seller, hub, "MUG", 5)
+    upload = checked(actor, seller, stock_file("PUNE,TEE,3", "PUNE,MUG,3"), STOCK)
+    assert counts(upload) == (0, 2, 0, 0)
+    level(hub, "TEE").reserved = 4
+    db.session.commit()
+    deciding.accept(actor, upload.id)
+    upload = work(upload.id)
+    assert upload.state is UploadState.APPLIED
+    assert counts(upload) == (0, 1, 0, 1)
+    assert reasons(upload.id)[2].startswith("4 units are reserved for orders")
+    assert (level(hub, "TEE").on_hand, level(hub, "MUG").on_hand) == (5, 3)
+
+
+def test_orders_that_waited_for_the_stock_are_let_go(seller, hub, actor) -> None:
+    store = factories.make_store(seller, is_order_sync_on=True)
+    factories.make_mapping(store, hub, "PNQ1")
+    factories.make_listing(store, "TEE")
+    order = factories.make_order(store, OrderState.ON_HOLD, hub=hub, hold_reason="not_enough_stock")
+    order.seller_flex_hub_id = "PNQ1"
+    order.lines[0].sku_code = "TEE"
+    db.session.commit()
+    applied(actor, seller, stock_file("PUNE,TEE,3"), STOCK)
+    db.session.rollback()
+    db.session.refresh(order)
+    assert order.state is OrderState.NEW
+    assert level(hub, "TEE").reserved == 1
