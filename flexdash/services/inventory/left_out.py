@@ -1,0 +1,107 @@
+"""What a push leaves out, and why: counted for its run, each kind with what to do about it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import and_, func, select
+
+from flexdash.extensions import db
+from flexdash.models import Hub, HubMapping, ItemOutcome, Listing, PublishedStock, StockLevel
+from flexdash.services.inventory.places import Location
+from flexdash.services.inventory.plan import StoreFacts
+
+
+def left_out(store: StoreFacts, locations: list[Location]) -> list[dict[str, Any]]:
+    """Return what the push of the store does not send and why, as values of SyncRunItem without the run."""
+    n_listings = db.session.scalar(select(func.count()).where(Listing.store_id == store.store_id)) or 0
+    items = [
+        *_at_inactive(store, n_listings),
+        *_at_unmapped(store),
+        *_without_listing(store, locations),
+        *_listed_no_more(store),
+    ]
+    return [{"outcome": ItemOutcome.SKIPPED, "sku_code": "", **item} for item in items if item["n_items"]]
+
+
+def _at_inactive(store: StoreFacts, n_listings: int) -> Iterator[dict[str, Any]]:
+    query = (
+        select(Hub.name, Hub.is_active, HubMapping.seller_flex_hub_id)
+        .join(HubMapping, HubMapping.hub_id == Hub.id)
+        .where(HubMapping.store_id == store.store_id, ~and_(HubMapping.is_active, Hub.is_active))
+        .order_by(HubMapping.id)
+    )
+    for name, is_hub_active, seller_flex_hub_id in db.session.execute(query):
+        if is_hub_active:
+            reason = f"{name} is switched off in this store's Hub Mapping, so Amazon is told nothing of it."
+            remedy = "Switch it on on the Hub Mapping tab to send its stock."
+        else:
+            reason = f"{name} is an inactive hub, so Amazon is told nothing of it."
+            remedy = "Activate the hub under Hubs to send its stock."
+        yield {
+            "seller_flex_hub_id": seller_flex_hub_id,
+            "n_items": n_listings,
+            "reason": f"{reason} It still shows there what it was told last.",
+            "remedy": remedy,
+        }
+
+
+def _at_unmapped(store: StoreFacts) -> Iterator[dict[str, Any]]:
+    n_skus = (
+        select(func.count())
+        .where(StockLevel.hub_id == Hub.id, StockLevel.seller_id == store.seller_id)
+        .correlate(Hub)
+        .scalar_subquery()
+    )
+    is_mapped = select(HubMapping.id).where(HubMapping.store_id == store.store_id, HubMapping.hub_id == Hub.id).exists()
+    query = select(Hub.name, n_skus).where(Hub.workspace_id == store.workspace_id, Hub.is_active, ~is_mapped)
+    for name, n_items in db.session.execute(query.order_by(Hub.name, Hub.id)):
+        yield {
+            "seller_flex_hub_id": "",
+            "n_items": n_items,
+            "reason": f"{name} has stock and no Seller Flex Hub ID in this store, so Amazon cannot be told of it.",
+            "remedy": "Type its Seller Flex Hub ID on the Hub Mapping tab, if it sells in this store.",
+        }
+
+
+def _without_listing(store: StoreFacts, locations: list[Location]) -> Iterator[dict[str, Any]]:
+    # A subquery for each row, no join: over tables that have just been filled PostgreSQL joins in the worst of ways.
+    listing_id = (
+        select(Listing.id)
+        .where(Listing.store_id == store.store_id, Listing.sku_code == StockLevel.sku_code)
+        .correlate(StockLevel)
+        .scalar_subquery()
+    )
+    for location in locations:
+        n_items = db.session.scalar(
+            select(func.count()).where(
+                StockLevel.hub_id == location.hub_id, StockLevel.seller_id == store.seller_id, listing_id.is_(None)
+            )
+        )
+        yield {
+            "seller_flex_hub_id": location.seller_flex_hub_id,
+            "n_items": n_items or 0,
+            "reason": f"Not on Amazon: no listing. {location.hub_name} has stock of SKUs that this store's catalog "
+            "does not have.",
+            "remedy": "Upload a catalog with these SKUs and their ASINs, if they are to be sold in this store.",
+        }
+
+
+def _listed_no_more(store: StoreFacts) -> Iterator[dict[str, Any]]:
+    listing_id = (
+        select(Listing.id)
+        .where(Listing.store_id == store.store_id, Listing.sku_code == PublishedStock.sku_code)
+        .correlate(PublishedStock)
+        .scalar_subquery()
+    )
+    n_items = db.session.scalar(
+        select(func.count()).where(
+            PublishedStock.store_id == store.store_id, PublishedStock.quantity > 0, listing_id.is_(None)
+        )
+    )
+    yield {
+        "seller_flex_hub_id": "",
+        "n_items": n_items or 0,
+        "reason": "Taken out of the catalog while Amazon showed stock. Amazon is told nothing of them any more, and "
+        "goes on selling what it was told last.",
+        "remedy": "Put them back into the catalog, or close their listings in Seller Central.",
+    }

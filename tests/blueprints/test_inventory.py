@@ -1,0 +1,503 @@
+"""The Inventory tab, the preview and the held-back push, as a browser without JavaScript meets them."""
+
+import html
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event
+
+from flexdash import clock
+from flexdash.extensions import db
+from flexdash.jobs import queues
+from flexdash.models import (
+    BrakeState,
+    ConfigEvent,
+    PublishedStock,
+    PushState,
+    Role,
+    RunState,
+    Store,
+    StoreStatus,
+    Sync,
+    SyncRun,
+    ZeroBrake,
+)
+from flexdash.services.inventory import drift
+from flexdash.services.inventory.places import active_locations
+from tests import factories
+from tests.support.stock import make_stocked_store, stock_up
+
+XSS = "<svg onload=alert(1)>"
+
+
+@pytest.fixture
+def place(app):
+    return make_stocked_store()
+
+
+@pytest.fixture
+def store(place):
+    return place[0]
+
+
+@pytest.fixture
+def web(signed_in, store):
+    return signed_in(factories.make_user(store.seller.workspace, "merchant", name="Asha"))
+
+
+@pytest.fixture
+def support(signed_in, store):
+    return signed_in(factories.make_user(store.seller.workspace, Role.SUPPORT))
+
+
+def words(answer) -> str:
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
+
+
+def skus(answer) -> list[str]:
+    cells = re.findall(r'class="inventory-sku"[^>]*><div class="cell"><a[^>]*>([^<]*)</a>', answer.text)
+    return [html.unescape(code) for code in cells]
+
+
+def tell(store, sku_code, quantity, state=PushState.ACCEPTED, **values):
+    """Make the row of what Amazon was told of a SKU at the mapped hub."""
+    now = clock.now()
+    facts = {"sent_quantity": quantity, "sequence_number": 5, "sent_at": now}
+    if state is PushState.ACCEPTED:
+        facts |= {"accepted_at": now, "quantity": quantity}
+    own = {"workspace_id": store.workspace_id, "store_id": store.id, "seller_flex_hub_id": "EXSB"}
+    row = PublishedStock(sku_code=sku_code, state=state, **own, **(facts | values))
+    db.session.add(row)
+    db.session.commit()
+    return row
+
+
+def fields(answer, action: str) -> dict[str, str]:
+    """Return the hidden fields of the form that posts to `action`."""
+    form = re.search(rf'<form[^>]*action="{re.escape(action)}"(?:(?!</form>).)*</form>', answer.text, re.DOTALL).group()
+    found = {}
+    for tag in re.findall(r"<input[^>]+>", form):
+        attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+        if attributes["name"] != "csrf_token":
+            found[attributes["name"]] = html.unescape(attributes.get("value", ""))
+    return found
+
+
+def path(store, rest="") -> str:
+    return f"/stores/{store.id}/inventory{rest}"
+
+
+# The list -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_store_without_catalog_or_hub_says_what_to_do(signed_in, app):
+    store = factories.make_store(factories.make_seller(factories.make_workspace()))
+    web = signed_in(factories.make_user(store.seller.workspace))
+    assert "This store has no catalog yet" in words(web.get(path(store)))
+    factories.make_listing(store)
+    page = web.get(path(store))
+    assert "No hub of this store has an active Seller Flex Hub ID" in words(page)
+    assert f'href="/stores/{store.id}/hubs"' in page.text
+
+
+def test_ours_what_amazon_was_told_and_what_it_says_stand_beside_each_other(web, place):
+    store, hub = place
+    store.stock_buffer = 2
+    factories.make_listing(store, "A")
+    factories.make_stock(store.seller, hub, "A", on_hand=12, reserved=3)
+    tell(store, "A", 9, amazon_sellable=8, amazon_reserved=1, fetched_at=clock.now())
+    page = words(web.get(path(store)))
+    assert "7 12 on hand, 3 reserved , 2 held back" in page
+    assert "9 taken just now" in page
+    assert "8 1 reserved, just now" in page
+    assert "Amazon shows more" in page
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        ("", ["EQUAL", "LESS", "MORE", "NEVER", "OUTSIDE", "REFUSED"]),
+        ("differs", ["LESS", "MORE", "NEVER", "OUTSIDE", "REFUSED"]),
+        ("oversell", ["MORE", "OUTSIDE"]),
+        ("refused", ["REFUSED"]),
+        ("never_sent", ["NEVER"]),
+        ("nonsense", ["EQUAL", "LESS", "MORE", "NEVER", "OUTSIDE", "REFUSED"]),
+    ],
+)
+def test_filters_narrow_the_list(web, place, only, expected):
+    store, hub = place
+    stock_up(store, hub, dict.fromkeys(["EQUAL", "LESS", "MORE", "NEVER", "OUTSIDE", "REFUSED"], 5))
+    tell(store, "EQUAL", 5)
+    tell(store, "LESS", 3)
+    tell(store, "MORE", 8)
+    tell(store, "OUTSIDE", 5, amazon_sellable=6, fetched_at=clock.now() + timedelta(seconds=1))
+    tell(store, "REFUSED", 5, PushState.REFUSED, error_code="INVALID_SKU", error_message=f"Amazon said {XSS}")
+    page = web.get(path(store, f"?only={only}"))
+    assert skus(page) == expected
+    assert XSS not in page.text
+    if "REFUSED" in expected:
+        assert "Check that Seller Central has a listing with exactly this SKU" in words(page)
+
+
+def test_stock_without_a_listing_is_shown_by_its_filter(web, place):
+    store, hub = place
+    stock_up(store, hub, {"LISTED": 5})
+    factories.make_stock(store.seller, hub, "UNLISTED", on_hand=4)
+    page = words(web.get(path(store, "?only=no_listing")))
+    assert "UNLISTED" in page
+    assert "Not on Amazon: no listing" in page
+    assert " LISTED" not in page
+
+
+def test_a_sku_is_found_by_its_beginning_as_written_and_by_hub(web, place):
+    store, hub = place
+    other = factories.make_hub(store.seller.workspace, name="Delhi")
+    mapping = factories.make_mapping(store, other, "PNQ1")
+    stock_up(store, hub, {"AB-1": 1, "AB-2": 2, "ab-3": 3, "B%_": 4})
+    assert skus(web.get(path(store, "?q=AB"))) == ["AB-1", "AB-1", "AB-2", "AB-2"]
+    assert skus(web.get(path(store, "?q=B%25_"))) == ["B%_", "B%_"]
+    page = web.get(path(store, f"?q=AB&hub={mapping.id}"))
+    assert skus(page) == ["AB-1", "AB-2"]
+    assert "Pune Warehouse ·" not in words(page)
+    assert "No SKU fits these filters" in words(web.get(path(store, "?q=nothing")))
+
+
+def test_the_list_pages_by_key_through_skus_and_hubs(web, place):
+    store, hub = place
+    factories.make_mapping(store, factories.make_hub(store.seller.workspace), "PNQ1")
+    stock_up(store, hub, {f"S{n:02d}": n for n in range(40)})
+    seen, address = [], path(store)
+    while address:
+        page = web.get(address)
+        seen += skus(page)
+        following = re.search(r'rel="next" href="([^"]+)"', page.text)
+        address = path(store) + html.unescape(following.group(1)) if following else None
+    assert seen == sorted([f"S{n:02d}" for n in range(40)] * 2)
+    assert "Previous page" in page.text
+
+
+def test_a_large_catalog_is_looked_at_in_parts(web, place, monkeypatch):
+    store, hub = place
+    monkeypatch.setattr(drift, "WINDOW", 10)
+    stock_up(store, hub, {f"S{n:02d}": 5 for n in range(25)})
+    for n in range(25):
+        tell(store, f"S{n:02d}", 5 if n != 17 else 4)
+    first = web.get(path(store, "?only=differs"))
+    assert skus(first) == []
+    assert "Nothing fits in this part of the catalog" in words(first)
+    further = re.search(r'href="([^"]+)">Look at the next part', first.text).group(1)
+    second = web.get(html.unescape(further))
+    assert skus(second) == ["S17"]
+    assert "Begin at the first SKU again" in words(second)
+    last = web.get(html.unescape(re.search(r'href="([^"]+)">Look at the next part', second.text).group(1)))
+    assert "Look at the next part" not in last.text
+
+
+@pytest.mark.parametrize("query", ["from=%FF", "hub=999999", "only=x&hub=y&q=%EF%BF%BF", "page=rubbish"])
+def test_an_address_that_cannot_be_read_breaks_nothing(web, place, query):
+    stock_up(*place, {"A": 1})
+    assert web.get(path(place[0], f"?{query}")).status_code == 200
+
+
+def test_the_number_of_queries_does_not_grow_with_the_skus(web, place):
+    store, hub = place
+
+    def queries():
+        n = []
+        listener = lambda *args: n.append(args[2])  # noqa: E731
+        event.listen(db.engine, "before_cursor_execute", listener)
+        web.get(path(store, "?only=differs"))
+        event.remove(db.engine, "before_cursor_execute", listener)
+        return len(n)
+
+    stock_up(store, hub, {"A": 1})
+    few = queries()
+    stock_up(store, hub, {f"S{n}": 1 for n in range(60)})
+    assert queries() == few
+
+
+def test_a_draft_leads_back_and_a_foreign_store_does_not_exist(web, store, signed_in):
+    draft = factories.make_store(store.seller, StoreStatus.DRAFT)
+    for rest in ("", "/preview"):
+        assert web.get(path(draft, rest)).status_code == 303
+    stranger = signed_in(factories.make_user(factories.make_workspace()))
+    for rest in ("", "/preview"):
+        assert stranger.get(path(store, rest)).status_code == 404
+
+
+# Acting on it ---------------------------------------------------------------------------------------------------------
+
+
+def runs():
+    return db.session.scalars(db.select(SyncRun).order_by(SyncRun.id)).all()
+
+
+def test_changes_or_everything_are_pushed_and_amazon_is_asked_on_demand(web, place):
+    store, hub = place
+    stock_up(store, hub, {"A": 1})
+    page = web.get(path(store))
+    for label in ("Push changes now", "Push everything now", "Fetch Amazon’s numbers", "Correct all that differ"):
+        assert label in page.text
+    sent = {"sync": "inventory_push", "full": "1"}
+    answer = web.post(f"/stores/{store.id}/sync-now", data=sent)
+    (run,) = runs()
+    assert (answer.location, run.sync, run.is_full) == (f"/sync-runs/{run.id}", Sync.INVENTORY_PUSH, True)
+    web.post(f"/stores/{store.id}/sync-now", data={"sync": "inventory_fetch"})
+    assert runs()[1].sync is Sync.INVENTORY_FETCH
+    assert {job.args[0] for job in queues.queue("sync").jobs} == {run.id for run in runs()}
+
+
+def test_with_the_toggle_off_only_asking_is_offered_and_a_push_is_refused_in_words(web, place):
+    store, hub = place
+    stock_up(store, hub, {"A": 1})
+    store.is_inventory_sync_on = False
+    db.session.commit()
+    page = web.get(path(store))
+    assert "Push changes now" not in page.text
+    assert "Fetch Amazon’s numbers" in page.text
+    assert "See what a push would change on Amazon" in words(page)
+    answer = web.post(f"/stores/{store.id}/sync-now", data={"sync": "inventory_push"})
+    assert answer.location == path(store)
+    assert "Inventory Sync is off for Pune Store" in words(web.get(answer.location))
+    listing = factories.make_listing(store, "B")
+    mapping = active_locations(store.id)[0].mapping_id
+    for rest in ("/correct", f"/{listing.id}/{mapping}/correct"):
+        answer = web.post(path(store, rest))
+        assert "so nothing is sent to Amazon" in words(web.get(answer.location))
+    assert runs() == []
+
+
+def test_one_line_is_corrected_by_the_next_push_and_the_list_stays_as_it_was(web, place):
+    store, hub = place
+    stock_up(store, hub, {"A": 5, "B": 5})
+    tell(store, "A", 5)
+    page = web.get(path(store, "?only=&q=A"))
+    action = re.search(r'action="([^"]+/correct)" class="post-button">(?:(?!</form>).)*Correct<', page.text, re.DOTALL)
+    line_action = next(a for a in re.findall(r'action="([^"]+/correct)"', page.text) if a != path(store, "/correct"))
+    assert action
+    answer = web.post(line_action, data=fields(page, line_action))
+    assert answer.location == path(store, "?only=&q=A")
+    (run,) = runs()
+    assert (run.sync, run.is_full) == (Sync.INVENTORY_PUSH, False)
+    assert f"Run {run.id} does it now" in words(web.get(answer.location))
+    marked = {row.sku_code: row.must_push for row in db.session.scalars(db.select(PublishedStock))}
+    assert marked == {"A": True}
+    web.post(line_action)
+    assert len(runs()) == 1
+
+
+def test_all_that_differ_at_amazon_are_marked_and_pushed(web, place):
+    store, hub = place
+    stock_up(store, hub, {"A": 5, "B": 5, "C": 5})
+    tell(store, "A", 5, amazon_sellable=4, fetched_at=clock.now())
+    tell(store, "B", 5, amazon_sellable=5, fetched_at=clock.now())
+    tell(store, "C", 5)
+    answer = web.post(path(store, "/correct"))
+    assert "1 quantity of which Amazon said something else" in words(web.get(answer.location))
+    marked = {row.sku_code: row.must_push for row in db.session.scalars(db.select(PublishedStock))}
+    assert marked == {"A": True, "B": False, "C": False}
+    assert len(runs()) == 1
+
+
+def test_one_line_is_asked_about_on_the_spot(signed_in, app, sandbox):
+    sandbox.control.plans({"*": None})
+    store, hub = make_stocked_store(sandbox)
+    web = signed_in(factories.make_user(store.seller.workspace))
+    stock_up(store, hub, {"A": 5, "NOT-LISTED-1": 5})
+    page = web.get(path(store))
+    first, second = (a for a in re.findall(r'action="([^"]+/fetch)"', page.text))
+    answer = web.post(first, data=fields(page, first))
+    assert "Amazon shows 0 units of A to sell, and 0 reserved." in words(web.get(answer.location))
+    answer = web.post(second, data=fields(page, second))
+    assert "INVALID_SKU" in words(web.get(answer.location))
+
+
+def test_a_form_cannot_lead_elsewhere(web, place):
+    store, hub = place
+    stock_up(store, hub, {"A": 5})
+    for there in ("//evil.example", "x\r\nLocation: y", "é"):
+        answer = web.post(path(store, "/correct"), data={"here": there})
+        assert answer.location.startswith(path(store))
+
+
+def test_support_looks_and_starts_syncs(support, place):
+    store, hub = place
+    stock_up(store, hub, {"A": 5})
+    assert "Push changes now" in support.get(path(store)).text
+    assert support.post(path(store, "/correct")).status_code == 303
+
+
+# The preview --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def off(place):
+    """The same store with Inventory Sync never on yet."""
+    store, hub = place
+    store.is_inventory_sync_on = False
+    db.session.commit()
+    return store, hub
+
+
+def settings_fields(page) -> dict[str, str]:
+    form = re.search(r'<form(?:(?!</form>).)*value="is_inventory_sync_on".*?</form>', page.text, re.DOTALL).group()
+    tags = [dict(re.findall(r'(\w+)="([^"]*)"', tag)) for tag in re.findall(r"<input[^>]+>", form)]
+    return {tag["name"]: html.unescape(tag.get("value", "")) for tag in tags if tag["name"] != "csrf_token"}
+
+
+def test_turning_inventory_sync_on_for_the_first_time_leads_through_the_preview(web, off):
+    store, hub = off
+    stock_up(store, hub, {"UP": 9, "DOWN": 2, "ZERO": 0, "SAME": 4, "UNKNOWN": 7})
+    for code, sellable in (("UP", 1), ("DOWN", 5), ("ZERO", 3), ("SAME", 4)):
+        tell(
+            store, code, None, None, sent_at=None, sent_quantity=None, amazon_sellable=sellable, fetched_at=clock.now()
+        )
+    settings = web.get(f"/stores/{store.id}/settings")
+    assert re.search(
+        r"Turning this on pushes 5 SKUs at \d\d:\d\d IST ?, and then what changed every hour", words(settings)
+    )
+    data = settings_fields(settings) | {"is_inventory_sync_on-reason": "Season starts"}
+    answer = web.post(f"/stores/{store.id}/settings", data=data)
+    assert answer.status_code == 303
+    assert answer.location.startswith(path(store, "/preview"))
+    assert not db.session.get(Store, store.id).is_inventory_sync_on
+    page = web.get(answer.location)
+    text = words(page)
+    assert re.search(r"Go to zero 1 Go down 1 Go up 1 Stay as they are 1 Not known 1", text)
+    assert "What Amazon shows now is not known of 1 quantity" in text
+    assert skus(page) == ["DOWN", "UNKNOWN", "UP", "ZERO"]
+    assert "5 → 2" in text
+    assert "3 → 0" in text
+    assert skus(web.get(path(store, "/preview?change=raise"))) == ["UP"]
+    data = settings_fields(page)
+    assert data["is_inventory_sync_on-reason"] == "Season starts"
+    answer = web.post(f"/stores/{store.id}/settings", data=data)
+    assert (answer.status_code, answer.location) == (303, f"/stores/{store.id}/settings")
+    assert db.session.get(Store, store.id).is_inventory_sync_on
+    assert db.session.scalars(db.select(ConfigEvent.reason)).all() == ["Season starts"]
+
+
+def test_the_second_time_it_is_turned_on_at_once(web, off):
+    store, hub = off
+    stock_up(store, hub, {"A": 1})
+    web.post(f"/stores/{store.id}/settings", data=settings_fields(web.get(path(store, "/preview"))))
+    settings = web.get(f"/stores/{store.id}/settings")
+    asked = web.post(f"/stores/{store.id}/settings", data=settings_fields(settings))
+    assert "Turn Inventory Sync off for Pune Store?" in words(asked)
+    web.post(f"/stores/{store.id}/settings", data=settings_fields(asked))
+    assert not db.session.get(Store, store.id).is_inventory_sync_on
+    settings = web.get(f"/stores/{store.id}/settings")
+    assert "What it would change on Amazon is shown first" not in words(settings)
+    answer = web.post(f"/stores/{store.id}/settings", data=settings_fields(settings))
+    assert answer.location == f"/stores/{store.id}/settings"
+    assert db.session.get(Store, store.id).is_inventory_sync_on
+
+
+def test_the_preview_says_when_the_push_would_be_held_back_and_what_is_left_out(web, off):
+    store, hub = off
+    stock_up(store, hub, {f"S{n}": 0 for n in range(9)})
+    for n in range(9):
+        tell(store, f"S{n}", 5)
+    factories.make_stock(store.seller, hub, "UNLISTED")
+    text = words(web.get(path(store, "/preview")))
+    assert "This push would be held back" in text
+    assert "9 of the 9 quantities" in text
+    assert "Not on Amazon: no listing." in text
+
+
+def test_the_preview_of_a_store_with_nothing_to_send_says_so(web, off):
+    assert "There is nothing to send" in words(web.get(path(off[0], "/preview")))
+
+
+def test_support_sees_the_preview_and_turns_nothing_on(support, off):
+    store, hub = off
+    stock_up(store, hub, {"A": 1})
+    page = support.get(path(store, "/preview"))
+    assert "Merchants and admins turn Inventory Sync on" in words(page)
+    assert "is_inventory_sync_on" not in page.text
+
+
+# A push of zeros ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def held(place):
+    """A push of eight zeros that waits."""
+    store, hub = place
+    stock_up(store, hub, {f"S{n}": 0 for n in range(8)} | {"KEPT": 5})
+    for code in (*(f"S{n}" for n in range(8)), "KEPT"):
+        tell(store, code, 5)
+    run = factories.make_run(store, RunState.SKIPPED, sync=Sync.INVENTORY_PUSH)
+    return factories.make_zero_brake(store, n_to_zero=8, n_published=9, run_id=run.id)
+
+
+def test_a_held_back_push_is_shown_where_people_look(web, store, held):
+    link = f'href="{path(store, f"/zeros/{held.id}")}"'
+    assert link in web.get(path(store)).text
+    overview = web.get(f"/stores/{store.id}")
+    assert link in overview.text
+    assert "8 quantities would go to zero on Amazon" in words(overview)
+    assert "waits for somebody to approve or decline it" in words(overview)
+    page = web.get(path(store, f"/zeros/{held.id}"))
+    assert skus(page) == [f"S{n}" for n in range(8)]
+    assert "8 of the 9 quantities" in words(page)
+
+
+def test_approving_starts_a_push(web, store, held):
+    address = path(store, f"/zeros/{held.id}")
+    data = fields(web.get(address), address) | {"decision": "approve", "reason": "Sold out"}
+    answer = web.post(address, data=data)
+    run = runs()[-1]
+    assert answer.location == f"/sync-runs/{run.id}"
+    assert (run.sync, run.state) == (Sync.INVENTORY_PUSH, RunState.QUEUED)
+    assert db.session.get(ZeroBrake, held.id).state is BrakeState.APPROVED
+    assert "Asha approved it; the next push goes through" in words(web.get(address))
+
+
+def test_declining_keeps_it_held_back_and_can_be_taken_back(web, store, held):
+    address = path(store, f"/zeros/{held.id}")
+    answer = web.post(address, data=fields(web.get(address), address) | {"decision": "decline"})
+    assert answer.location == address
+    page = web.get(address)
+    assert "Declined. Nothing is sent until the stock is put right" in words(page)
+    assert 'value="decline"' not in page.text
+    assert "Asha declined it, so no stock is sent" in words(web.get(f"/stores/{store.id}"))
+    web.post(address, data=fields(page, address) | {"decision": "approve"})
+    assert db.session.get(ZeroBrake, held.id).state is BrakeState.APPROVED
+
+
+def test_a_list_that_changed_meanwhile_and_too_long_a_reason_are_refused_with_what_was_typed(web, store, held):
+    address = path(store, f"/zeros/{held.id}")
+    data = fields(web.get(address), address)
+    held.n_to_zero = 9
+    db.session.commit()
+    answer = web.post(address, data=data | {"decision": "approve", "reason": "my words"})
+    assert answer.status_code == 409
+    assert "9 quantities would go to zero now, and not 8" in words(answer)
+    assert 'value="my words"' in answer.text
+    answer = web.post(address, data=data | {"n_to_zero": "9", "decision": "approve", "reason": "x" * 301})
+    assert answer.status_code == 422
+    assert "There is a problem" in words(answer)
+    assert db.session.get(ZeroBrake, held.id).state is BrakeState.WAITING
+    assert web.post(address, data=data).status_code == 400
+
+
+def test_support_looks_at_it_and_decides_nothing(support, store, held):
+    address = path(store, f"/zeros/{held.id}")
+    assert "Merchants and admins approve or decline it" in words(support.get(address))
+    assert support.post(address, data={"decision": "approve", "n_to_zero": "8"}).status_code == 403
+
+
+def test_a_brake_of_another_store_is_not_found_under_this_one(web, store, held):
+    other = factories.make_store(store.seller)
+    assert web.get(path(other, f"/zeros/{held.id}")).status_code == 404
+    assert web.post(path(other, f"/zeros/{held.id}"), data={"decision": "approve"}).status_code == 404
+
+
+def test_a_brake_that_is_over_says_so(web, store, held):
+    held.state = BrakeState.OVER
+    db.session.commit()
+    page = words(web.get(path(store, f"/zeros/{held.id}")))
+    assert "the stock changed, and the push is not held back any more" in page
+    assert "Approve:" not in page

@@ -1,0 +1,299 @@
+"""The brake: a push that would zero too much waits for a person, and says so."""
+
+import pytest
+from sqlalchemy import update
+
+from flexdash.extensions import db
+from flexdash.models import BrakeState, ConfigEvent, ItemOutcome, Role, RunState, StockLevel, SyncAttempt, ZeroBrake
+from flexdash.services.errors import ChangedMeanwhile, NotAllowed, NotVisible, ServiceError
+from flexdash.services.inventory import brake, sending
+from tests import factories
+from tests.support.pulls import row
+from tests.support.stock import at_amazon, attempt, do_fetch, do_push, items_of, make_stocked_store, new_run, stock_up
+
+
+@pytest.fixture(autouse=True)
+def no_plans(sandbox):
+    sandbox.control.plans({"*": None})
+
+
+@pytest.fixture
+def place(app, sandbox):
+    """A store whose 20 SKUs Amazon shows with stock."""
+    store, hub = make_stocked_store(sandbox)
+    stock_up(store, hub, {f"S{n:02d}": 9 for n in range(20)})
+    do_push(store)
+    return store, hub
+
+
+@pytest.fixture
+def asha(place):
+    return factories.make_actor(factories.make_user(place[0].seller.workspace, name="Asha"))
+
+
+def zero(place, n, others=None):
+    """Let the first `n` SKUs run out, and change the last one so that there is something else to send."""
+    store, hub = place
+    stock_up(store, hub, {f"S{i:02d}": 0 if i < n else 9 for i in range(20)} | (others or {}))
+
+
+def brakes(store):
+    db.session.rollback()
+    query = db.select(ZeroBrake).where(ZeroBrake.store_id == store.id).order_by(ZeroBrake.id)
+    return list(db.session.scalars(query.execution_options(populate_existing=True)))
+
+
+def sentences(store):
+    db.session.rollback()
+    query = db.select(ConfigEvent.sentence).where(ConfigEvent.store_id == store.id).order_by(ConfigEvent.sequence)
+    return list(db.session.scalars(query))
+
+
+def test_a_push_that_would_zero_too_much_sends_nothing_and_waits(place, sandbox):
+    store, _ = place
+    zero(place, 7, {"S19": 4})
+    run = do_push(store)
+    assert run.state is RunState.SKIPPED
+    assert "would set 7 of the 20 quantities that Amazon shows with stock to zero" in run.error_sentence
+    assert "more than the 30 % that Pune Store lets go" in run.error_sentence
+    assert set(at_amazon(sandbox).values()) == {9}, "nothing was sent, not even what is no zero"
+    (waiting,) = brakes(store)
+    assert (waiting.state, waiting.n_to_zero, waiting.n_published) == (BrakeState.WAITING, 7, 20)
+    assert sentences(store) == [
+        "FlexDash held back a push of Pune Store: it would set 7 of 20 quantities to zero on Amazon"
+    ]
+    assert [a.outcome for a in db.session.scalars(db.select(SyncAttempt).where(SyncAttempt.run_id == run.id))] == [
+        "skipped"
+    ]
+
+
+@pytest.mark.parametrize(("n", "percent"), [(6, 30), (4, 0), (20, 100)])
+def test_a_share_the_store_allows_goes_through(place, sandbox, n, percent):
+    store, _ = place
+    store.zero_brake_percent = percent
+    db.session.commit()
+    zero(place, n)
+    assert do_push(store).state is RunState.SUCCEEDED
+    assert sorted(at_amazon(sandbox).values()) == [0] * n + [9] * (20 - n)
+    assert brakes(store) == []
+
+
+def test_what_amazon_was_only_seen_to_have_counts_too(app, sandbox):
+    store, hub = make_stocked_store(sandbox)
+    stock_up(store, hub, {f"S{n}": 9 for n in range(10)})
+    do_push(store)
+    other, other_hub = make_stocked_store(sandbox, partner="A0OTHER")  # the same Amazon account, told nothing yet
+    stock_up(other, other_hub, {f"S{n}": 0 for n in range(10)})
+    do_fetch(other)
+    assert do_push(other).state is RunState.SKIPPED
+    assert brakes(other)[0].n_to_zero == 10
+
+
+def test_every_further_run_waits_with_the_same_brake_and_its_present_numbers(place):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    zero(place, 9)
+    run = do_push(store)
+    (waiting,) = brakes(store)
+    assert (waiting.n_to_zero, waiting.run_id) == (9, run.id)
+    assert len(sentences(store)) == 1
+
+
+def test_an_approval_lets_one_push_through_and_is_used_up(place, asha, sandbox):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    (waiting,) = brakes(store)
+    brake.approve(asha, waiting.id, n_to_zero=7, reason="Season is over")
+    run = do_push(store)
+    assert (run.state, sorted(at_amazon(sandbox).values())) == (RunState.SUCCEEDED, [0] * 7 + [9] * 13)
+    (used,) = brakes(store)
+    assert (used.state, used.run_id, used.decided_by_name) == (BrakeState.USED, run.id, "Asha")
+    assert sentences(store)[1:] == [
+        "Asha approved setting 7 of 20 quantities to zero on Amazon for Pune Store",
+        f"FlexDash let the push of Pune Store through that Asha had approved, with run {run.id}",
+    ]
+    zero(place, 13)
+    assert do_push(store).state is RunState.SKIPPED, "the next one waits again"
+
+
+def test_an_approval_is_for_so_many_and_no_more(place, asha, sandbox):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    brake.approve(asha, brakes(store)[0].id, n_to_zero=7)
+    zero(place, 12)
+    run = do_push(store)
+    assert run.state is RunState.SKIPPED
+    assert set(at_amazon(sandbox).values()) == {9}
+    over, waiting = brakes(store)
+    assert (over.state, waiting.state, waiting.n_to_zero) == (BrakeState.OVER, BrakeState.WAITING, 12)
+
+
+def test_approving_a_list_that_changed_meanwhile_is_refused(place, asha):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    zero(place, 9)
+    do_push(store)
+    with pytest.raises(ChangedMeanwhile, match="9 quantities would go to zero now, and not 7"):
+        brake.approve(asha, brakes(store)[0].id, n_to_zero=7)
+    assert brakes(store)[0].state is BrakeState.WAITING
+
+
+def test_a_declined_push_keeps_waiting_without_asking_every_hour(place, asha, sandbox):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    brake.decline(asha, brakes(store)[0].id, n_to_zero=7)
+    for _ in range(2):
+        run = do_push(store)
+        assert run.state is RunState.SKIPPED
+        assert "Asha declined it, so pushes wait" in run.error_sentence
+    assert [one.state for one in brakes(store)] == [BrakeState.DECLINED]
+    assert brake.holding(store).id == brakes(store)[0].id
+    zero(place, 8)
+    do_push(store)
+    assert [one.state for one in brakes(store)] == [BrakeState.DECLINED, BrakeState.WAITING], "more than was declined"
+    zero(place, 0, {"S19": 5})
+    assert do_push(store).state is RunState.SUCCEEDED
+    assert [one.state for one in brakes(store)] == [BrakeState.DECLINED, BrakeState.OVER]
+    assert brake.holding(store) is None
+
+
+def test_a_declined_push_can_be_approved_after_all_while_it_stands(place, asha):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    (declined,) = brakes(store)
+    brake.decline(asha, declined.id, n_to_zero=7)
+    brake.approve(asha, declined.id, n_to_zero=7)
+    assert do_push(store).state is RunState.SUCCEEDED
+    assert brakes(store)[0].state is BrakeState.USED
+
+
+def test_a_stale_refusal_does_not_hold_anything_back(place, asha):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    brake.decline(asha, brakes(store)[0].id, n_to_zero=7)
+    zero(place, 0)
+    do_push(store)
+    zero(place, 7)
+    do_push(store)
+    assert [one.state for one in brakes(store)] == [BrakeState.DECLINED, BrakeState.WAITING]
+
+
+def test_a_brake_nobody_needs_any_more_closes_by_itself(place):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    zero(place, 3)
+    assert do_push(store).state is RunState.SUCCEEDED
+    assert brakes(store)[0].state is BrakeState.OVER
+    assert "closed the held-back push of Pune Store" in sentences(store)[-1]
+
+
+def test_a_push_that_dies_after_its_approval_was_used_still_goes_through(place, asha, monkeypatch):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    brake.approve(asha, brakes(store)[0].id, n_to_zero=7)
+    run_id = new_run(store)
+
+    def die(self):
+        raise KeyError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending.Sending, "send", die)
+        attempt(run_id)
+    again = row(run_id)
+    again.state, again.finished_at = RunState.QUEUED, None
+    db.session.commit()
+    assert attempt(run_id).state is RunState.SUCCEEDED
+
+
+def test_mass_zeros_that_come_while_the_push_is_under_way_are_left_out(place, sandbox, monkeypatch):
+    store, hub = place
+    stock_up(store, hub, {f"S{n:02d}": 20 + n for n in range(20)})
+    real, seen = sending.Sending._commit, []
+
+    def wiped_meanwhile(self, portion, *args, **kwargs):
+        if not seen:
+            seen.append(1)
+            db.session.rollback()
+            db.session.execute(update(StockLevel).where(StockLevel.sku_code >= "S10").values(on_hand=0))
+            db.session.commit()
+        return real(self, portion, *args, **kwargs)
+
+    monkeypatch.setattr(sending.Sending, "_commit", wiped_meanwhile)
+    run = do_push(store)
+    told = at_amazon(sandbox)
+    assert [told[f"S{n:02d}"] for n in range(20)] == [20 + n for n in range(10)] + [9] * 10
+    (item,) = items_of(run)
+    assert (item.outcome, item.n_items) == (ItemOutcome.SKIPPED, 10)
+    assert "went to zero while the push was under way" in item.reason
+    monkeypatch.undo()
+    assert do_push(store).state is RunState.SKIPPED
+    assert brakes(store)[0].n_to_zero == 10
+
+
+def test_a_few_that_sell_out_while_the_push_is_under_way_go_along(place, sandbox, monkeypatch):
+    store, hub = place
+    stock_up(store, hub, {f"S{n:02d}": 20 + n for n in range(20)})
+    real = sending.Sending._commit
+
+    def sold_meanwhile(self, portion, *args, **kwargs):
+        db.session.rollback()
+        db.session.execute(update(StockLevel).where(StockLevel.sku_code >= "S17").values(on_hand=0))
+        db.session.commit()
+        return real(self, portion, *args, **kwargs)
+
+    monkeypatch.setattr(sending.Sending, "_commit", sold_meanwhile)
+    assert do_push(store).state is RunState.SUCCEEDED
+    assert [at_amazon(sandbox)[f"S{n}"] for n in (17, 18, 19)] == [0, 0, 0]
+
+
+def test_only_who_manages_stock_of_this_workspace_decides(place):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    (waiting,) = brakes(store)
+    support = factories.make_actor(factories.make_user(store.seller.workspace, Role.SUPPORT))
+    stranger = factories.make_actor(factories.make_user(factories.make_workspace()))
+    for decide in (brake.approve, brake.decline):
+        with pytest.raises(NotAllowed):
+            decide(support, waiting.id, n_to_zero=7)
+        with pytest.raises(NotVisible):
+            decide(stranger, waiting.id, n_to_zero=7)
+    assert brakes(store)[0].state is BrakeState.WAITING
+
+
+def test_what_is_decided_is_not_decided_again(place, asha):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    (waiting,) = brakes(store)
+    brake.approve(asha, waiting.id, n_to_zero=7)
+    with pytest.raises(ServiceError, match="Asha approved it, and the next push goes through"):
+        brake.decline(asha, waiting.id, n_to_zero=7)
+    do_push(store)
+    with pytest.raises(ServiceError, match="a push went through with it"):
+        brake.approve(asha, waiting.id, n_to_zero=7)
+
+
+def test_a_retry_of_a_few_refused_skus_decides_nothing_about_the_whole_stock(place):
+    store, _ = place
+    zero(place, 7)
+    do_push(store)
+    (waiting,) = brakes(store)
+    n_sentences = len(sentences(store))
+    refused = factories.make_run(store, RunState.PARTIAL, sync="inventory_push", n_failed=1)
+    factories.make_run_item(refused, sku_code="S19", seller_flex_hub_id="EXSB")
+    retry = attempt(new_run(store, retry_of_id=refused.id))
+    assert retry.state is RunState.SKIPPED
+    assert "waits for a person or for the next Inventory Sync" in retry.error_sentence
+    assert [one.state for one in brakes(store)] == [BrakeState.WAITING]
+    assert waiting.id == brakes(store)[0].id
+    assert len(sentences(store)) == n_sentences
