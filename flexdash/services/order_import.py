@@ -1,62 +1,45 @@
 """Writing a page of Amazon's shipments: new orders in bulk, changes one by one, what cannot be read into quarantine."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from flexdash import clock
+from flexdash import clock, metrics
 from flexdash.amazon import statuses
-from flexdash.amazon.errors import UnreadableShipment
-from flexdash.amazon.shipment_reader import read_shipment
+from flexdash.bulk import insert_rows
 from flexdash.extensions import db
 from flexdash.models import (
-    Acknowledgement,
+    ItemFate,
     Order,
     OrderEvent,
     OrderHold,
     OrderLine,
     OrderState,
     QuarantinedShipment,
+    Store,
 )
-from flexdash.services import order_changes
+from flexdash.services import order_changes, run_sheets
+from flexdash.services.order_pages import Broken, ReadPage, by_age, quarantine_id
 from flexdash.services.order_rows import (
     ReadShipment,
-    encrypt_buyer,
     hold_rows,
     imported_sentence,
     line_rows,
     order_row,
 )
+from flexdash.services.order_stock import Request, StockDesk, units_of_lines
 from flexdash.services.routing import Routes
+from flexdash.services.stock_ledger import Ledger
 from flexdash.vault import Vault
 
-UNREADABLE = "unreadable:"  # stands before the payload's hash where a payload has no id
+_LAST_NEW = statuses.lookup("CONFIRMED").rank  # beyond it, somebody works the order at Amazon
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A shipment that could not be read or written, with the reason in words."""
-
-    raw: Any
-    amazon_shipment_id: str
-    sentence: str
-
-
-@dataclass
-class ReadPage:
-    """A page of shipments, read: at most one of each id, the newest."""
-
-    shipments: list[ReadShipment] = field(default_factory=list)
-    broken: list[Broken] = field(default_factory=list)
-    n_fetched: int = 0
 
 
 @dataclass
@@ -68,36 +51,33 @@ class Counts:
     n_updated: int = 0
     n_skipped: int = 0
     n_failed: int = 0
+    items: list[run_sheets.Item] = field(
+        default_factory=list, repr=False, compare=False
+    )  # each shipment, for the run's page
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts under the names of SyncRun's columns."""
-        return dict(vars(self))
+        return {name: n for name, n in vars(self).items() if name.startswith("n_")}
 
-
-def read_page(raw_shipments: Sequence[Any], vault: Vault) -> ReadPage:
-    """Read Amazon's shipments outside any transaction. One that cannot be read never costs the others."""
-    page = ReadPage(n_fetched=len(raw_shipments))
-    newest: dict[str, ReadShipment] = {}
-    for raw in raw_shipments:
-        try:
-            shipment = read_shipment(raw)
-            read = ReadShipment(raw, shipment, encrypt_buyer(vault, shipment))
-        except UnreadableShipment as error:
-            page.broken.append(Broken(raw, _quarantine_id(raw, error.shipment_id), error.reason))
-            continue
-        before = newest.get(shipment.id)
-        if before is None or _is_newer(shipment.updated_at, before.shipment.updated_at):
-            newest[shipment.id] = read
-    page.shipments = list(newest.values())
-    return page
+    def note(self, read: ReadShipment, fate: ItemFate, words: str = "") -> None:
+        """Note what became of one shipment."""
+        shipment = read.shipment
+        self.items.append(run_sheets.Item(fate, shipment.id, shipment.order_id or "", shipment.location_id, words))
 
 
 class OrderImporter:
     """Writes read pages into the orders of one store, inside the caller's transaction."""
 
-    def __init__(self, *, workspace_id: int, store_id: int, run_id: int | None, vault: Vault) -> None:
+    def __init__(
+        self, *, workspace_id: int, store_id: int, run_id: int | None, vault: Vault, takes_finished: bool = True
+    ) -> None:
+        """`takes_finished`: an order that is first met when it has left its hub comes in too, as on any but a store's
+        first pull, which would find everything that was ever shipped."""
         self.workspace_id, self.store_id, self.run_id = workspace_id, store_id, run_id
+        self.takes_finished = takes_finished
         self._vault = vault
+        self._seller_id: int | None = None
+        self.has_freed_stock = False  # whether an order gave stock back, which held ones may be waiting for
 
     def write(self, page: ReadPage) -> Counts:
         """Write `page` and return what became of it.
@@ -120,11 +100,16 @@ class OrderImporter:
             broken += self._write_one_by_one(page.shipments, routes, counts)
         self._quarantine(broken)
         counts.n_failed += len(broken)
+        failed = (run_sheets.Item(ItemFate.FAILED, one.amazon_shipment_id, words=one.sentence) for one in broken)
+        run_sheets.keep(self.run_id, [*counts.items, *failed], self.store_id)
+        metrics.count("orders_imported", counts.n_created)
+        metrics.count("orders_held", counts.n_held)
         return counts
 
     def _write_one_by_one(self, shipments: Sequence[ReadShipment], routes: Routes, counts: Counts) -> list[Broken]:
         broken = []
-        for read in shipments:
+        self._hold_all(shipments, routes)
+        for read in sorted(shipments, key=by_age):
             own = Counts()
             try:
                 with db.session.begin_nested():
@@ -136,84 +121,140 @@ class OrderImporter:
                 log.warning("shipment_refused", amazon_shipment_id=read.shipment.id, error=type(error).__name__)
                 db.session.expunge_all()
                 sentence = f"The database refused this order ({type(error).__name__})."
-                broken.append(Broken(read.raw, _quarantine_id(read.raw, read.shipment.id), sentence))
+                broken.append(Broken(read.raw, quarantine_id(read.raw, read.shipment.id), sentence))
                 continue
             for name, n in own.as_dict().items():
                 setattr(counts, name, getattr(counts, name) + n)
+            counts.items += own.items
         return broken
+
+    def _hold_all(self, shipments: Sequence[ReadShipment], routes: Routes) -> None:
+        """Lock at once, in the order of the ids, what the orders lock one by one: nobody then waits in a circle."""
+        try:
+            with db.session.begin_nested():
+                here = self._orders_here([read.shipment.id for read in shipments])
+                keys = {(order.hub_id, line.sku_code) for order in here.values() for line in order.lines}
+                keys |= {
+                    (routes.to(read.shipment.location_id).hub_id, line.sku_code)
+                    for read in shipments
+                    for line in read.shipment.lines
+                }
+                Ledger(self.workspace_id, self.seller_id()).hold(
+                    (hub_id, sku_code) for hub_id, sku_code in keys if hub_id is not None
+                )
+        except OperationalError:
+            raise
+        except (SQLAlchemyError, ValueError, TypeError):
+            db.session.expunge_all()  # one of them breaks the query itself; it will be refused alone
 
     def _write(self, shipments: Sequence[ReadShipment], routes: Routes, counts: Counts) -> None:
         if not shipments:
             return
+        desk = StockDesk(workspace_id=self.workspace_id, seller_id=self.seller_id(), run_id=self.run_id)
         here = self._orders_here([read.shipment.id for read in shipments])
-        new = []
+        new: list[tuple[ReadShipment, Request]] = []
+        moved: list[tuple[Order, Request]] = []
         for read in shipments:
             order = here.get(read.shipment.id)
             if order is not None:
-                self._update(order, read, routes, counts)
-            elif statuses.lookup(read.shipment.status).order_state == OrderState.NEW:
-                new.append(read)
+                if request := self._update(order, read, routes, desk, counts):
+                    moved.append((order, request))
+            elif self._is_wanted(read):
+                new.append((read, self._ask_for_new(read, routes, desk)))
             else:
-                counts.n_skipped += 1  # cancelled or worked elsewhere before it ever came here: no work for a hub
+                counts.n_skipped += 1  # cancelled, or gone before the store was here: no work for a hub
+                counts.note(read, ItemFate.UNCHANGED, f"Not taken in: {read.shipment.status} before it was here.")
+        desk.settle()
+        for order, request in moved:
+            order_changes.apply_new_route(order, request.route, run_id=self.run_id)
         if new:
-            self._insert(new, routes, counts)
+            self._insert(new, counts)
         db.session.flush()
+        desk.write()
+        self._absorb([read for read, _ in new if statuses.lookup(read.shipment.status).rank > _LAST_NEW])
+        self.has_freed_stock |= desk.has_freed_stock
         self._leave_quarantine([read.shipment.id for read in shipments])
+
+    def _is_wanted(self, read: ReadShipment) -> bool:
+        state = statuses.lookup(read.shipment.status).order_state
+        if state in (OrderState.SHIPPED, OrderState.DELIVERED):
+            return self.takes_finished
+        return state is not None and state != OrderState.CANCELLED
+
+    def _ask_for_new(self, read: ReadShipment, routes: Routes, desk: StockDesk) -> Request:
+        shipment = read.shipment
+        return desk.ask(
+            routes.to(shipment.location_id),
+            store_id=self.store_id,
+            created_at=shipment.created_at,
+            units=units_of_lines(shipment.lines),
+            must_be_listed=statuses.lookup(shipment.status).rank <= _LAST_NEW,
+        )
+
+    def _absorb(self, worked: Sequence[ReadShipment]) -> None:
+        """Move orders that came in just now, and are further at Amazon already, to where they are there."""
+        if not worked:
+            return
+        desk = StockDesk(workspace_id=self.workspace_id, seller_id=self.seller_id(), run_id=self.run_id)
+        here = self._orders_here([read.shipment.id for read in worked])
+        for read in sorted(worked, key=lambda read: here[read.shipment.id].id):
+            order_changes.apply(here[read.shipment.id], read.shipment, run_id=self.run_id, desk=desk)
+        desk.settle()  # locks no level anew: the orders' own are held since they came in
+        db.session.flush()
+        desk.write()
+
+    def seller_id(self) -> int:
+        """Return the seller whose store it is."""
+        if self._seller_id is None:
+            self._seller_id = db.session.scalars(select(Store.seller_id).where(Store.id == self.store_id)).one()
+        return self._seller_id
 
     def _orders_here(self, shipment_ids: list[str]) -> dict[str, Order]:
         query = (
             select(Order)
             .where(Order.store_id == self.store_id, Order.amazon_shipment_id.in_(shipment_ids))
             .order_by(Order.id)
-            .with_for_update()
+            .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         )
         return {order.amazon_shipment_id: order for order in db.session.scalars(query)}
 
-    def _update(self, order: Order, read: ReadShipment, routes: Routes, counts: Counts) -> None:
+    def _update(
+        self, order: Order, read: ReadShipment, routes: Routes, desk: StockDesk, counts: Counts
+    ) -> Request | None:
+        """Apply Amazon's news; return what is asked for when the order has to go to another hub."""
         if not order_changes.is_news(order, read.shipment):
             if not order_changes.is_older(read.shipment, order):
                 order.amazon_updated_at = read.shipment.updated_at
             counts.n_skipped += 1
-            return
+            counts.note(read, ItemFate.UNCHANGED, read.shipment.status)
+            return None
         has_moved = order.seller_flex_hub_id != read.shipment.location_id
-        order_changes.apply(order, read.shipment, run_id=self.run_id)
-        if has_moved and order.state in (OrderState.NEW, OrderState.ON_HOLD):
-            self._reroute(order, routes)
+        order_changes.apply(order, read.shipment, run_id=self.run_id, desk=desk)
         counts.n_updated += 1
-
-    def _reroute(self, order: Order, routes: Routes) -> None:
+        counts.note(read, ItemFate.UPDATED, f"{read.shipment.status} at Amazon, {order.state} here")
+        if not has_moved or order.state not in (OrderState.NEW, OrderState.ON_HOLD):
+            return None
+        desk.release(order)
         route = routes.to(order.seller_flex_hub_id)
-        order.hub_id = route.hub_id
-        order.state = OrderState.ON_HOLD if route.holds else OrderState.NEW
-        if order.acknowledgement in (Acknowledgement.NOT_YET, Acknowledgement.PENDING):
-            order.acknowledgement = Acknowledgement.NOT_YET if route.holds else Acknowledgement.PENDING
-        db.session.execute(OrderHold.__table__.delete().where(OrderHold.order_id == order.id))
-        if route.holds:
-            db.session.execute(insert(OrderHold), hold_rows(route, order.id, self.workspace_id))
-        where = f"routed to {route.hub_name}" if not route.holds else "On Hold: " + route.holds[0].detail
-        sentence = f"Amazon moved it to the location {order.seller_flex_hub_id}; {where}"
-        db.session.add(
-            OrderEvent(order_id=order.id, kind="changed", sentence=sentence, run_id=self.run_id, actor_name="Amazon")
-        )
+        return desk.ask(route, store_id=self.store_id, created_at=order.amazon_created_at, order=order)
 
-    def _insert(self, new: Sequence[ReadShipment], routes: Routes, counts: Counts) -> None:
+    def _insert(self, new: Sequence[tuple[ReadShipment, Request]], counts: Counts) -> None:
         now = clock.now()
-        routed = [(read, routes.to(read.shipment.location_id)) for read in new]
-        inserted = db.session.execute(
-            # Matched by shipment id below: asking for the order of the rows would make SQLite insert one by one.
-            insert(Order).returning(Order.amazon_shipment_id, Order.id),
-            [
-                order_row(read, route, workspace_id=self.workspace_id, store_id=self.store_id, imported_at=now)
-                for read, route in routed
-            ],
+        ids = {"workspace_id": self.workspace_id, "store_id": self.store_id}
+        # Not with RETURNING: reading a hundred ids is faster than making one statement with all their values.
+        rows = [order_row(read, request.route, imported_at=now, **ids) for read, request in new]
+        insert_rows(Order.__table__, rows)
+        inserted = select(Order.amazon_shipment_id, Order.id).where(
+            Order.store_id == self.store_id, Order.amazon_shipment_id.in_([read.shipment.id for read, _ in new])
         )
-        order_ids = dict(inserted.all())
+        order_ids = dict(db.session.execute(inserted).all())
         lines: list[dict[str, Any]] = []
         holds: list[dict[str, Any]] = []
         events: list[dict[str, Any]] = []
-        for read, route in routed:
-            order_id = order_ids[read.shipment.id]
+        for read, request in new:
+            route, order_id = request.route, order_ids[read.shipment.id]
+            request.belongs_to(order_id)
             lines += line_rows(read.shipment, order_id)
             holds += hold_rows(route, order_id, self.workspace_id)
             events.append(
@@ -226,11 +267,13 @@ class OrderImporter:
                 }
             )
             counts.n_created += 1
-            counts.n_held += bool(route.holds)
-        db.session.execute(insert(OrderLine), lines)
-        db.session.execute(insert(OrderEvent), events)
-        if holds:
-            db.session.execute(insert(OrderHold), holds)
+            is_held = bool(route.holds) and statuses.lookup(read.shipment.status).rank <= _LAST_NEW
+            counts.n_held += is_held
+            why = " ".join(hold.detail for hold in route.holds) if is_held else read.shipment.status
+            counts.note(read, ItemFate.HELD if is_held else ItemFate.CREATED, why)
+        insert_rows(OrderLine.__table__, lines)
+        insert_rows(OrderEvent.__table__, events)
+        insert_rows(OrderHold.__table__, holds)
 
     def _quarantine(self, broken: Sequence[Broken]) -> None:
         for item in {item.amazon_shipment_id: item for item in broken}.values():
@@ -260,14 +303,3 @@ class OrderImporter:
             QuarantinedShipment.store_id == self.store_id, QuarantinedShipment.amazon_shipment_id.in_(shipment_ids)
         )
         return {row.amazon_shipment_id: row for row in db.session.scalars(query)}
-
-
-def _is_newer(candidate: Any, known: Any) -> bool:
-    return candidate is not None and (known is None or candidate > known)
-
-
-def _quarantine_id(raw: Any, shipment_id: str | None) -> str:
-    if shipment_id:
-        return shipment_id[:100]
-    digest = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
-    return f"{UNREADABLE}{digest}"

@@ -15,10 +15,12 @@ from flexdash.database import transaction
 from flexdash.extensions import db, settings, vault
 from flexdash.models import Sync, SyncState
 from flexdash.prefetch import prefetched
-from flexdash.services import acknowledgement, order_holds, quarantine
+from flexdash.services import acknowledgement, order_holds, quarantine, run_retries
 from flexdash.services.amazon_access import CallLog, StoreAtAmazon, open_amazon, store_at_amazon
-from flexdash.services.order_import import OrderImporter, ReadPage, read_page
+from flexdash.services.order_import import OrderImporter
+from flexdash.services.order_pages import ReadPage, read_page
 from flexdash.services.run_context import RunContext
+from flexdash.services.run_retries import FAILED
 
 # Amazon's channel of Seller Flex orders: https://developer-docs.amazon.com/sp-api/docs/retrieve-list-of-shipments
 SELLER_FLEX_CHANNEL = "FBA"
@@ -30,6 +32,7 @@ class Window:
 
     changed_after: datetime
     until: datetime
+    is_first: bool  # the store was never read to the end: what left before it was connected is no concern of its hubs
 
 
 def pull(run: RunContext) -> None:
@@ -40,6 +43,9 @@ def pull(run: RunContext) -> None:
     Raises StoreNotConnected, AmazonError, RunInterrupted.
     """
     store = store_at_amazon(run.store_id)
+    if run.retry_of_id is not None:
+        _retry(run, store)
+        return
     window = _open_window(run)
     order_holds.release_fixed(run.store_id, run_id=run.run_id)
     calls = CallLog(store, run.run_id)
@@ -48,6 +54,7 @@ def pull(run: RunContext) -> None:
         store_id=store.store_id,
         run_id=run.run_id,
         vault=vault._get_current_object(),
+        takes_finished=not window.is_first,
     )
     with open_amazon(store, calls) as client:
         until = _pull_pages(run, store, client, calls, window, importer)
@@ -56,6 +63,20 @@ def pull(run: RunContext) -> None:
             calls.write()
             _state(run.store_id).watermark = until
             run.check_in(progress="All pages are in.")
+        if importer.has_freed_stock:
+            order_holds.release_for_seller(importer.seller_id(), run_id=run.run_id)
+        acknowledgement.acknowledge_pending(run, client, calls)
+
+
+def _retry(run: RunContext, store: StoreAtAmazon) -> None:
+    """Ask again for the shipments that another run could not take in, and acknowledge what waits; nothing else."""
+    calls = CallLog(store, run.run_id)
+    failed = run_retries.names_of(run.retry_of_id, FAILED)
+    importer = OrderImporter(
+        workspace_id=store.workspace_id, store_id=store.store_id, run_id=run.run_id, vault=vault._get_current_object()
+    )
+    with open_amazon(store, calls) as client:
+        quarantine.read_again(run, client, importer, calls, only=failed)
         acknowledgement.acknowledge_pending(run, client, calls)
 
 
@@ -116,7 +137,7 @@ def _open_window(run: RunContext) -> Window:
         else:
             changed_after = watermark - timedelta(minutes=settings.order_pull_overlap_minutes)
         run.set_window(changed_after, now)
-    return Window(changed_after, now)
+    return Window(changed_after, now, watermark is None)
 
 
 def _state(store_id: int) -> SyncState:

@@ -8,7 +8,7 @@ from typing import Any
 from flexdash import clock
 from flexdash.amazon import statuses
 from flexdash.amazon.shipment_reader import Shipment
-from flexdash.models import Acknowledgement, OrderState
+from flexdash.models import Acknowledgement, OrderState, OrderStock
 from flexdash.services.routing import Route
 from flexdash.vault import Vault
 
@@ -37,13 +37,15 @@ def from_amazon(shipment: Shipment) -> dict[str, Any]:
         "ship_by_at": shipment.ship_by_at,
         "processing_source": (shipment.processing_source or "")[:40],
         "rejectable_statuses": list(shipment.rejectable_statuses),
+        "invoice_requirement": shipment.invoice_requirement[:20],
+        "invoice_status": shipment.invoice_status[:20],
     }
 
 
 def order_row(
     read: ReadShipment, route: Route, *, workspace_id: int, store_id: int, imported_at: datetime
 ) -> dict[str, Any]:
-    """Return the row of a new order: New Order when the route is clear, else On Hold."""
+    """Return the row of a new order: New Order with its stock reserved when the route is clear, else On Hold."""
     shipment = read.shipment
     return {
         "workspace_id": workspace_id,
@@ -52,6 +54,7 @@ def order_row(
         "amazon_order_id": shipment.order_id or "",
         "hub_id": route.hub_id,
         "state": OrderState.ON_HOLD if route.holds else OrderState.NEW,
+        "stock": OrderStock.NONE if route.holds else OrderStock.RESERVED,
         "acknowledgement": _acknowledgement(shipment, route),
         "amazon_created_at": shipment.created_at,
         "placed_at": shipment.placed_at,
@@ -107,7 +110,8 @@ def imported_sentence(shipment: Shipment, route: Route) -> str:
     beginning = f"Imported from Amazon as {label} ({shipment.status})"
     if route.holds:
         return f"{beginning}. On Hold: {' '.join(hold.detail for hold in route.holds)}"[:500]
-    return f"{beginning} and routed to {route.hub_name} by its Seller Flex Hub ID {shipment.location_id}."
+    by = f"by its Seller Flex Hub ID {shipment.location_id}"
+    return f"{beginning} and routed to {route.hub_name} {by}. Its stock is reserved there."
 
 
 def _acknowledgement(shipment: Shipment, route: Route) -> Acknowledgement:

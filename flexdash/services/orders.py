@@ -5,17 +5,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Select, func, select, text, union
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy import ColumnElement, Select, func, or_, select, text, union
+from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload, selectinload
 
 from flexdash import clock
 from flexdash.amazon import statuses
 from flexdash.database import transaction
 from flexdash.extensions import db, vault
 from flexdash.models import (
+    AccessKind,
     ApiCall,
     HoldReason,
     Order,
@@ -23,13 +25,14 @@ from flexdash.models import (
     OrderHold,
     OrderLine,
     OrderState,
+    OrderStep,
     QuarantinedShipment,
-    Sku,
 )
 from flexdash.models.order import IS_OPEN
-from flexdash.services import access
+from flexdash.services import access, access_log
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
+from flexdash.services.order_work import step_rows
 from flexdash.vault import UnreadableSecret
 
 DEADLINES = {"overdue": "Overdue", "24h": "In the next 24 hours", "72h": "In the next 3 days"}
@@ -44,6 +47,14 @@ class BuyerUnreadable(ServiceError):
     """No key in ENCRYPTION_KEYS opens the buyer's data; nothing was shown and the timeline says nothing."""
 
 
+class Need(StrEnum):
+    """What an order can want of a person beside its everyday way."""
+
+    STEP = "step"  # a step at Amazon failed
+    INVOICE = "invoice"  # its invoice waits on Amazon
+    CONFLICT = "conflict"  # Amazon and FlexDash say what does not fit together
+
+
 @dataclass(frozen=True)
 class OrderFilters:
     """What the list is narrowed to; None and "" mean not at all."""
@@ -53,6 +64,7 @@ class OrderFilters:
     hub_id: int | None = None
     hold_reason: HoldReason | None = None
     deadline: str = ""  # a key of DEADLINES
+    needs: Need | None = None  # what of a person
     text: str = ""  # the beginning of an Amazon id, FlexDash's number, or a whole SKU
 
 
@@ -79,8 +91,16 @@ def amazon_word(amazon_status: str) -> str:
     return statuses.lookup(amazon_status).label
 
 
-def listing(actor: Actor, filters: OrderFilters) -> Select[tuple[Order]]:
-    """Return the SELECT of the orders that `actor` may see and the filters leave, unordered and unpaged."""
+@dataclass(frozen=True)
+class OrderListing:
+    """A SELECT of orders, unordered and unpaged; `newest_by` equals their id and is the column to order them by."""
+
+    found: Select[tuple[Order]]
+    newest_by: InstrumentedAttribute[int]
+
+
+def listing(actor: Actor, filters: OrderFilters) -> OrderListing:
+    """Return the orders that `actor` may see and the filters leave."""
     query = access.visible(actor, Order).options(
         joinedload(Order.store), joinedload(Order.hub), selectinload(Order.holds)
     )
@@ -91,15 +111,27 @@ def listing(actor: Actor, filters: OrderFilters) -> Select[tuple[Order]]:
     if filters.hub_id is not None:
         query = query.where(Order.hub_id == filters.hub_id)
     if filters.hold_reason is not None:
-        held = select(OrderHold.order_id).where(
+        # A join, which the index of the reasons serves newest first; one order has a reason once.
+        query = query.join(OrderHold, OrderHold.order_id == Order.id).where(
             OrderHold.workspace_id == actor.workspace_id, OrderHold.reason == filters.hold_reason
         )
-        query = query.where(Order.id.in_(held))
+    if filters.needs is Need.INVOICE:
+        query = query.where(text("orders.is_invoice_waiting"))
+    elif filters.needs is Need.CONFLICT:
+        query = query.where(text("orders.has_conflict"))
+    elif filters.needs is Need.STEP:
+        query = query.where(Order.id.in_(_with_failed_step(actor)))
     if filters.deadline in DEADLINES:
         query = query.where(text(IS_OPEN), _before_deadline(filters.deadline, clock.now()))
     if sought := filters.text.strip():
-        query = query.where(Order.id.in_(_matching(actor.workspace_id, sought)))
-    return query
+        return _matching(query, actor.workspace_id, sought)
+    return OrderListing(query, Order.id)
+
+
+def _with_failed_step(actor: Actor) -> Select[tuple[int]]:
+    """Return the SELECT of the ids of orders that have one: few among all, which their partial index holds."""
+    found = access.visible(actor, OrderStep).with_only_columns(OrderStep.order_id)
+    return found.where(*step_rows.WAITS_FOR_A_PERSON)
 
 
 def by_deadline(query: Select[tuple[Order]]) -> Select[tuple[Order]]:
@@ -129,14 +161,6 @@ def calls_for(order: Order) -> Sequence[ApiCall]:
         ApiCall.store_id == order.store_id, ApiCall.amazon_shipment_id == order.amazon_shipment_id
     )
     return db.session.scalars(query.order_by(ApiCall.id)).all()
-
-
-def sku_names(order: Order) -> dict[str, str]:
-    """Return the names of those SKUs of the order that FlexDash knows, by SKU code."""
-    query = select(Sku.sku_code, Sku.name).where(
-        Sku.seller_id == order.store.seller_id, Sku.sku_code.in_([line.sku_code for line in order.lines])
-    )
-    return dict(db.session.execute(query).all())
 
 
 def masked_buyer(order: Order) -> BuyerView | None:
@@ -178,6 +202,8 @@ def reveal_buyer(actor: Actor, order_id: int) -> tuple[Order, BuyerView | None]:
                 "The buyer's data cannot be shown: the key it was encrypted with is missing from ENCRYPTION_KEYS. "
                 "Nobody saw it. Tell whoever runs FlexDash to put the key back."
             ) from error
+        sentence = f"{actor.name} looked at the buyer's data of {number_of(order.id)}"
+        access_log.record(actor, AccessKind.BUYER_DATA, sentence, order=order)
         where = f" from {actor.address}" if actor.address else ""
         db.session.add(
             OrderEvent(
@@ -223,17 +249,29 @@ def _before_deadline(deadline: str, now: datetime) -> ColumnElement[bool]:
     return Order.ship_by_at.between(now, now + timedelta(hours=int(deadline.removesuffix("h"))))
 
 
-def _matching(workspace_id: int, sought: str) -> Any:
-    """Return the ids of orders that `sought` names, each way through an index of its own."""
+def _matching(query: Select[tuple[Order]], workspace_id: int, sought: str) -> OrderListing:
+    """Narrow `query` to the orders that `sought` names, each way through an index of its own.
+
+    One SKU can be in very many orders. A join then reads the newest of them only, as many as the page has room for;
+    the ids of few orders are put together instead.
+    """
     own = Order.workspace_id == workspace_id
-    ways = [
+    few = [
         select(Order.id).where(own, column >= sought, column < sought + _LAST_CHARACTER)
         for column in (Order.amazon_order_id, Order.amazon_shipment_id)
     ]
-    ways.append(select(Order.id).join(OrderLine).where(own, OrderLine.sku_code == sought))
     if number := _OWN_NUMBER.match(sought):
-        ways.append(select(Order.id).where(own, Order.id == int(number[1])))
-    return union(*ways)
+        few.append(select(Order.id).where(own, Order.id == int(number[1])))
+    has_few = db.session.scalar(select(or_(*(ids.exists() for ids in few))))
+    if has_few:
+        of_sku = select(Order.id).join(OrderLine).where(own, OrderLine.sku_code == sought)
+        return OrderListing(query.where(Order.id.in_(union(*few, of_sku))), Order.id)
+    earlier = aliased(OrderLine)
+    is_second_line = select(earlier.id).where(
+        earlier.order_id == OrderLine.order_id, earlier.sku_code == OrderLine.sku_code, earlier.id < OrderLine.id
+    )
+    query = query.join(OrderLine, OrderLine.order_id == Order.id)
+    return OrderListing(query.where(OrderLine.sku_code == sought, ~is_second_line.exists()), OrderLine.order_id)
 
 
 def _buyer(order: Order) -> dict[str, Any] | None:

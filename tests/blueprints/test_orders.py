@@ -9,12 +9,15 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from flexdash import clock
+from flexdash.blueprints.orders.forms import HOLD_WORDS
 from flexdash.extensions import db
 from flexdash.models import (
     Acknowledgement,
     HoldReason,
     Hub,
+    OrderHold,
     OrderState,
+    OrderStock,
     QuarantinedShipment,
     Role,
     Store,
@@ -92,6 +95,22 @@ def test_search_finds_by_each_id_a_person_may_have(merchant: FlaskClient, store:
     wanted = factories.make_order(store, amazon_order_id="403-777-1", amazon_shipment_id="DXYZ1")
     for text in ("403-777-1", "403-77", "DXYZ1", orders.number_of(wanted.id), wanted.lines[0].sku_code):
         assert shown(merchant, f"q={text}") == {wanted.id}, text
+
+
+def test_a_search_by_sku_pages_through_its_orders_each_once(merchant: FlaskClient, store: Store) -> None:
+    wanted = [factories.make_order(store, n_lines=2) for _ in range(60)]
+    for order in wanted:
+        for line in order.lines:
+            line.sku_code = "TWICE"  # both lines of each order
+    factories.make_order(store)
+    db.session.commit()
+    first = merchant.get("/orders?q=TWICE").text
+    onward = first.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
+    pages = first + merchant.get(f"/orders{onward}").text
+    places = [pages.find(f">{orders.number_of(order.id)}<") for order in reversed(wanted)]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert all(pages.count(f">{orders.number_of(order.id)}<") == 1 for order in wanted)
 
 
 @pytest.mark.parametrize("query", ["state=Nonsense", "hub=x", "store=99999999999999999999", "q=%25_'\""])
@@ -195,12 +214,15 @@ def test_a_held_order_says_why_and_can_be_released_by_hand(merchant: FlaskClient
     assert "No hub has the Seller Flex Hub ID ZZZZ." in page
     assert f"/stores/{store.id}/hubs" in page
 
+    factories.make_workable(hub, order)
     merchant.post(f"/orders/{order.id}/release", data={"hub_id": hub.id})
 
     assert (order.state, order.hub_id) == (OrderState.NEW, hub.id)
     assert order.acknowledgement is Acknowledgement.PENDING
     assert order.holds == []
-    assert order.events[-1].sentence == "Asha released it by hand to Pune Warehouse. It is a New Order there."
+    assert order.events[-1].sentence == (
+        "Asha released it by hand to Pune Warehouse. It is a New Order there, with its stock reserved."
+    )
 
 
 @pytest.mark.parametrize("chosen", [{}, {"hub_id": ""}, {"hub_id": "no number"}])
@@ -237,20 +259,20 @@ def test_the_quarantine_says_what_is_wrong(app: Flask, merchant: FlaskClient, st
     row = QuarantinedShipment(
         workspace_id=store.workspace_id,
         store_id=store.id,
-        amazon_shipment_id="D9",
+        amazon_shipment_id="UNREADABLE9",
         error_sentence="it has no lines",
         payload_encrypted=app.extensions["flexdash_vault"].encrypt("{}"),
     )
     db.session.add(row)
     db.session.commit()
     page = merchant.get("/orders/quarantine").text
-    assert "D9" in page
+    assert "UNREADABLE9" in page
     assert "It has no lines" in page
     assert "1 shipment from Amazon could not be read" in merchant.get("/orders").text
 
     other = factories.make_store(store.seller, country_code="AE")
-    assert "D9" in merchant.get(f"/orders/quarantine?store={store.id}").text
-    assert "D9" not in merchant.get(f"/orders/quarantine?store={other.id}").text
+    assert "UNREADABLE9" in merchant.get(f"/orders/quarantine?store={store.id}").text
+    assert "UNREADABLE9" not in merchant.get(f"/orders/quarantine?store={other.id}").text
     foreign = factories.make_store(factories.make_seller(factories.make_workspace()))
     assert merchant.get(f"/orders/quarantine?store={foreign.id}").status_code == 404
 
@@ -270,9 +292,74 @@ def test_the_oldest_shipment_of_the_quarantine_can_come_first(app: Flask, mercha
     assert f'name="store" value="{store.id}"' in oldest
 
 
-def test_every_hold_reason_has_words(app: Flask) -> None:
-    from flexdash.blueprints.orders.forms import HOLD_WORDS
+def test_each_hold_reason_leads_to_what_mends_it(merchant: FlaskClient, store: Store, hub: Hub) -> None:
+    order = factories.make_order(store, OrderState.ON_HOLD, hub=hub, n_lines=2)
+    known, unknown = (line.sku_code for line in order.lines)
+    level = factories.make_stock(store.seller, hub, known, on_hand=0)
+    for reason in set(HoldReason) - {HoldReason.NO_HUB_MAPPED}:
+        order.holds.append(OrderHold(workspace_id=store.workspace_id, reason=reason, detail=f"About {reason}."))
+    db.session.commit()
 
+    page = merchant.get(f"/orders/{order.id}").text
+
+    for reason in HoldReason:
+        assert HOLD_WORDS[reason] in page
+    assert "About not_enough_stock." in page
+    assert f'href="/stores/{store.id}/hubs"' in page
+    assert f'href="/uploads/new?kind=catalog&amp;store={store.id}"' in page
+    assert f'href="/stores/{store.id}/catalog/new"' in page
+    assert f'href="/stock/{level.id}"' in page
+    assert f'href="/stock/new?seller={store.seller_id}&amp;hub={hub.id}&amp;sku={unknown}"' in page
+    for reason in HoldReason:
+        assert shown(merchant, f"hold={reason.value}") == {order.id}
+
+
+def test_support_is_led_to_nothing_that_it_may_not_do(
+    as_role: Callable[[str], FlaskClient], store: Store, hub: Hub
+) -> None:
+    order = factories.make_order(store, OrderState.ON_HOLD, hub=hub, hold_reason=HoldReason.SKU_UNKNOWN)
+    page = as_role(Role.SUPPORT).get(f"/orders/{order.id}").text
+    assert "/uploads/new" not in page
+    assert "A merchant or an admin can add to it." in page
+
+
+def test_the_page_of_an_order_shows_what_its_hub_has(merchant: FlaskClient, store: Store, hub: Hub) -> None:
+    order = factories.make_order(store, hub=hub, n_lines=2, stock=OrderStock.RESERVED)
+    listed, other = (line.sku_code for line in order.lines)
+    listing = factories.make_listing(store, listed, name="T-shirt, black")
+    factories.make_stock(store.seller, hub, listed, on_hand=1_205, reserved=1)
+    factories.make_sku(store.seller, other, "Mug")
+    page = merchant.get(f"/orders/{order.id}").text
+    assert "Its stock is reserved at Pune Warehouse." in page
+    assert "T-shirt, black" in page
+    assert f'href="/stores/{store.id}/catalog/{listing.id}"' in page
+    assert "1,204 available" in page
+    assert "Mug" in page
+    assert page.count("Not in the store&#39;s catalog") == 1
+    order.state, order.stock = OrderState.SHIPPED, OrderStock.DEDUCTED
+    db.session.commit()
+    page = merchant.get(f"/orders/{order.id}").text
+    assert "Its stock was taken off when it left Pune Warehouse." in page
+    assert "available" not in page
+
+
+def test_releasing_by_hand_to_a_hub_without_the_goods_is_a_field_error(
+    merchant: FlaskClient, store: Store, hub: Hub
+) -> None:
+    order = factories.make_order(store, OrderState.ON_HOLD)
+    answer = merchant.post(f"/orders/{order.id}/release", data={"hub_id": hub.id})
+    assert answer.status_code == 303
+    assert "is unknown" in merchant.get(answer.location).text
+
+    factories.make_listing(store, order.lines[0].sku_code)
+    answer = merchant.post(f"/orders/{order.id}/release", data={"hub_id": hub.id})
+    assert answer.status_code == 422
+    assert answer.text.count("Not enough stock at Pune Warehouse") == 2
+    assert f'<option selected value="{hub.id}">' in answer.text
+    assert order.state is OrderState.ON_HOLD
+
+
+def test_every_hold_reason_has_words(app: Flask) -> None:
     assert set(HOLD_WORDS) == set(HoldReason)
 
 

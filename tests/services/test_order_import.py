@@ -6,9 +6,11 @@ from sqlalchemy import select
 
 from flexdash.database import transaction
 from flexdash.extensions import db, vault
-from flexdash.models import Acknowledgement, HoldReason, Order, OrderState, QuarantinedShipment, Store
-from flexdash.services.order_import import Counts, OrderImporter, read_page
+from flexdash.models import Acknowledgement, HoldReason, Order, OrderState, OrderStock, QuarantinedShipment, Store
+from flexdash.services.order_import import Counts, OrderImporter
+from flexdash.services.order_pages import read_page
 from tests import factories
+from tests.support.ledgers import stock_problems
 from tests.support.shipments import cancelled, raw_shipment
 
 
@@ -16,7 +18,9 @@ from tests.support.shipments import cancelled, raw_shipment
 def store(app: Flask) -> Store:
     workspace = factories.make_workspace()
     store = factories.make_store(factories.make_seller(workspace))
-    factories.make_mapping(store, factories.make_hub(workspace, name="Pune Warehouse"), "EXSB")
+    hub = factories.make_hub(workspace, name="Pune Warehouse")
+    factories.make_mapping(store, hub, "EXSB")
+    factories.make_sellable(store, hub, "TEE-BLK-M", "MUG-STD")
     return store
 
 
@@ -40,10 +44,12 @@ def test_a_new_shipment_becomes_a_new_order_at_the_mapped_hub(store: Store) -> N
     assert counts == Counts(n_created=1)
     order = the_order("D1")
     assert (order.state, order.acknowledgement) == (OrderState.NEW, Acknowledgement.PENDING)
+    assert order.stock is OrderStock.RESERVED
     assert order.hub.name == "Pune Warehouse"
     assert [line.sku_code for line in order.lines] == ["TEE-BLK-M", "MUG-STD"]
     assert order.events[0].sentence == (
-        "Imported from Amazon as Confirmed (ACCEPTED) and routed to Pune Warehouse by its Seller Flex Hub ID EXSB."
+        "Imported from Amazon as Confirmed (ACCEPTED) and routed to Pune Warehouse by its Seller Flex Hub ID EXSB. "
+        "Its stock is reserved there."
     )
 
 
@@ -73,6 +79,7 @@ def test_an_order_for_an_inactive_hub_is_held(store: Store) -> None:
     workspace = store.seller.workspace
     hub = factories.make_hub(workspace, name="Delhi Warehouse", is_active=False)
     factories.make_mapping(store, hub, "DEL1")
+    factories.make_sellable(store, hub, "TEE-BLK-M")
 
     write(store, raw_shipment("D1", location_id="DEL1"))
 
@@ -217,3 +224,52 @@ def test_buyer_data_is_encrypted_in_the_database(store: Store) -> None:
     stored = the_order("D1").buyer_encrypted
     assert b"Meera" not in stored
     assert "Meera Fictional" in vault.decrypt(stored)
+
+
+# First met when it is worked, or has left, already ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("PACKAGE_CREATED", OrderState.PICKED),
+        ("PICKUP_SLOT_RETRIEVED", OrderState.PICKED),
+        ("INVOICE_GENERATED", OrderState.PACKED),
+        ("SHIPLABEL_GENERATED", OrderState.PACKED),
+    ],
+)
+def test_an_order_that_is_worked_on_amazon_already_comes_in_as_such(store: Store, status, state) -> None:
+    assert write(store, raw_shipment("D1", status)) == Counts(n_created=1)
+    order = the_order("D1")
+    assert (order.state, order.moved_by, order.stock) == (state, "Amazon", OrderStock.RESERVED)
+    assert order.acknowledgement is Acknowledgement.NOT_NEEDED
+    assert order.hub.name == "Pune Warehouse"
+    assert stock_problems() == []
+
+
+@pytest.mark.parametrize(("status", "state"), [("SHIPPED", OrderState.SHIPPED), ("DELIVERED", OrderState.DELIVERED)])
+def test_an_order_that_has_left_already_takes_its_stock_with_it_once(store: Store, status, state) -> None:
+    raw = raw_shipment("D1", status)
+    assert write(store, raw) == Counts(n_created=1)
+    assert write(store, raw) == Counts(n_skipped=1)
+    order = the_order("D1")
+    assert (order.state, order.stock) == (state, OrderStock.DEDUCTED)
+    assert getattr(order, f"{state.lower()}_at") == order.amazon_updated_at
+    assert stock_problems() == []
+
+
+def test_an_order_that_left_without_stock_here_says_so_and_is_not_held(store: Store) -> None:
+    write(store, raw_shipment("D1", "SHIPPED", sku_codes=("NEVER-HERE",)))
+    order = the_order("D1")
+    assert (order.state, order.holds) == (OrderState.SHIPPED, [])
+    assert any("could not be taken off its stock" in event.sentence for event in order.events)
+
+
+@pytest.mark.parametrize("status", ["SHIPPED", "DELIVERED"])
+def test_a_stores_first_pull_leaves_out_what_has_left(store: Store, status) -> None:
+    importer = OrderImporter(
+        workspace_id=store.workspace_id, store_id=store.id, run_id=None, vault=vault, takes_finished=False
+    )
+    page = read_page([raw_shipment("D1", status), raw_shipment("D2", "PACKAGE_CREATED")], vault)
+    with transaction():
+        assert importer.write(page) == Counts(n_created=1, n_skipped=1)

@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from amazon_sandbox.serving import Running
+from amazon_sandbox.world.people import SKU_CODES
 from flexdash import clock
 from flexdash.amazon.errors import AmazonError, AuthorizationRefused
 from flexdash.amazon.shipments import Shipments
@@ -45,7 +46,9 @@ def store(app: Flask, sandbox: Running) -> Store:
         amazon_selling_partner_id=SELLER,
         is_order_sync_on=True,
     )
-    factories.make_mapping(store, factories.make_hub(workspace, name="Pune Warehouse"), MAPPED)
+    hub = factories.make_hub(workspace, name="Pune Warehouse")
+    factories.make_mapping(store, hub, MAPPED)
+    factories.make_sellable(store, hub, *SKU_CODES)
     return store
 
 
@@ -112,6 +115,7 @@ def test_held_orders_are_released_and_acknowledged_once_the_hub_is_mapped(store:
     run_once(store)
     hub = factories.make_hub(store.seller.workspace, name="Second Warehouse")
     factories.make_mapping(store, hub, UNMAPPED)
+    factories.make_sellable(store, hub, *SKU_CODES)
 
     assert len(order_holds.release_fixed(store.id)) == 3
     run = run_once(store)

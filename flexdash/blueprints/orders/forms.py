@@ -4,14 +4,27 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import SelectField, StringField
+from wtforms import BooleanField, RadioField, SelectField, StringField
 from wtforms.validators import DataRequired
 
 from flexdash.blueprints.fields import SortMixin, choices, chosen, whole
 from flexdash.models import HoldReason, Hub, OrderState, Store
-from flexdash.services.orders import DEADLINES, OrderFilters
+from flexdash.services.order_work.cancelling import Reason
+from flexdash.services.orders import DEADLINES, Need, OrderFilters
 
-HOLD_WORDS = {HoldReason.NO_HUB_MAPPED: "No hub mapped", HoldReason.HUB_INACTIVE: "Hub inactive"}
+HOLD_WORDS = {
+    HoldReason.NO_HUB_MAPPED: "No hub mapped",
+    HoldReason.HUB_INACTIVE: "Hub inactive",
+    HoldReason.SKU_UNKNOWN: "SKU unknown",
+    HoldReason.NO_ASIN: "No ASIN",
+    HoldReason.NOT_ENOUGH_STOCK: "Not enough stock",
+}
+ROWS_PER_PAGE = (50, 100, 200)  # many, for doing one thing with all of them
+NEED_WORDS = {
+    Need.STEP: "Somebody for a failed step",
+    Need.INVOICE: "Its invoice on Amazon",
+    Need.CONFLICT: "Somebody for a conflict",
+}
 SORT_WORDS = {"newest": "Newest first", "deadline": "Most urgent first"}
 
 
@@ -30,8 +43,12 @@ class FilterForm(FlaskForm):
     )
     store = SelectField("Store")
     hub = SelectField("Hub")
+    needs = SelectField(
+        "Needs", choices=choices(("", "Anything"), *((need.value, w) for need, w in NEED_WORDS.items()))
+    )
     deadline = SelectField("Ship by", choices=choices(("", "Any time"), *DEADLINES.items()))
     sort = SelectField("Order of the list", choices=choices(*SORT_WORDS.items()))
+    rows = SelectField("Orders per page", choices=choices(*((str(n), str(n)) for n in ROWS_PER_PAGE)))
 
     def __init__(self, args: Any, stores: Iterable[Store], hubs: Iterable[Hub]) -> None:
         super().__init__(args)
@@ -48,12 +65,23 @@ class FilterForm(FlaskForm):
             hub_id=int(hub) if (hub := chosen(self.hub)) else None,
             hold_reason=HoldReason(reason) if (reason := chosen(self.hold)) else None,
             deadline=chosen(self.deadline),
+            needs=Need(need) if (need := chosen(self.needs)) else None,
             text=(self.q.data or "")[:100],
         )
+
+    def n_rows(self) -> int:
+        """Return how many orders a page shows."""
+        return int(chosen(self.rows) or ROWS_PER_PAGE[0])
 
     def sorting(self) -> str:
         """Return the chosen order of the list, a key of SORT_WORDS."""
         return chosen(self.sort) or "newest"
+
+
+class SaveListForm(FlaskForm):
+    """The name under which the present filters are kept."""
+
+    name = StringField("Save this list as", id="save-name")
 
 
 class QuarantineForm(SortMixin, FlaskForm):
@@ -70,4 +98,40 @@ class ReleaseForm(FlaskForm):
         "Hub that works this order",
         coerce=lambda value: whole(str(value)),
         validators=[DataRequired("Pick the hub that will work this order.")],
+    )
+
+
+class PickForm(FlaskForm):
+    """Picking an order; the box stands on the page only after Amazon could not be asked."""
+
+    without_asking = BooleanField("Pick it without asking Amazon")
+
+
+class CloseConflictForm(FlaskForm):
+    """How a conflict was settled."""
+
+    note = StringField("How it was settled")
+
+
+class ConflictFilterForm(FlaskForm):
+    """Which conflicts the list shows; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
+
+    show = SelectField("Show", default="", choices=choices(("", "Open ones"), ("closed", "Closed ones")))
+
+    @property
+    def is_about_closed(self) -> bool:
+        """Say whether the closed ones are asked for."""
+        return chosen(self.show) == "closed"
+
+
+class CancelForm(FlaskForm):
+    """Why an order is cancelled, in the words that Amazon takes."""
+
+    reason = RadioField(
+        "Why is it cancelled?",
+        choices=choices(*((reason.value, reason.words) for reason in Reason)),
+        validators=[DataRequired("Pick why the order is cancelled.")],
     )

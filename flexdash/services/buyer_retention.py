@@ -1,0 +1,121 @@
+"""Deleting buyers' data in time: 30 days after delivery at the latest, as Amazon's data protection policy demands.
+
+With the buyer go the order's documents, which name the buyer, and what a shipment in quarantine was sent as. What an
+order was, and what happened to it, stays.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+
+from flexdash.database import transaction
+from flexdash.extensions import db
+from flexdash.models import Order, OrderDocument, OrderEvent, OrderState, QuarantinedShipment
+
+AFTER_DELIVERY = timedelta(days=30)
+AFTER_CANCELLATION = timedelta(days=30)
+# Where Amazon never says that it was delivered: no delivery takes longer than a month.
+AFTER_HANDOVER = timedelta(days=60)
+AFTER_QUARANTINE = timedelta(days=60)  # still unreadable after that: delivered or not, it is no work any more
+BATCH = 500
+BATCHES_PER_TICK = 4
+
+
+def delete_due(now: datetime) -> int:
+    """Delete the data of buyers whose time has come and return how many orders and shipments that were.
+
+    At most BATCHES_PER_TICK batches of each kind, each a transaction of its own; the next tick goes on. Doing it twice
+    is doing it once.
+    """
+    return _in_batches(_delete_of_orders, now) + _in_batches(_delete_of_quarantine, now)
+
+
+def _in_batches(step: Callable[[datetime], int], now: datetime) -> int:
+    total = 0
+    for _ in range(BATCHES_PER_TICK):
+        n = step(now)
+        total += n
+        if n < BATCH:
+            break
+    return total
+
+
+def _delete_of_orders(now: datetime) -> int:
+    due = _due_orders(now)
+    db.session.rollback()
+    if not due:
+        return 0
+    with transaction() as session:
+        # Still due, and nobody else's at this moment: somebody may have moved one meanwhile.
+        locked = session.scalars(
+            select(Order.id)
+            .where(Order.id.in_(due), Order.buyer_deleted_at.is_(None))
+            .order_by(Order.id)
+            .with_for_update(key_share=True)
+        ).all()
+        of_these = Order.id.in_(locked)
+        shipments = select(Order.store_id, Order.amazon_shipment_id).where(of_these).subquery()
+        session.execute(delete(OrderDocument).where(OrderDocument.order_id.in_(locked)))
+        session.execute(
+            update(QuarantinedShipment)
+            .where(
+                QuarantinedShipment.store_id == shipments.c.store_id,
+                QuarantinedShipment.amazon_shipment_id == shipments.c.amazon_shipment_id,
+            )
+            .values(payload_encrypted=None),
+            execution_options={"synchronize_session": False},
+        )
+        session.execute(
+            update(Order).where(of_these).values(buyer_encrypted=None, buyer_deleted_at=now),
+            execution_options={"synchronize_session": False},
+        )
+        if locked:
+            sentence = "The buyer's data and the documents were deleted: Amazon lets nobody keep them longer."
+            session.execute(
+                insert(OrderEvent),
+                [
+                    {"order_id": order_id, "occurred_at": now, "kind": "deleted", "sentence": sentence}
+                    for order_id in locked
+                ],
+            )
+        return len(due)
+
+
+def _due_orders(now: datetime) -> Sequence[int]:
+    """Return the orders whose time has come, each kind through an index of its own."""
+    kinds: tuple[ColumnElement[bool], ...] = (
+        and_(Order.delivered_at <= now - AFTER_DELIVERY, Order.delivered_at.is_not(None)),
+        and_(
+            Order.cancelled_at <= now - AFTER_CANCELLATION,
+            Order.cancelled_at.is_not(None),
+            Order.state == OrderState.CANCELLED,
+        ),
+        and_(Order.shipped_at <= now - AFTER_HANDOVER, Order.shipped_at.is_not(None)),
+    )
+    due: list[int] = []
+    for is_due in kinds:
+        query = select(Order.id).where(is_due, Order.buyer_deleted_at.is_(None)).limit(BATCH - len(due))
+        due += [order_id for order_id in db.session.scalars(query) if order_id not in due]
+        if len(due) >= BATCH:
+            break
+    return due
+
+
+def _delete_of_quarantine(now: datetime) -> int:
+    due = select(QuarantinedShipment.id).where(
+        QuarantinedShipment.payload_encrypted.is_not(None),
+        or_(
+            QuarantinedShipment.resolved_at <= now - AFTER_DELIVERY,
+            and_(
+                QuarantinedShipment.resolved_at.is_(None), QuarantinedShipment.first_seen_at <= now - AFTER_QUARANTINE
+            ),
+        ),
+    )
+    with transaction() as session:
+        found = session.scalars(due.order_by(QuarantinedShipment.id).limit(BATCH)).all()
+        session.execute(
+            update(QuarantinedShipment).where(QuarantinedShipment.id.in_(found)).values(payload_encrypted=None),
+            execution_options={"synchronize_session": False},
+        )
+        return len(found)

@@ -1,0 +1,65 @@
+"""Asking Amazon how one order stands there, right before something is done that could be in vain."""
+
+from flexdash.amazon.errors import AmazonError, NotFound, UnreadableShipment
+from flexdash.amazon.shipment_reader import Shipment, read_shipment
+from flexdash.database import transaction
+from flexdash.extensions import db
+from flexdash.models import Order, Store
+from flexdash.services import order_changes
+from flexdash.services.amazon_access import StoreNotConnected, amazon_for
+from flexdash.services.errors import ServiceError
+from flexdash.services.order_stock import StockDesk
+
+
+class AmazonNotAsked(ServiceError):
+    """Amazon could not be asked, or its answer not be understood: whether it still wants the order is not known."""
+
+
+def ask_and_apply(order: Order) -> None:
+    """Ask Amazon for the order's shipment while a person waits, and write what is news in it.
+
+    Call it outside a transaction. Raises AmazonNotAsked; nothing was changed then.
+    """
+    order_id, shipment_id, store = order.id, order.amazon_shipment_id, order.store
+    try:
+        with amazon_for(store) as client:
+            shipment = read_shipment(client.shipments.get(shipment_id))
+    except StoreNotConnected as error:
+        raise AmazonNotAsked(f"Nothing was done. {error.sentence}") from error
+    except NotFound as error:
+        raise AmazonNotAsked(
+            "Nothing was done: Amazon does not know this shipment any more. Look it up in Seller Central."
+        ) from error
+    except UnreadableShipment as error:
+        raise AmazonNotAsked(
+            f"Nothing was done: Amazon's answer about this shipment cannot be read ({error.reason})."
+        ) from error
+    except AmazonError as error:
+        raise AmazonNotAsked(
+            "Nothing was done: Amazon was to be asked whether it still wants this order, and did not answer "
+            f"({error.message}). Try again in a moment."
+        ) from error
+    with transaction():
+        apply(order_id, shipment)
+
+
+def apply(order_id: int, shipment: Shipment, *, run_id: int | None = None, desk: StockDesk | None = None) -> Order:
+    """Lock the order, write what is news in `shipment`, and return the order; inside the caller's transaction.
+
+    With a `desk` of the caller's, the caller also lets it settle and write.
+    """
+    order = db.session.get_one(Order, order_id, with_for_update={"key_share": True}, populate_existing=True)
+    own = desk or desk_of(order.store_id, run_id)
+    if not order_changes.is_older(shipment, order):
+        order_changes.apply(order, shipment, run_id=run_id, desk=own)
+    if desk is None:
+        own.settle()
+        db.session.flush()
+        own.write()
+    return order
+
+
+def desk_of(store_id: int, run_id: int | None = None) -> StockDesk:
+    """Return a stock desk for orders of this store."""
+    store = db.session.get_one(Store, store_id)
+    return StockDesk(workspace_id=store.workspace_id, seller_id=store.seller_id, run_id=run_id)
