@@ -1,0 +1,136 @@
+"""Who is told of alarms: the settings, trying them out, and what was sent."""
+
+from flask import abort, flash, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response
+
+from flexdash.blueprints.alarms import blueprint
+from flexdash.blueprints.alarms.forms import SecretForm, SettingsForm
+from flexdash.blueprints.fields import whole
+from flexdash.blueprints.guard import current_actor, requires
+from flexdash.blueprints.paging import keyset_page
+from flexdash.extensions import settings as app_settings
+from flexdash.extensions import vault
+from flexdash.models import Channel, MessageState
+from flexdash.services.actors import Permission
+from flexdash.services.alarms import changing, reading, wishes
+from flexdash.services.alarms.kinds import KINDS
+from flexdash.services.changed_meanwhile import ChangedByOther
+from flexdash.services.errors import FieldRefused, ServiceError
+from flexdash.vault import UnreadableSecret
+
+MEANWHILE = 409
+_ONCE = "webhook_secret_to_show_once"
+EVENT_WORDS = {"opened": "Alarm", "reminder": "Reminder", "cleared": "All clear", "test": "Test"}
+
+
+@blueprint.get("/settings")
+@requires(Permission.MANAGE_ALARMS)
+def settings() -> str:
+    """Show who is told of which alarms; once, the secret of a webhook that has just been made."""
+    return _page(SettingsForm.of(wishes.of(current_actor().workspace_id)), secret=_take_secret())
+
+
+@blueprint.post("/settings")
+@requires(Permission.MANAGE_ALARMS)
+def change_settings() -> Response | tuple[str, int]:
+    """Save who is told."""
+    form = SettingsForm()
+    if not form.validate():
+        return _page(form), 422
+    try:
+        secret = changing.change(
+            current_actor(), form.asked(), version=whole(form.version.data) or 0, reason=form.reason.data or ""
+        )
+    except FieldRefused as refusal:
+        form[refusal.field].errors = [refusal.sentence]
+        return _page(form), 422
+    except ChangedByOther as refusal:
+        form.version.data = str(wishes.of(current_actor().workspace_id).version)
+        return _page(form, refusal=refusal), MEANWHILE
+    flash("The alarm settings are saved.", "success")
+    return _back(secret)
+
+
+@blueprint.post("/settings/secret")
+@requires(Permission.MANAGE_ALARMS)
+def renew_secret() -> Response | tuple[str, int]:
+    """Make another secret for the webhook and show it once."""
+    try:
+        secret = changing.renew_secret(current_actor(), version=whole(SecretForm().version.data) or 0)
+    except ChangedByOther as refusal:
+        return _page(SettingsForm.of(wishes.of(current_actor().workspace_id)), refusal=refusal), MEANWHILE
+    except ServiceError as refusal:
+        flash(refusal.sentence, "warning")
+        return redirect(url_for(".settings"), 303)
+    flash("The webhook has another secret. What is sent from now on is signed with it.", "success")
+    return _back(secret)
+
+
+@blueprint.post("/settings/test")
+@requires(Permission.MANAGE_ALARMS)
+def send_test() -> Response:
+    """Send a test by e-mail or to the webhook; the page then shows how it went."""
+    try:
+        channel = Channel(request.form.get("channel", ""))
+    except ValueError:
+        abort(400)
+    try:
+        changing.send_test(current_actor(), channel)
+    except ServiceError as refusal:
+        flash(refusal.sentence, "warning")
+    return redirect(url_for(".settings", _anchor="test"), 303)
+
+
+@blueprint.get("/settings/test")
+@requires(Permission.MANAGE_ALARMS)
+def latest_test() -> str:
+    """Give the part of the page that says how the latest test went; it asks for itself until that is known."""
+    return render_template("partials/alarm_test.html", **_test_facts())
+
+
+@blueprint.get("/messages")
+@requires(Permission.MANAGE_ALARMS)
+def messages() -> str:
+    """Show what was sent, what waits, and what was given up and why."""
+    page = keyset_page(reading.messages(current_actor()), list(reading.MESSAGE_ORDER), request.args)
+    return render_template("alarms/messages.html", page=page, event_words=EVENT_WORDS)
+
+
+def _test_facts() -> dict[str, object]:
+    test = reading.latest_test(current_actor())
+    return {"test": test, "is_test_live": test is not None and test.state is MessageState.WAITING}
+
+
+def _page(form: SettingsForm, *, secret: str = "", refusal: ChangedByOther | None = None) -> str:
+    asked = wishes.of(current_actor().workspace_id)
+    return render_template(
+        "alarms/settings.html",
+        form=form,
+        secret=secret,
+        refusal=refusal,
+        wishes=asked,
+        secret_form=SecretForm(formdata=None, version=str(asked.version)),
+        kinds=KINDS,
+        has_mail=bool(app_settings.smtp_url),
+        mail_from=app_settings.mail_from,
+        last_change=changing.last_change(current_actor()),
+        **_test_facts(),
+    )
+
+
+def _back(secret: str) -> Response:
+    if secret:
+        # Carried encrypted: the cookie of the session is signed, but anyone at the browser could read it.
+        session[_ONCE] = vault.encrypt(f"{current_actor().workspace_id} {secret}").decode()
+    return redirect(url_for(".settings"), 303)
+
+
+def _take_secret() -> str:
+    sealed = session.pop(_ONCE, None)
+    if not sealed:
+        return ""
+    try:
+        workspace_id, _, secret = vault.decrypt(sealed.encode()).partition(" ")
+    except UnreadableSecret:
+        return ""
+    return secret if workspace_id == str(current_actor().workspace_id) else ""

@@ -1,0 +1,91 @@
+"""What can be wrong with FlexDash itself: its processes, its queues, and its Configuration Log."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_, select, text
+
+from flexdash.extensions import db
+from flexdash.models import AlarmKind, ConfigChainHead, RunState, Severity, SyncRun, Workspace
+from flexdash.services.alarms.findings import Finding, Parts
+
+WAITS_TOO_LONG = timedelta(minutes=15)
+WHAT_WAITS = {
+    "tick": "no sync is begun by the clock",
+    "sync": "orders, stock and prices wait",
+    "work": "actions on many orders wait",
+    "upload": "uploaded files are neither checked nor applied",
+}
+
+
+def parts(seen: Parts) -> Iterator[Finding]:
+    """Find the parts of FlexDash that are away; they concern every workspace."""
+    found: list[tuple[AlarmKind, str, str]] = []
+    if seen.is_redis_away:
+        found.append((AlarmKind.REDIS_AWAY, "redis", "Redis does not answer. Nothing is synced in any store."))
+    if seen.is_scheduler_away:
+        found.append(
+            (
+                AlarmKind.SCHEDULER_AWAY,
+                "scheduler",
+                "The scheduler has not been seen lately. No sync begins by the clock in any store.",
+            )
+        )
+    for queue in seen.unserved_queues or ():
+        waits = WHAT_WAITS.get(queue, "what stands in it waits")
+        found.append(
+            (
+                AlarmKind.WORKER_AWAY,
+                f"queue:{queue}",
+                f"No worker of the queue {queue} has been seen lately: {waits}. "
+                f"It is started with: python -m flexdash worker --queues {queue}",
+            )
+        )
+    if not found:
+        return
+    for workspace_id in db.session.scalars(select(Workspace.id).order_by(Workspace.id)):
+        for kind, subject, sentence in found:
+            yield Finding(workspace_id, kind, subject, sentence, Severity.CRITICAL)
+
+
+def queues(now: datetime) -> Iterator[Finding]:
+    """Find workspaces whose sync runs wait for a worker for too long."""
+    too_old = now - WAITS_TOO_LONG
+    of_workspace = SyncRun.workspace_id + 0  # else SQLite reads every run, in the order of an index of workspaces
+    rows = db.session.execute(
+        select(of_workspace, func.count().label("n"))
+        .where(
+            text("sync_runs.state IN ('queued', 'running')"),  # in the words of the partial index
+            SyncRun.state == RunState.QUEUED,
+            SyncRun.queued_at < too_old,
+            or_(SyncRun.retry_at.is_(None), SyncRun.retry_at < too_old),
+        )
+        .group_by(of_workspace)
+    )
+    for workspace_id, n in rows:
+        what = "1 sync run has" if n == 1 else f"{n:,} sync runs have"
+        minutes = round(WAITS_TOO_LONG.total_seconds() / 60)
+        yield Finding(
+            workspace_id,
+            AlarmKind.QUEUE_WAITING,
+            "queue:sync",
+            f"{what} waited for a worker for more than {minutes} minutes.",
+            path="/sync-runs?state=queued&sort=oldest",
+            stage=len(str(n)),
+        )
+
+
+def broken_logs(now: datetime) -> Iterator[Finding]:
+    """Find workspaces whose Configuration Log did not pass its last verification."""
+    rows = db.session.execute(
+        select(ConfigChainHead.workspace_id, ConfigChainHead.verified_fault).where(ConfigChainHead.verified_fault != "")
+    )
+    for workspace_id, fault in rows:
+        yield Finding(
+            workspace_id,
+            AlarmKind.LOG_BROKEN,
+            "log",
+            f"The Configuration Log is not as it was written. {fault[:400]}",
+            Severity.CRITICAL,
+            path="/configuration-log/verify",
+        )

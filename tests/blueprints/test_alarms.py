@@ -1,0 +1,274 @@
+"""The alarm pages: the bell, the list, one alarm, who is on it, and who is told."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from flexdash import clock
+from flexdash.extensions import db
+from flexdash.jobs.presence import show_watcher
+from flexdash.models import Alarm, AlarmKind, Role, Severity, User
+from flexdash.services.alarms import wishes
+from flexdash.services.alarms.kinds import KINDS
+from tests import factories
+from tests.factories import make_alarm, make_alarm_message, make_store, make_user
+
+SignedIn = Callable[[User], FlaskClient]
+FORM = {
+    "version": "0",
+    "is_to_admins": "y",
+    "addresses": "",
+    "webhook_url": "",
+    "least_severity": "1",
+    "told_kinds": [kind.value for kind in KINDS],
+    "reminder_hours": "24",
+}
+
+
+@pytest.fixture
+def store(seller):
+    return make_store(seller, name="Pune Store")
+
+
+@pytest.fixture
+def merchant(workspace, signed_in: SignedIn) -> FlaskClient:
+    return signed_in(make_user(workspace, Role.MERCHANT, name="Meera"))
+
+
+@pytest.fixture
+def admin(workspace, signed_in: SignedIn) -> FlaskClient:
+    return signed_in(make_user(workspace, Role.ADMIN, name="Asha"))
+
+
+def words_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def after(client: FlaskClient, path: str, data: object = None) -> str:
+    """Post, and return the page that it leads to."""
+    return client.get(client.post(path, data=data).location).text
+
+
+def bell_of(client: FlaskClient) -> str:
+    found = re.search(r'<a class="bell.*?</a>', client.get("/orders").text, re.DOTALL)
+    return words_of(found.group()).strip()
+
+
+# The bell -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_bell_says_how_many_alarms_are_open(merchant, store) -> None:
+    assert bell_of(merchant) == "No alarm is open"
+    make_alarm(store, severity=Severity.WARNING.value)
+    make_alarm(store, cleared_at=clock.now())
+    assert bell_of(merchant) == "1 alarm open"
+    make_alarm(store)
+    make_alarm(store.seller.workspace, AlarmKind.WORKER_AWAY)
+    assert bell_of(merchant) == "3 alarms open, 2 critical"
+
+
+def test_the_bell_counts_what_the_person_may_see(workspace, store, signed_in) -> None:
+    make_alarm(store)
+    make_alarm(workspace, AlarmKind.SCHEDULER_AWAY)
+    theirs = factories.make_seller(workspace)
+    make_alarm(make_store(theirs))
+    limited = signed_in(make_user(workspace, sellers=[theirs]))
+    assert bell_of(limited) == "1 alarm open, 1 critical"
+    assert "Pune Store" not in limited.get("/alarms").text
+
+
+def test_the_bell_costs_no_further_query(workspace, store, signed_in) -> None:
+    client = signed_in(make_user(workspace))
+
+    def n_statements() -> int:
+        seen: list[str] = []
+        event.listen(db.engine, "before_cursor_execute", watch := lambda *args: seen.append(args[2]))
+        try:
+            client.get("/account")
+        finally:
+            event.remove(db.engine, "before_cursor_execute", watch)
+        return sum("alarms" in statement for statement in seen)
+
+    assert n_statements() == 1
+    for _ in range(20):
+        make_alarm(store)
+    assert n_statements() == 1
+
+
+# The list -------------------------------------------------------------------------------------------------------------
+
+
+def test_when_nothing_is_wrong_the_page_says_what_to_do(merchant, admin) -> None:
+    assert "Nothing is wrong." in merchant.get("/alarms").text
+    assert "Set who is told" in admin.get("/alarms").text
+
+
+def test_the_worst_stand_first_and_the_past_ones_below(merchant, store) -> None:
+    make_alarm(store, severity=Severity.CRITICAL.value, sentence="The bad one")
+    make_alarm(store, severity=Severity.WARNING.value, sentence="The mild one")
+    make_alarm(store, cleared_at=clock.now(), sentence="The past one")
+    html = merchant.get("/alarms").text
+    places = [html.index(words) for words in ("The bad one", "The mild one", "Over lately", "The past one")]
+    assert places == sorted(places)
+    assert f'href="/stores/{store.id}"' in html
+    past = merchant.get("/alarms?show=past").text
+    assert "The past one" in past
+    assert "The bad one" not in past
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("severity=2", {"bad"}),
+        ("severity=1", {"mild"}),
+        ("kind=conflicts", {"mild"}),
+        ("kind=nonsense&severity=9&store=x", {"bad", "mild"}),
+    ],
+)
+def test_the_list_is_narrowed_by_the_address(merchant, store, query, shown) -> None:
+    make_alarm(store, sentence="It is bad.")
+    make_alarm(store, AlarmKind.CONFLICTS, severity=Severity.WARNING.value, sentence="It is mild.")
+    html = merchant.get(f"/alarms?{query}").text
+    assert {word for word in ("bad", "mild") if f"It is {word}." in html} == shown
+
+
+def test_filters_that_fit_nothing_lead_back(merchant, store) -> None:
+    make_alarm(store)
+    assert "No open alarm fits these filters." in merchant.get("/alarms?kind=conflicts").text
+
+
+def test_many_alarms_are_paged(merchant, store) -> None:
+    for number in range(55):
+        make_alarm(store, sentence=f"Number {number}.")
+    first = merchant.get("/alarms").text
+    following = re.search(r'rel="next" href="(\?page=[^"]+)"', first).group(1)
+    assert first.count("Number ") == 50
+    assert merchant.get(f"/alarms{following}").text.count("Number ") == 5
+
+
+def test_the_page_says_when_nobody_watches(app: Flask, merchant) -> None:
+    assert "The watcher has not been seen lately" in merchant.get("/alarms").text
+    show_watcher(app.extensions["flexdash_redis"])
+    assert "The watcher has not been seen lately" not in merchant.get("/alarms").text
+
+
+def test_a_name_cannot_run_in_the_page(merchant, seller) -> None:
+    make_alarm(make_store(seller, name="<svg onload=alert(1)>"), sentence="<svg onload=alert(1)>")
+    assert "<svg onload" not in merchant.get("/alarms").text
+
+
+# One alarm ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", AlarmKind)
+def test_each_kind_says_what_to_do(merchant, store, kind) -> None:
+    alarm = make_alarm(store, kind, sentence="What is wrong.")
+    html = merchant.get(f"/alarms/{alarm.id}").text
+    assert "What is wrong." in html
+    assert KINDS[kind].label in words_of(html).replace("&#39;", "'")
+
+
+def test_the_link_leads_where_the_persons_role_may_go(merchant, workspace, store, signed_in) -> None:
+    alarm = make_alarm(store, AlarmKind.AUTHORIZATION, path=f"/stores/{store.id}/reconnect")
+    support = signed_in(make_user(workspace, Role.SUPPORT))
+    for page in (f"/alarms/{alarm.id}", "/alarms"):
+        assert f'{alarm.path}"' in merchant.get(page).text
+        assert f'{alarm.path}"' not in support.get(page).text
+    assert "Look at the store" in support.get(f"/alarms/{alarm.id}").text
+
+
+def test_a_person_says_i_am_on_it(merchant, store) -> None:
+    alarm = make_alarm(store, next_reminder_at=clock.now())
+    answer = merchant.post(f"/alarms/{alarm.id}/take")
+    assert answer.location.endswith(f"/alarms/{alarm.id}")
+    assert "You are on it: no reminder comes about this alarm." in merchant.get(answer.location).text
+    kept = db.session.get(Alarm, alarm.id)
+    assert (kept.acknowledged_by_name, kept.next_reminder_at) == ("Meera", None)
+    assert "Meera" in merchant.get("/alarms").text
+
+
+def test_somebody_else_is_on_it_already(merchant, admin, store) -> None:
+    alarm = make_alarm(store)
+    merchant.post(f"/alarms/{alarm.id}/take")
+    assert "Meera is on it already" in after(admin, f"/alarms/{alarm.id}/take")
+
+
+def test_an_alarm_that_is_over_is_nobodys(merchant, store) -> None:
+    alarm = make_alarm(store, cleared_at=clock.now())
+    assert "This alarm is over" in after(merchant, f"/alarms/{alarm.id}/take")
+    assert "I am on it" not in merchant.get(f"/alarms/{alarm.id}").text
+
+
+# Who is told ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_settings_are_saved_and_shown(admin, workspace) -> None:
+    values = FORM | {"addresses": "ops@company.example", "least_severity": "2", "reminder_hours": "0"}
+    html = after(admin, "/alarms/settings", data=values)
+    assert "The alarm settings are saved." in html
+    assert "ops@company.example" in html
+    kept = wishes.of(workspace.id)
+    assert (kept.least_severity, kept.reminder_hours) == (Severity.CRITICAL, 0)
+
+
+def test_the_webhooks_secret_is_shown_once(admin) -> None:
+    values = FORM | {"webhook_url": "https://hooks.company.example/x"}
+    html = after(admin, "/alarms/settings", data=values)
+    secret = re.search(r"fdwh_[\w-]+", html).group()
+    assert secret not in admin.get("/alarms/settings").text
+    html = after(admin, "/alarms/settings/secret", data={"version": "1"})
+    assert re.search(r"fdwh_[\w-]+", html).group() != secret
+    log = admin.get("/configuration-log?section=Alarms").text
+    assert "changed who is told of alarms: the webhook" in log
+    assert "fdwh_" not in log
+
+
+def test_a_wrong_address_stays_typed_with_the_error_at_its_field(admin) -> None:
+    answer = admin.post("/alarms/settings", data=FORM | {"addresses": "nobody", "reason": "why"})
+    assert answer.status_code == 422
+    assert '<a href="#addresses">“nobody” is no e-mail address.' in answer.text
+    assert 'value="why"' in answer.text
+    assert ">\nnobody</textarea>" in answer.text or ">\r\nnobody</textarea>" in answer.text
+
+
+def test_an_older_form_is_refused_with_who_changed_it(admin) -> None:
+    admin.post("/alarms/settings", data=FORM | {"reminder_hours": "4"})
+    answer = admin.post("/alarms/settings", data=FORM | {"reminder_hours": "12"})
+    assert answer.status_code == 409
+    assert "Changed by Asha meanwhile" in answer.text
+    assert admin.post("/alarms/settings/secret", data={"version": "0"}).status_code == 409
+
+
+def test_a_test_says_how_it_went(admin, workspace) -> None:
+    html = after(admin, "/alarms/settings/test", data={"channel": "email"})
+    assert "E-mail is not set up on this FlexDash" in html
+    make_alarm_message(workspace, "waiting", event="test")
+    assert "is on its way" in admin.get("/alarms/settings").text
+    assert "data-live-url" in admin.get("/alarms/settings/test").text
+    make_alarm_message(workspace, "given_up", event="test", error_sentence="The mail server could not be reached.")
+    part = admin.get("/alarms/settings/test").text
+    assert "could not be sent. The mail server could not be reached." in part
+    assert "data-live-url" not in part
+    assert admin.post("/alarms/settings/test", data={"channel": "pigeon"}).status_code == 400
+
+
+def test_what_was_sent_is_listed(admin, workspace) -> None:
+    assert "No message has been made" in admin.get("/alarms/messages").text
+    make_alarm_message(workspace)
+    make_alarm_message(workspace, "waiting", n_attempts=2, error_sentence="The mail server did not answer in time.")
+    html = words_of(admin.get("/alarms/messages").text)
+    assert "Order Sync stale, Pune Store" in html
+    assert "The mail server did not answer in time. The next try is" in html
+
+
+@pytest.mark.parametrize("role", [Role.MERCHANT, Role.SUPPORT])
+def test_others_see_alarms_and_not_who_is_told(workspace, signed_in, role) -> None:
+    client = signed_in(make_user(workspace, role))
+    assert client.get("/alarms").status_code == 200
+    assert "Alarm settings" not in client.get("/alarms").text
+    for path in ("/alarms/settings", "/alarms/messages", "/alarms/settings/test"):
+        assert client.get(path).status_code == 403
