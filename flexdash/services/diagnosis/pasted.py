@@ -1,0 +1,66 @@
+"""What a person pasted to ask about an order, and the orders here that it names."""
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy.orm import joinedload, selectinload
+
+from flexdash.extensions import db
+from flexdash.models import Order
+from flexdash.services import access
+from flexdash.services.actors import Actor
+from flexdash.services.amazon_ids import is_order_id, read_ids
+from flexdash.services.errors import FieldRefused
+from flexdash.services.words import quoted, shortened
+
+MAX_LENGTH = 200  # of what is pasted: an id with all that stands around it in a mail
+SHOWN_AT_MOST = 20  # orders that one id names: the shipments of one Amazon order
+_OWN_NUMBER = re.compile(r"FD-?0*([0-9]{1,9})", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """One id. Either `amazon_id` or `own_id` is given, or `problem` says why it can be neither."""
+
+    shown: str
+    amazon_id: str = ""
+    own_id: int | None = None  # of FlexDash's own number
+    problem: str = ""
+
+    @property
+    def is_order_id(self) -> bool:
+        """Whether it is the id of an Amazon order, which may be several shipments."""
+        return is_order_id(self.amazon_id)
+
+
+def read(text: str) -> Pasted:
+    """Return the one id in a pasted `text`; raise FieldRefused for `q` when there is none, or several."""
+    found = read_ids(text[:MAX_LENGTH])
+    n_found = len(found.ids) + len(found.unreadable)
+    if n_found == 0:
+        raise FieldRefused("q", "Paste an Amazon order or shipment id, or FlexDash's own number of the order.")
+    if n_found > 1:
+        raise FieldRefused("q", "This is more than one id. Paste one; many at once are looked up with Recover orders.")
+    if found.ids:
+        return Pasted(found.ids[0], amazon_id=found.ids[0])
+    [(word, reason)] = found.unreadable
+    if number := _OWN_NUMBER.fullmatch(word):
+        return Pasted(word.upper(), own_id=int(number[1]))
+    return Pasted(shortened(word, 60), problem=f"{quoted(word)} {reason}.")
+
+
+def orders_here(actor: Actor, pasted: Pasted) -> list[Order]:
+    """Return the orders that `actor` may see and the id names, the newest first."""
+    query = access.visible(actor, Order).options(
+        joinedload(Order.store), joinedload(Order.hub), selectinload(Order.holds)
+    )
+    if pasted.own_id is not None:
+        query = query.where(Order.id == pasted.own_id)
+    elif pasted.is_order_id:
+        query = query.where(Order.amazon_order_id == pasted.amazon_id)
+    elif pasted.amazon_id:
+        query = query.where(Order.amazon_shipment_id == pasted.amazon_id)
+    else:
+        return []
+    query = query.order_by(Order.id.desc()).limit(SHOWN_AT_MOST)
+    return list(db.session.scalars(query.execution_options(populate_existing=True)))

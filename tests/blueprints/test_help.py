@@ -1,0 +1,153 @@
+"""The help page and the four questions as pages: what each role reads and may do, and what a mistyped one says."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flexdash.blueprints.help import routes
+from flexdash.blueprints.help.fixes import TARGETS
+from flexdash.extensions import db
+from flexdash.models import OrderCancellation, OrderState, Role, RunState, Store, Sync
+from flexdash.services.diagnosis.checks import FixKind
+from flexdash.services.diagnosis.common import Parts
+from tests import factories
+
+QUESTIONS = ("/help/order-missing", "/help/cancellation", "/help/sku", "/help/order-open")
+
+
+@pytest.fixture
+def store(app: Flask) -> Store:
+    seller = factories.make_seller(factories.make_workspace())
+    return factories.make_store(seller, name="Pune Store")
+
+
+@pytest.fixture
+def person(store: Store, signed_in):
+    def sign_in(role: Role) -> FlaskClient:
+        return signed_in(factories.make_user(store.seller.workspace, role))
+
+    return sign_in
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_role_finds_the_questions_in_the_menu(person, role: Role) -> None:
+    browser = person(role)
+    assert ">Help</span>" in browser.get("/").text
+    page = browser.get("/help").text
+    for address in QUESTIONS:
+        assert f'action="{address}"' in page
+        assert browser.get(address).status_code == 200
+
+
+def test_the_answers_of_the_guide_have_anchors_and_lead_to_the_questions(person) -> None:
+    page = person(Role.MERCHANT).get("/help").text
+    for anchor in re.findall(r'href="#([a-z-]+)"', page):
+        assert f'id="{anchor}"' in page
+    faq = page[page.index('id="faq"') :]
+    for address in QUESTIONS:
+        assert f'href="{address}"' in faq
+    assert "<details" not in faq  # folded answers are not found by the browser's search
+    assert len(re.findall("<h3 id=", faq)) >= 20
+
+
+def test_a_diagnosis_names_the_cause_its_fix_and_every_check(person, store: Store) -> None:
+    page = person(Role.MERCHANT).get("/help/order-missing?q=%20%22SBNOSUCH1%22").text
+    assert "Order Sync is off for Pune Store, so no order comes in by itself." in page
+    assert f'href="/stores/{store.id}/settings"' in page
+    assert f'href="/stores/{store.id}/recover?ids=SBNOSUCH1"' in page
+    assert page.count('class="check ') == 12
+    assert "Not looked at" in page
+    assert "&#34;SBNOSUCH1&#34;" in page  # what was typed is kept
+
+
+def test_support_reads_who_can_mend_what_it_may_not(person, store: Store) -> None:
+    page = person(Role.SUPPORT).get("/help/order-missing?q=SBNOSUCH1").text
+    assert f'href="/stores/{store.id}/settings"' in page
+    assert "A merchant or an admin can do this." in page
+    store.status, store.is_order_sync_on = "disconnected", True
+    db.session.commit()
+    page = person(Role.SUPPORT).get("/help/order-missing?q=SBNOSUCH1").text
+    assert "Reconnect Pune Store." in page
+    assert f"/stores/{store.id}/reconnect" not in page
+
+
+def test_a_cancellation_is_sent_from_the_answer_by_those_who_work_orders(person, store: Store) -> None:
+    order = factories.make_order(store, OrderState.CANCELLED, cancellation=OrderCancellation.NOT_SENT)
+    address = f"/help/cancellation?q=FD-{order.id:06d}"
+    button = f'action="/orders/{order.id}/cancel/send"'
+    assert button in person(Role.MERCHANT).get(address).text
+    page = person(Role.SUPPORT).get(address).text
+    assert button not in page
+    assert "Send now." in page
+
+
+@pytest.fixture
+def failing(store: Store) -> Store:
+    """A store that lists a SKU with stock, whose last push failed."""
+    store.is_inventory_sync_on = True
+    db.session.commit()
+    hub = factories.make_hub(store.seller.workspace)
+    factories.make_mapping(store, hub)
+    factories.make_listing(store, "TEE")
+    factories.make_stock(store.seller, hub, "TEE")
+    factories.make_run(store, RunState.FAILED, sync=Sync.INVENTORY_PUSH)
+    return store
+
+
+def test_sync_now_is_offered_to_support_with_the_sync_it_starts(person, failing: Store, monkeypatch) -> None:
+    monkeypatch.setattr(routes, "_parts", Parts)
+    page = person(Role.SUPPORT).get("/help/sku?q=TEE").text
+    assert "The last run of Inventory Sync failed: Amazon did not answer." in page
+    assert f'action="/stores/{failing.id}/sync-now"' in page
+    assert '<input type="hidden" name="sync" value="inventory_push">' in page
+
+
+def test_a_page_sees_by_itself_that_no_scheduler_is_at_work(person, failing: Store) -> None:
+    page = person(Role.SUPPORT).get("/help/sku?q=TEE").text
+    assert "The scheduler has not been seen lately, so no sync starts by itself." in page
+
+
+@pytest.mark.parametrize("address", QUESTIONS)
+def test_nothing_typed_is_a_problem_beside_the_field(person, address: str) -> None:
+    answer = person(Role.MERCHANT).get(f"{address}?q=%20")
+    assert answer.status_code == 422
+    assert "There is a problem" in answer.text
+    assert '<a href="#q">' in answer.text
+    assert 'id="answer"' not in answer.text
+
+
+def test_what_is_typed_cannot_become_markup(person) -> None:
+    for address in QUESTIONS:
+        page = person(Role.MERCHANT).get(f"{address}?q=<svg/onload=alert(1)>&store=<b>&about=<i>").text
+        assert "<svg/onload" not in page
+        assert "<i>" not in page
+
+
+def test_other_pages_lead_to_the_question_that_they_raise(person, store: Store) -> None:
+    browser = person(Role.SUPPORT)
+    listing = factories.make_listing(store, "TEE", price=499)
+    unsent = factories.make_order(store, OrderState.CANCELLED, cancellation=OrderCancellation.NOT_SENT)
+    picked = factories.make_order(store, OrderState.PICKED)
+    assert 'href="/help/order-missing?q=SBNOSUCH1"' in browser.get("/orders?q=SBNOSUCH1").text
+    assert "/help/order-missing?q=" not in browser.get("/orders?state=Packed").text
+    assert f'href="/help/cancellation?q=FD-{unsent.id:06d}"' in browser.get(f"/orders/{unsent.id}").text
+    assert f'href="/help/order-open?q=FD-{picked.id:06d}"' in browser.get(f"/orders/{picked.id}").text
+    page = browser.get(f"/stores/{store.id}/catalog/{listing.id}").text
+    assert f'href="/help/sku?q=TEE&amp;store={store.id}"' in page
+    assert f'href="/help/sku?q=TEE&amp;store={store.id}&amp;about=price"' in page
+
+
+def test_a_choice_of_stores_keeps_what_was_asked(person, store: Store) -> None:
+    other = factories.make_store(store.seller, name="Delhi Store")
+    for one in (store, other):
+        factories.make_listing(one, "TEE", price=499)
+    page = person(Role.MERCHANT).get("/help/sku?q=TEE&about=price").text
+    assert f'href="/help/sku?store={other.id}&amp;q=TEE&amp;about=price"' in page
+
+
+def test_every_fix_leads_somewhere(app: Flask) -> None:
+    assert set(TARGETS) == set(FixKind)
+    endpoints = {target.endpoint for target in TARGETS.values() if target.endpoint}
+    assert endpoints <= set(app.view_functions)

@@ -1,0 +1,449 @@
+"""Why was my cancellation not sent, and why is my order not completed on Amazon? One state for each cause."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+from flask import Flask
+
+from amazon_sandbox.serving import Running
+from flexdash import clock
+from flexdash.extensions import db
+from flexdash.models import (
+    Acknowledgement,
+    Listing,
+    Order,
+    OrderCancellation,
+    OrderState,
+    OrderStep,
+    Role,
+    StepKind,
+    StepState,
+    Store,
+)
+from flexdash.services.actors import Actor
+from flexdash.services.diagnosis import cancellation, order_open
+from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
+from flexdash.services.diagnosis.common import Parts
+from flexdash.services.order_states import Event
+from flexdash.services.order_work import cancelling, moves, step_rows
+from flexdash.services.order_work.cancelling import Reason
+from tests import factories
+from tests.services.test_order_steps import do_steps, pulled
+from tests.support.diagnoses import AT_WORK, by_name, fixes, outcome, sentence
+from tests.support.pulls import do_run, make_pulled_store
+from tests.support.recoveries import lift_pace
+
+
+@pytest.fixture(autouse=True)
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    lift_pace(monkeypatch)
+
+
+@dataclass
+class Scene:
+    """A store of the sandbox's seller, a merchant who works its orders, and support, who asks."""
+
+    sandbox: Running
+    store: Store
+    asha: Actor
+    asker: Actor
+
+    def pulled(self, **fields) -> Order:
+        """An order that came in by a pull."""
+        return pulled(self.store, self.sandbox, **fields)
+
+    def cancelled(self) -> Order:
+        """An order that came in, and that Asha cancelled."""
+        order = self.pulled()
+        cancelling.cancel(self.asha, order.id, Reason.OUT_OF_STOCK)
+        return order
+
+    def worked(self, *events: Event) -> Order:
+        """An order that came in and was worked this far here."""
+        order = self.pulled()
+        for event in events:
+            moves.move(self.asha, order.id, event)
+        return order
+
+    def change(self, **values) -> None:
+        """Change the store."""
+        for name, value in values.items():
+            setattr(self.store, name, value)
+        db.session.commit()
+
+    def why_not_sent(self, order: Order, parts: Parts = AT_WORK) -> Diagnosis:
+        """Ask about its cancellation."""
+        return cancellation.why_not_sent(self.asker, order.amazon_order_id, parts=parts)
+
+    def why_open(self, order: Order, parts: Parts = AT_WORK) -> Diagnosis:
+        """Ask why it is not completed on Amazon."""
+        return order_open.why_open(self.asker, order.amazon_shipment_id, parts=parts)
+
+
+@pytest.fixture
+def scene(app: Flask, sandbox: Running) -> Scene:
+    sandbox.control.plans({"*": None})
+    store = make_pulled_store(sandbox, name="Pune Store", is_automated_cancellation_on=True)
+    db.session.execute(db.update(Listing).values(length_cm=20, width_cm=15, height_cm=db.text("'4.5'"), weight_g=180))
+    db.session.commit()
+    people = (factories.make_user(store.seller.workspace, role, name=name) for role, name in ROLES)
+    asha, asker = map(factories.make_actor, people)
+    return Scene(sandbox, store, asha, asker)
+
+
+def steps_of(order: Order) -> Sequence[OrderStep]:
+    db.session.rollback()
+    return step_rows.of_order(order)
+
+
+ROLES = ((Role.MERCHANT, "Asha"), (Role.SUPPORT, "Sam"))
+State = Callable[[Scene], Order]
+ALL_SHIPPED = (Event.PICK, Event.PACK, Event.MAKE_READY, Event.SHIP)
+
+
+# An order that is not here --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("why", [cancellation.why_not_sent, order_open.why_open])
+@pytest.mark.parametrize(
+    ("text", "words", "offered"),
+    [
+        ("SBNOSUCH1", "You have no order with the id SBNOSUCH1. Find out first why it is not here.", ["order_missing"]),
+        ("FD-99", "You have no order with the id FD-99. Look it up among your orders.", []),
+        ("402-12-3", "“402-12-3” looks like an Amazon order id, and those have 3, 7 and 7 digits.", []),
+    ],
+)
+def test_an_order_that_is_not_here_is_another_question(scene: Scene, why, text, words, offered) -> None:
+    found = why(scene.asker, text, parts=AT_WORK)
+    assert words in sentence(found)
+    assert fixes(found) == offered
+
+
+def test_the_newest_of_several_shipments_is_looked_at_and_the_others_are_named(scene: Scene) -> None:
+    first = factories.make_order(scene.store, amazon_order_id="402-0000001-0000001")
+    second = factories.make_order(scene.store, amazon_order_id="402-0000001-0000001")
+    found = scene.why_not_sent(first)
+    here = found.checks[0].finding
+    assert here is not None
+    assert here.sentence == (
+        f"It is FD-{second.id:06d} of Pune Store. The Amazon order has other shipments, too: FD-{first.id:06d} "
+        f"({first.amazon_shipment_id}). Paste one of their ids to look at it instead."
+    )
+
+
+# Why was my cancellation not sent? ------------------------------------------------------------------------------------
+
+
+def not_cancelled(scene: Scene) -> Order:
+    return scene.pulled()
+
+
+def cannot_be_cancelled(scene: Scene) -> Order:
+    return factories.make_order(
+        scene.store, OrderState.PACKED, amazon_status="SHIPLABEL_GENERATED", rejectable_statuses=["ACCEPTED"]
+    )
+
+
+def cancelled_on_amazon(scene: Scene) -> Order:
+    order = scene.pulled()
+    scene.sandbox.control.cancel(order.amazon_shipment_id)
+    do_run(scene.store)
+    return order
+
+
+def toggle_off(scene: Scene) -> Order:
+    scene.change(is_automated_cancellation_on=False)
+    return scene.cancelled()
+
+
+def too_late(scene: Scene) -> Order:
+    order = scene.cancelled()
+    scene.sandbox.control.move(order.amazon_shipment_id, "SHIPLABEL_GENERATED")
+    return order
+
+
+def refused(scene: Scene) -> Order:
+    order = too_late(scene)
+    do_steps(scene.store)
+    return order
+
+
+def refused_after_all(scene: Scene) -> Order:
+    order = toggle_off(scene)
+    scene.sandbox.control.move(order.amazon_shipment_id, "SHIPLABEL_GENERATED")
+    cancelling.send_now(scene.asha, order.id)
+    do_steps(scene.store)
+    return order
+
+
+def disconnected_since(scene: Scene) -> Order:
+    order = scene.cancelled()
+    scene.change(status="disconnected", refresh_token_encrypted=None, disconnected_at=clock.now())
+    return order
+
+
+def cancelled_there_meanwhile(scene: Scene) -> Order:
+    order = scene.cancelled()
+    scene.sandbox.control.cancel(order.amazon_shipment_id)
+    return order
+
+
+def not_yet_sent(scene: Scene) -> Order:
+    return scene.cancelled()
+
+
+CANCELLATIONS: list[tuple[State, str, Outcome, list[FixKind]]] = [
+    (not_cancelled, "in FlexDash: it is New Order. Cancel it here", Outcome.FAILED, [FixKind.CANCEL_ORDER]),
+    (
+        cannot_be_cancelled,
+        "by now that cannot be: Amazon has this order as Label generated (SHIPLABEL_GENERATED) and takes no "
+        "cancellation",
+        Outcome.FAILED,
+        [FixKind.ORDER],
+    ),
+    (cancelled_on_amazon, "so Amazon knows and there is nothing to send.", Outcome.ANSWERED, [FixKind.ORDER]),
+    (
+        toggle_off,
+        "was cancelled in FlexDash only: Automated Order Cancellation on Sales Channel was off for Pune Store. Amazon "
+        "still expects it to be shipped. Send the cancellation now",
+        Outcome.FAILED,
+        [FixKind.SEND_CANCELLATION, FixKind.TOGGLES],
+    ),
+    (
+        too_late,
+        "It is too late: Amazon has the order as Label generated (SHIPLABEL_GENERATED), and takes no cancellation",
+        Outcome.FAILED,
+        [FixKind.SELLER_CENTRAL, FixKind.ORDER],
+    ),
+    (
+        refused,
+        "Amazon refused it: Amazon takes no cancellation of this order any more: it has it as Label generated "
+        "(SHIPLABEL_GENERATED). The order goes on",
+        Outcome.FAILED,
+        [FixKind.SELLER_CENTRAL, FixKind.ORDER],
+    ),
+    (
+        refused_after_all,
+        "Amazon still expects it to be shipped: settle it in Seller Central, or send the cancellation again.",
+        Outcome.FAILED,
+        [FixKind.SEND_CANCELLATION, FixKind.SELLER_CENTRAL, FixKind.ORDER],
+    ),
+    (disconnected_since, "Pune Store is disconnected from Amazon", Outcome.FAILED, [FixKind.RECONNECT]),
+    (cancelled_there_meanwhile, "Amazon has it as Cancelled already.", Outcome.ANSWERED, [FixKind.ORDER]),
+    (not_yet_sent, "It is on its way: a worker sends it within a minute", Outcome.ANSWERED, [FixKind.ORDER]),
+]
+
+
+@pytest.mark.parametrize(("state", "words", "ends", "offered"), CANCELLATIONS)
+def test_the_cause_of_an_unsent_cancellation_is_named(scene: Scene, state, words, ends, offered) -> None:
+    found = scene.why_not_sent(state(scene))
+    assert words in sentence(found)
+    assert (outcome(found), fixes(found)) == (ends, offered)
+
+
+def test_a_cancellation_that_got_no_answer_says_how_often_it_was_tried(scene: Scene) -> None:
+    order = scene.cancelled()
+    step = db.session.scalars(db.select(OrderStep)).one()
+    step.n_attempts, step.error_sentence, step.not_before = 3, "Amazon did not answer.", clock.now()
+    db.session.commit()
+    found = scene.why_not_sent(order)
+    assert sentence(found) == (
+        "It is still on its way: it was tried 3 times and got no good answer. Amazon did not answer. It is tried "
+        "again by itself until Amazon answers."
+    )
+    assert fixes(found) == [FixKind.RETRY_STEP, FixKind.ORDER]
+
+
+def test_a_cancellation_that_was_taken_has_its_time_and_request_id(scene: Scene) -> None:
+    order = scene.cancelled()
+    do_steps(scene.store)
+    found = scene.why_not_sent(order)
+    assert sentence(found).startswith("It was sent, and Amazon cancelled the order. Amazon's request id: ")
+    assert outcome(found) is Outcome.ANSWERED
+    finding = found.cause.finding
+    assert finding is not None
+    assert [label for label, _ in finding.moments] == ["Cancelled"]
+
+
+def test_the_checks_of_a_cancellation_go_on_while_amazon_is_away(scene: Scene) -> None:
+    order = scene.cancelled()
+    scene.sandbox.control.fault("error_503", operation="getShipment")
+    found = scene.why_not_sent(order)
+    assert by_name(found)["Does Amazon take a cancellation of the order now?"] is Outcome.UNKNOWN
+    assert sentence(found).startswith("It is on its way")
+    [noted] = found.notes
+    assert noted.finding is not None
+    assert noted.finding.sentence == (
+        "Whether Amazon takes it is not known: Amazon does not answer at the moment. Look again in a few minutes."
+    )
+    away = scene.why_not_sent(order, Parts(unserved_queues=("sync",)))
+    assert sentence(away).startswith("No worker has been seen lately for sync")
+
+
+# Why is my order not completed on Amazon? -----------------------------------------------------------------------------
+
+
+def held(scene: Scene) -> Order:
+    return scene.pulled(sku_codes=["NOBODY-KNOWS"])
+
+
+def new(scene: Scene) -> Order:
+    return scene.pulled()
+
+
+def picked(scene: Scene) -> Order:
+    order = scene.worked(Event.PICK)
+    do_steps(scene.store)
+    return order
+
+
+def ready(scene: Scene) -> Order:
+    order = scene.worked(*ALL_SHIPPED[:3])
+    do_steps(scene.store)
+    return order
+
+
+def invoice_waits(scene: Scene) -> Order:
+    order = scene.pulled(invoice_status="PENDING")
+    moves.move(scene.asha, order.id, Event.PICK)
+    do_steps(scene.store)
+    return order
+
+
+def label_failed(scene: Scene) -> Order:
+    scene.sandbox.control.fault("label_failure")
+    order = scene.worked(Event.PICK)
+    do_steps(scene.store)
+    step = next(one for one in steps_of(order) if one.kind is StepKind.LABELS)
+    step.state, step.error_sentence = StepState.FAILED, step.error_sentence or "Amazon refused the label."
+    db.session.commit()
+    return order
+
+
+def size_missing(scene: Scene) -> Order:
+    db.session.execute(db.update(Listing).values(weight_g=None))
+    db.session.commit()
+    return picked(scene)
+
+
+def acknowledgement_refused(scene: Scene) -> Order:
+    order = scene.pulled()
+    order.acknowledgement, order.acknowledgement_message = Acknowledgement.REFUSED, "Amazon said no."
+    db.session.commit()
+    return order
+
+
+def told_not_taken(scene: Scene) -> Order:
+    order = shipped_not_told(scene)
+    step = next(one for one in steps_of(order) if one.kind is StepKind.SHIP)
+    step.n_attempts, step.error_sentence, step.not_before = 2, "Amazon did not answer.", clock.now()
+    db.session.commit()
+    return order
+
+
+def shipped_not_told(scene: Scene) -> Order:
+    order = scene.worked(*ALL_SHIPPED[:3])
+    do_steps(scene.store)
+    moves.move(scene.asha, order.id, Event.SHIP)
+    return order
+
+
+def shipped_on_both(scene: Scene) -> Order:
+    order = shipped_not_told(scene)
+    do_steps(scene.store)
+    return order
+
+
+def shipped_there_only(scene: Scene) -> Order:
+    order = scene.pulled()
+    scene.sandbox.control.move(order.amazon_shipment_id, "DELIVERED")
+    return order
+
+
+def unknown_there(scene: Scene) -> Order:
+    return factories.make_order(scene.store, OrderState.PICKED)
+
+
+def cancelled_here(scene: Scene) -> Order:
+    return toggle_off(scene)
+
+
+def store_away(scene: Scene) -> Order:
+    order = scene.pulled()
+    scene.change(status="needs_reauthorization", reauthorization_reason="invalid_grant")
+    return order
+
+
+OPEN_ORDERS: list[tuple[State, str, Outcome, list[FixKind]]] = [
+    (cancelled_here, "was cancelled in FlexDash by Asha, so it is not to be completed.", Outcome.ANSWERED, ["order"]),
+    (store_away, "Pune Store needs re-authorization", Outcome.FAILED, ["reconnect"]),
+    (unknown_there, "Amazon does not know this shipment any more", Outcome.FAILED, ["seller_central", "order"]),
+    (
+        shipped_there_only,
+        "It is completed on Amazon: Amazon has it as Delivered (DELIVERED). FlexDash has it as New Order and takes "
+        "over",
+        Outcome.ANSWERED,
+        ["order"],
+    ),
+    (shipped_on_both, "It is completed on Amazon: Amazon has it as Shipped (SHIPPED).", Outcome.ANSWERED, ["order"]),
+    (
+        invoice_waits,
+        "Its invoice waits on Amazon (PENDING), and Amazon makes no label without it. Upload or finish it in Seller",
+        Outcome.FAILED,
+        ["seller_central", "invoices", "order"],
+    ),
+    (label_failed, "A step failed, fetching the labels: ", Outcome.FAILED, ["retry_step", "order"]),
+    (size_missing, "A step failed, telling Amazon what is packed in what: ", Outcome.FAILED, ["packages", "order"]),
+    (
+        held,
+        "is On Hold, so nobody can work it. NOBODY-KNOWS is unknown",
+        Outcome.FAILED,
+        ["upload_catalog", "stock", "order"],
+    ),
+    (acknowledgement_refused, "Amazon said no.", Outcome.FAILED, ["acknowledge", "order"]),
+    (new, "It is New Order here. Nobody has picked it yet.", Outcome.FAILED, ["order"]),
+    (picked, "It is Picked here. It is picked and not packed.", Outcome.FAILED, ["order"]),
+    (ready, "It is Ready to Ship here. It is ready and not handed over. Ship it", Outcome.FAILED, ["order"]),
+    (shipped_not_told, "Amazon is told that it left within a minute.", Outcome.ANSWERED, ["order"]),
+    (
+        told_not_taken,
+        "Amazon was told 2 times that it left, and has not taken it yet: Amazon did not answer. It is told again",
+        Outcome.FAILED,
+        ["retry_step", "order"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "words", "ends", "offered"), OPEN_ORDERS)
+def test_the_cause_of_an_open_order_is_named(scene: Scene, state, words, ends, offered) -> None:
+    found = scene.why_open(state(scene))
+    assert words in sentence(found)
+    assert (outcome(found), fixes(found)) == (ends, offered)
+
+
+def test_amazon_took_the_hand_over_and_shows_it_later(scene: Scene) -> None:
+    order = shipped_not_told(scene)
+    step = next(one for one in steps_of(order) if one.kind is StepKind.SHIP)
+    step.state, step.done_at = StepState.DONE, clock.now()
+    db.session.commit()
+    found = scene.why_open(order)
+    assert sentence(found).startswith("Amazon was told that it left and took it; its status there follows")
+    assert outcome(found) is Outcome.ANSWERED
+
+
+def test_an_order_worked_on_amazon_is_completed_by_amazon(scene: Scene) -> None:
+    order = scene.pulled()
+    order.state, order.cancellation = OrderState.SHIPPED, OrderCancellation.NONE
+    db.session.commit()
+    found = scene.why_open(order)
+    assert outcome(found) is Outcome.UNKNOWN
+    assert "became Shipped by Amazon's own news" in sentence(found)
+
+
+def test_the_checks_of_an_open_order_go_on_while_amazon_is_away(scene: Scene) -> None:
+    order = new(scene)
+    scene.sandbox.control.fault("cut", operation="getShipment")
+    found = scene.why_open(order)
+    assert by_name(found)["What does Amazon have?"] is Outcome.UNKNOWN
+    assert sentence(found).startswith("It is New Order here.")

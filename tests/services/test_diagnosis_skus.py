@@ -1,0 +1,431 @@
+"""Why is my SKU not updated, its stock or its price? One state for each cause, and the sentence that a person reads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from flask import Flask
+
+from amazon_sandbox.serving import Running
+from flexdash import clock
+from flexdash.extensions import db
+from flexdash.models import (
+    Hub,
+    HubMapping,
+    Listing,
+    PriceState,
+    PublishedStock,
+    PushState,
+    Role,
+    RunState,
+    StockLevel,
+    Store,
+    Sync,
+    SyncState,
+)
+from flexdash.services.actors import Actor
+from flexdash.services.diagnosis import sku_price, sku_stock
+from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
+from flexdash.services.diagnosis.common import Parts
+from flexdash.services.errors import FieldRefused, NotVisible
+from tests import factories
+from tests.support.diagnoses import AT_WORK, by_name, fixes, outcome, sentence
+from tests.support.pulls import MAPPED
+from tests.support.recoveries import lift_pace
+from tests.support.stock import do_push, make_stocked_store, stock_up
+
+TEE = "TEE"
+
+
+@pytest.fixture(autouse=True)
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    lift_pace(monkeypatch)
+
+
+@dataclass
+class Scene:
+    """A store with Inventory Sync on, its hub with ten of a SKU that the catalog lists, and support, who asks."""
+
+    sandbox: Running
+    store: Store
+    hub: Hub
+    asker: Actor
+
+    def why(self, text: str = TEE, *, store: Store | None = None, parts: Parts = AT_WORK) -> Diagnosis:
+        """Ask about the SKU's stock."""
+        return sku_stock.why_not_updated(self.asker, text, store_id=store.id if store else None, parts=parts)
+
+    def why_price(self, text: str = TEE, parts: Parts = AT_WORK) -> Diagnosis:
+        """Ask about the SKU's price."""
+        return sku_price.why_not_updated(self.asker, text, parts=parts)
+
+    def change(self, model: type, **values) -> None:
+        """Change the one row of `model`."""
+        row = db.session.scalars(db.select(model).order_by(model.id)).first()
+        for name, value in values.items():
+            setattr(row, name, value)
+        db.session.commit()
+
+    def pushed(self, **values) -> PublishedStock:
+        """Let Amazon have been told of the SKU."""
+        now = clock.now()
+        told = {"quantity": 10, "sent_quantity": 10, "state": PushState.ACCEPTED, "sent_at": now, "accepted_at": now}
+        row = PublishedStock(
+            workspace_id=self.store.workspace_id,
+            store_id=self.store.id,
+            seller_flex_hub_id=MAPPED,
+            sku_code=TEE,
+            **{**told, **values},
+        )
+        db.session.add(row)
+        db.session.commit()
+        return row
+
+    def went_well(self, sync: Sync = Sync.INVENTORY_PUSH) -> None:
+        """Let the last run have gone well, with the next one to come."""
+        factories.make_run(self.store, sync=sync)
+        now = clock.now()
+        db.session.add(
+            SyncState(
+                workspace_id=self.store.workspace_id,
+                store_id=self.store.id,
+                sync=sync,
+                last_success_at=now,
+                on_since=now,
+                next_due_at=now + timedelta(minutes=40),
+            )
+        )
+        db.session.commit()
+
+
+@pytest.fixture
+def scene(app: Flask, sandbox: Running) -> Scene:
+    sandbox.control.plans({"*": None})
+    store, hub = make_stocked_store(sandbox)
+    stock_up(store, hub, {TEE: 10})
+    asker = factories.make_actor(factories.make_user(store.seller.workspace, Role.SUPPORT))
+    return Scene(sandbox, store, hub, asker)
+
+
+# Stock ----------------------------------------------------------------------------------------------------------------
+
+
+def nobody_knows(scene: Scene) -> str:
+    return "NOPE"
+
+
+def in_small_letters(scene: Scene) -> str:
+    return "tee"
+
+
+def without_listing(scene: Scene) -> str:
+    factories.make_sku(scene.store.seller, "MUG")
+    return "MUG"
+
+
+def in_two_stores(scene: Scene) -> str:
+    factories.make_listing(factories.make_store(scene.store.seller, name="Delhi Store"), TEE)
+    return TEE
+
+
+def off(scene: Scene) -> str:
+    scene.change(Store, is_inventory_sync_on=False)
+    return TEE
+
+
+def disconnected(scene: Scene) -> str:
+    scene.change(Store, status="disconnected", refresh_token_encrypted=None)
+    return TEE
+
+
+def unmapped(scene: Scene) -> str:
+    db.session.delete(db.session.scalars(db.select(HubMapping)).one())
+    db.session.commit()
+    return TEE
+
+
+def mapping_off(scene: Scene) -> str:
+    scene.change(HubMapping, is_active=False)
+    return TEE
+
+
+def hub_off(scene: Scene) -> str:
+    scene.change(Hub, is_active=False)
+    return TEE
+
+
+def elsewhere(scene: Scene) -> str:
+    other = factories.make_hub(scene.store.seller.workspace, name="Delhi Warehouse")
+    scene.change(StockLevel, hub_id=other.id)
+    return TEE
+
+
+def never_stocked(scene: Scene) -> str:
+    factories.make_listing(scene.store, "MUG")
+    return "MUG"
+
+
+def braked(scene: Scene) -> str:
+    factories.make_zero_brake(scene.store, n_to_zero=8, n_published=9)
+    return TEE
+
+
+def refused(scene: Scene) -> str:
+    scene.pushed(state=PushState.REFUSED, quantity=None, error_code="INVALID_SKU", error_message="Invalid SKU.")
+    return TEE
+
+
+def buffered(scene: Scene) -> str:
+    scene.change(Store, stock_buffer=10)
+    return TEE
+
+
+def failed_run(scene: Scene) -> str:
+    factories.make_run(scene.store, RunState.FAILED, sync=Sync.INVENTORY_PUSH, error_sentence="Amazon was away.")
+    return TEE
+
+
+def changed_since(scene: Scene) -> str:
+    scene.pushed(quantity=7, sent_quantity=7)
+    scene.went_well()
+    return TEE
+
+
+def never_sent(scene: Scene) -> str:
+    scene.went_well()
+    return TEE
+
+
+def running(scene: Scene) -> str:
+    factories.make_run(scene.store, RunState.RUNNING, sync=Sync.INVENTORY_PUSH)
+    return TEE
+
+
+STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
+    (
+        nobody_knows,
+        "FlexDash does not know the SKU “NOPE”: no catalog, no stock and no seller has it.",
+        Outcome.FAILED,
+        [FixKind.UPLOAD_CATALOG],
+    ),
+    (
+        in_small_letters,
+        "No catalog has the SKU “tee”, but there is “TEE”: capital and small letters tell SKUs apart.",
+        Outcome.FAILED,
+        [],
+    ),
+    (without_listing, "The SKU has no ASIN in Pune Store", Outcome.FAILED, [FixKind.UPLOAD_CATALOG]),
+    (in_two_stores, "2 stores list this SKU.", Outcome.FAILED, [FixKind.OTHER_STORE, FixKind.OTHER_STORE]),
+    (off, "Inventory Sync is off for Pune Store, so Amazon is told no stock.", Outcome.FAILED, [FixKind.TOGGLES]),
+    (disconnected, "Pune Store is disconnected from Amazon", Outcome.FAILED, [FixKind.RECONNECT]),
+    (unmapped, "No hub is mapped in Pune Store", Outcome.FAILED, [FixKind.HUB_MAPPING]),
+    (
+        mapping_off,
+        "Every mapped hub is switched off, so Amazon is told nothing: Pune Warehouse (EXSB).",
+        Outcome.FAILED,
+        [FixKind.HUB_MAPPING],
+    ),
+    (hub_off, "Every mapped hub is switched off", Outcome.FAILED, [FixKind.HUBS]),
+    (
+        elsewhere,
+        "Its stock lies in Delhi Warehouse (10 available), which Amazon is told nothing of",
+        Outcome.FAILED,
+        [FixKind.HUB_MAPPING],
+    ),
+    (never_stocked, "No mapped hub has ever had stock of it", Outcome.FAILED, [FixKind.STOCK]),
+    (
+        braked,
+        "A push that would set 8 of 9 quantities to zero is held back until somebody approves it",
+        Outcome.FAILED,
+        [FixKind.ZEROS],
+    ),
+    (
+        refused,
+        "Amazon refused its stock at EXSB (Pune Warehouse): Invalid SKU. Check that Seller Central has a listing",
+        Outcome.FAILED,
+        [FixKind.LISTING],
+    ),
+    (
+        buffered,
+        "The stock buffer holds it all back: 10 units of each SKU and hub are kept from Amazon, and Pune Warehouse (10 "
+        "available) has no more than that. So Amazon shows 0.",
+        Outcome.FAILED,
+        [FixKind.STOCK_RULES],
+    ),
+    (
+        failed_run,
+        "The last run of Inventory Sync failed: Amazon was away.",
+        Outcome.FAILED,
+        [FixKind.RUN, FixKind.SYNC_NOW],
+    ),
+    (running, "A run of Inventory Sync is at work now.", Outcome.ANSWERED, [FixKind.RUN]),
+    (
+        changed_since,
+        "It changed since the last push and goes with the next one: 10 at Pune Warehouse, and Amazon was told 7.",
+        Outcome.ANSWERED,
+        [FixKind.SYNC_NOW, FixKind.LISTING],
+    ),
+    (never_sent, "and Amazon was told nothing yet.", Outcome.ANSWERED, [FixKind.SYNC_NOW, FixKind.LISTING]),
+]
+
+
+@pytest.mark.parametrize(("state", "words", "ends", "offered"), STOCK)
+def test_the_cause_of_stock_that_is_not_updated_is_named(scene: Scene, state, words, ends, offered) -> None:
+    found = scene.why(state(scene))
+    assert words in sentence(found)
+    assert (outcome(found), fixes(found)) == (ends, offered)
+
+
+def test_stock_that_amazon_shows_is_up_to_date_with_the_time_it_was_sent(scene: Scene) -> None:
+    do_push(scene.store)
+    found = scene.why(f" '{TEE}' ")
+    assert sentence(found) == "It is up to date: Amazon shows what there is to sell, 10 at EXSB."
+    finding = found.cause.finding
+    assert finding is not None
+    assert [label for label, _ in finding.moments] == ["Sent"]
+
+
+def test_stock_that_somebody_changed_on_amazon_is_pushed_again(scene: Scene) -> None:
+    do_push(scene.store)
+    scene.change(StockLevel, on_hand=4)
+    scene.change(PublishedStock, quantity=4)
+    found = scene.why()
+    assert sentence(found).startswith("Amazon took 4 at EXSB, and shows 10 at EXSB now")
+    assert fixes(found) == [FixKind.INVENTORY]
+
+
+def test_amazon_away_leaves_what_it_was_told(scene: Scene) -> None:
+    do_push(scene.store)
+    scene.sandbox.control.fault("error_503", operation="batchInventory")
+    found = scene.why()
+    assert outcome(found) is Outcome.UNKNOWN
+    assert sentence(found) == (
+        "Amazon was told exactly this: 10 at EXSB. Whether it shows it is not known: Amazon does not answer at the "
+        "moment. Look again in a few minutes."
+    )
+
+
+def test_a_part_that_is_away_keeps_a_changed_quantity_here(scene: Scene) -> None:
+    changed_since(scene)
+    found = scene.why(parts=Parts(is_scheduler_seen=False))
+    assert sentence(found).startswith("The scheduler has not been seen lately")
+
+
+def test_stock_in_a_hub_that_is_not_mapped_is_noted(scene: Scene) -> None:
+    do_push(scene.store)
+    other = factories.make_hub(scene.store.seller.workspace, name="Delhi Warehouse")
+    factories.make_stock(scene.store.seller, other, TEE, on_hand=3)
+    found = scene.why()
+    assert outcome(found) is Outcome.ANSWERED
+    assert by_name(found)["Has an active mapped hub stock of it?"] is Outcome.NOTE
+
+
+# Price ----------------------------------------------------------------------------------------------------------------
+
+
+def priced(state: PriceState, **values) -> Callable[[Scene], None]:
+    def put(scene: Scene) -> None:
+        now = clock.now()
+        facts = {"price": Decimal("499.00"), "price_state": state, "price_changed_at": now, **values}
+        scene.change(Listing, **facts)
+        scene.went_well(Sync.PRICE_PUSH)
+
+    return put
+
+
+def no_price(scene: Scene) -> None:
+    pass
+
+
+def failed_price_push(scene: Scene) -> None:
+    scene.change(Listing, price=Decimal("499.00"), price_state=PriceState.WAITING)
+    factories.make_run(scene.store, RunState.FAILED, sync=Sync.PRICE_PUSH, error_sentence="Amazon was away.")
+
+
+PRICES: list[tuple[Callable[[Scene], None], str, Outcome, list[FixKind]]] = [
+    (no_price, "No price was given for it here, so Amazon keeps the one it has.", Outcome.FAILED, [FixKind.PRICE]),
+    (
+        priced(PriceState.WAITING),
+        "It waits for the next push",
+        Outcome.ANSWERED,
+        [FixKind.SYNC_NOW, FixKind.LISTING],
+    ),
+    (
+        priced(PriceState.SENT),
+        "Amazon took it and does not show it yet",
+        Outcome.ANSWERED,
+        [FixKind.LISTING],
+    ),
+    (
+        priced(PriceState.APPLIED),
+        "It is up to date: Amazon shows 499.00 INR.",
+        Outcome.ANSWERED,
+        [FixKind.LISTING],
+    ),
+    (
+        priced(PriceState.REFUSED, price_message="13013: this SKU does not exist."),
+        "Amazon refused it: 13013: this SKU does not exist. Check that Seller Central has a listing",
+        Outcome.FAILED,
+        [FixKind.PRICE, FixKind.SEND_PRICE],
+    ),
+    (
+        priced(PriceState.REFUSED, mrp=Decimal("450.00"), price_message="Price above maximum retail price."),
+        "Its price of 499.00 INR is above its MRP of 450.00 INR, and Amazon refused it. Amazon's words: Price above",
+        Outcome.FAILED,
+        [FixKind.PRICE, FixKind.LISTING],
+    ),
+    (
+        failed_price_push,
+        "The last run of Prices failed: Amazon was away.",
+        Outcome.FAILED,
+        [FixKind.RUN, FixKind.SYNC_NOW],
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "words", "ends", "offered"), PRICES)
+def test_the_cause_of_a_price_that_is_not_updated_is_named(scene: Scene, state, words, ends, offered) -> None:
+    state(scene)
+    found = scene.why_price()
+    assert words in sentence(found)
+    assert (outcome(found), fixes(found)) == (ends, offered)
+
+
+def test_a_price_above_the_mrp_is_noted_before_amazon_refuses_it(scene: Scene) -> None:
+    priced(PriceState.WAITING, mrp=Decimal("450.00"))(scene)
+    found = scene.why_price()
+    assert by_name(found)["Is it below the MRP?"] is Outcome.NOTE
+    assert outcome(found) is Outcome.ANSWERED
+
+
+def test_a_price_waits_where_the_store_is_not_connected(scene: Scene) -> None:
+    priced(PriceState.WAITING)(scene)
+    disconnected(scene)
+    assert sentence(scene.why_price()).startswith("Pune Store is disconnected")
+
+
+# Who asks, and what is asked ------------------------------------------------------------------------------------------
+
+
+def test_a_chosen_store_settles_which_listing_is_meant(scene: Scene) -> None:
+    in_two_stores(scene)
+    never_sent(scene)
+    assert outcome(scene.why(store=scene.store)) is Outcome.ANSWERED
+
+
+def test_another_sellers_sku_is_not_told_of(scene: Scene) -> None:
+    workspace = scene.store.seller.workspace
+    limited = factories.make_user(workspace, Role.MERCHANT, sellers=[factories.make_seller(workspace)])
+    scene.asker = factories.make_actor(limited)
+    assert sentence(scene.why()).startswith("FlexDash does not know the SKU “TEE”")
+    with pytest.raises(NotVisible):
+        scene.why(store=scene.store)
+
+
+@pytest.mark.parametrize("text", ["", "  '' ", "x" * 101])
+def test_no_sku_is_refused_at_the_field(scene: Scene, text: str) -> None:
+    with pytest.raises(FieldRefused) as refusal:
+        scene.why(text)
+    assert refusal.value.field == "q"
