@@ -2,14 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from flexdash import clock
 from flexdash.extensions import db
-from flexdash.models import ConfigChainHead, ConfigEvent, Section, Seller, Store
+from flexdash.models import ConfigChainHead, ConfigEvent, ConfigRevert, Section, Seller, Store
 from flexdash.services.actors import Actor
-from flexdash.services.errors import FieldRefused
+from flexdash.services.errors import ChangedMeanwhile, FieldRefused
 from flexdash.services.words import one_line, shortened
 
 MAX_REASON_LENGTH = 300
@@ -29,6 +32,58 @@ HASHED_FIELDS = (
     "reason",
     "previous_hash",
 )
+REVERTS = "reverts_row"  # the key under which a row's new values name the row that it takes back
+# Keys of old and new values that are for programs; names stand beside.
+INTERNAL_KEYS = frozenset(
+    {
+        "hub_id",
+        "mapping_id",
+        "user_id",
+        "seller_id",
+        "seller_ids",
+        "store_id",
+        "listing_id",
+        "upload_id",
+        REVERTS,
+    }
+)
+
+
+@dataclass
+class Reverting:
+    """A change that is being taken back: the row `sequence`. `event` is the row that says so, once it is written."""
+
+    sequence: int
+    present: Mapping[str, Any]
+    reason: str
+    event: ConfigEvent | None = None
+
+    def check(self, old: Mapping[str, Any]) -> None:
+        """Raise ChangedMeanwhile when something else is about to be replaced than what the person was shown."""
+        replaced = {key: value for key, value in old.items() if key not in INTERNAL_KEYS}
+        if any(key not in self.present or self.present[key] != value for key, value in replaced.items()):
+            raise ChangedMeanwhile(
+                "Somebody changed this while the page was open. Nothing was reverted. The page shows how it is now; "
+                "revert again if you still want to."
+            )
+
+
+_reverting: ContextVar[Reverting | None] = ContextVar("reverting", default=None)
+
+
+@contextmanager
+def reverting(sequence: int, present: Mapping[str, Any], reason: str) -> Iterator[Reverting]:
+    """Let the verb inside take back what row `sequence` says: its own row in the log names that row and the reason.
+
+    `present` are the values that the person was shown as the present ones, under the log's keys. Where the verb finds
+    others once it holds its locks, it fails with ChangedMeanwhile and changes nothing.
+    """
+    own = Reverting(sequence, present, clean_reason(reason))
+    token = _reverting.set(own)
+    try:
+        yield own
+    finally:
+        _reverting.reset(token)
 
 
 def record(
@@ -48,6 +103,10 @@ def record(
     chain head is locked until the caller commits: concurrent writers queue up, and the chain stays one line. Call it
     last in a transaction, so that the lock is short.
     """
+    if undone := _reverting.get():
+        undone.check(old or {})
+        sentence = f"{actor.name} reverted row {undone.sequence}: {sentence.removeprefix(f'{actor.name} ')}"
+        new, reason = {**(new or {}), REVERTS: undone.sequence}, undone.reason
     head = db.session.get(ConfigChainHead, actor.workspace_id, with_for_update=True, populate_existing=True)
     if head is None:
         raise RuntimeError(f"workspace {actor.workspace_id} has no chain head; services.workspaces makes it")
@@ -70,6 +129,10 @@ def record(
     event.hash = hash_of(event)
     db.session.add(event)
     head.sequence, head.hash = event.sequence, event.hash
+    if undone:
+        own = {"workspace_id": event.workspace_id, "sequence": event.sequence}
+        db.session.add(ConfigRevert(**own, reverted_sequence=undone.sequence))
+        undone.event = event
     db.session.flush()
     return event
 

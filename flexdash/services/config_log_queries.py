@@ -14,7 +14,9 @@ from flexdash.database import release_connection
 from flexdash.extensions import db
 from flexdash.models import ConfigEvent, Section, Store, User
 from flexdash.services import access
-from flexdash.services.actors import Actor
+from flexdash.services.actors import Actor, Permission
+from flexdash.services.config_log import INTERNAL_KEYS
+from flexdash.services.errors import NotVisible
 
 FLEXDASH_ITSELF = "flexdash"  # the filter's value for changes no person made
 ROWS_AT_A_TIME = 1_000
@@ -42,15 +44,23 @@ LABELS = {
     "is_limited_to_sellers": "Limited to sellers",
     "country_code": "Country",
     "email": "E-mail address",
+    "sku_code": "SKU",
+    "asin": "ASIN",
+    "mrp": "MRP",
+    "weight_g": "Weight in g",
+    "length_cm": "Length in cm",
+    "width_cm": "Width in cm",
+    "height_cm": "Height in cm",
+    "is_to_admins": "E-mails to admins",
+    "least_severity": "Alarms told",
+    "kinds_not_told": "Alarms not told",
+    "reminder_hours": "Reminders",
 }
 WORDS = {"needs_reauthorization": "needs re-authorization"}  # values that are no words of the pages
 # By time and not by the chain's number, so that one set of indexes serves every filter, days included. The two differ
 # only in rows written while a clock was wrong.
 NEWEST_FIRST = ((ConfigEvent.occurred_at, "desc"), (ConfigEvent.id, "desc"))
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+\d\d:\d\d")  # as the rows keep a time
-INTERNAL_KEYS = frozenset(
-    {"hub_id", "mapping_id", "user_id", "seller_id", "store_id"}
-)  # for programs; names stand beside
 
 
 @dataclass(frozen=True)
@@ -82,9 +92,9 @@ def events(actor: Actor, filters: Filters, zone: ZoneInfo) -> Select[tuple[Confi
     if actor.seller_ids is not None:
         query = query.where(or_(ConfigEvent.seller_id.is_(None), ConfigEvent.seller_id.in_(actor.seller_ids)))
     if filters.first_day:
-        query = query.where(ConfigEvent.occurred_at >= _start(filters.first_day, zone))
+        query = query.where(ConfigEvent.occurred_at >= start_of_day(filters.first_day, zone))
     if filters.last_day and filters.last_day < date.max:
-        query = query.where(ConfigEvent.occurred_at < _start(filters.last_day + timedelta(days=1), zone))
+        query = query.where(ConfigEvent.occurred_at < start_of_day(filters.last_day + timedelta(days=1), zone))
     if filters.person == FLEXDASH_ITSELF:
         query = query.where(ConfigEvent.actor_id.is_(None))
     elif filters.person:
@@ -94,6 +104,20 @@ def events(actor: Actor, filters: Filters, zone: ZoneInfo) -> Select[tuple[Confi
     if filters.store_id is not None:
         query = query.where(ConfigEvent.store_id == filters.store_id)
     return query
+
+
+def get(actor: Actor, event_id: int) -> ConfigEvent:
+    """Return one row: for who may audit any of the workspace, for others one of a store that they see.
+
+    Raises NotVisible.
+    """
+    query = access.visible(actor, ConfigEvent).where(ConfigEvent.id == event_id)
+    if not actor.may(Permission.AUDIT):
+        query = query.where(ConfigEvent.store_id.in_(access.visible(actor, Store).with_only_columns(Store.id)))
+    event = db.session.scalars(query).one_or_none()
+    if event is None:
+        raise NotVisible("row of the Configuration Log")
+    return event
 
 
 def people(actor: Actor) -> list[tuple[str, str]]:
@@ -141,9 +165,9 @@ def newest(store: Store, section: Section, key: str | None = None, value: int | 
 def changes(event: ConfigEvent) -> list[Change]:
     """Return what `event` changed, value by value, in the order of their labels."""
     keys = (event.old_value.keys() | event.new_value.keys()) - INTERNAL_KEYS
-    values = [(_label(key), event.old_value.get(key), event.new_value.get(key)) for key in keys]
+    values = [(label(key), event.old_value.get(key), event.new_value.get(key)) for key in keys]
     return [
-        Change(label, _in_words(old), _in_words(new))
+        Change(label, in_words(old), in_words(new))
         for label, old, new in sorted(values, key=itemgetter(0))
         if old != new
     ]
@@ -194,7 +218,8 @@ def _cells(event: ConfigEvent, store_names: dict[int, str]) -> tuple[Any, ...]:
     )
 
 
-def _start(day: date, zone: ZoneInfo) -> datetime:
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """Return the moment in UTC at which `day` begins in `zone`."""
     # Through UTC: where a night has a change of the clock, the day still starts at its own midnight.
     try:
         return datetime.combine(day, time.min, zone).astimezone(UTC)
@@ -202,11 +227,13 @@ def _start(day: date, zone: ZoneInfo) -> datetime:
         return datetime.min.replace(tzinfo=UTC) if day.year == 1 else datetime.max.replace(tzinfo=UTC)
 
 
-def _label(key: str) -> str:
+def label(key: str) -> str:
+    """Return the name of a value, by its key, in the words of the pages."""
     return LABELS.get(key) or key.removeprefix("is_").replace("_", " ").capitalize()
 
 
-def _in_words(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """Return a value as pages and exports write it; "" for none."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -215,7 +242,7 @@ def _in_words(value: Any) -> str:
         moment = datetime.fromisoformat(value).astimezone(UTC)
         return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
     if isinstance(value, list):
-        return ", ".join(_in_words(part) for part in value)
+        return ", ".join(in_words(part) for part in value)
     if isinstance(value, dict):
-        return ", ".join(f"{_label(key)}: {_in_words(part)}" for key, part in value.items())
+        return ", ".join(f"{label(key)}: {in_words(part)}" for key, part in value.items())
     return WORDS.get(value, str(value)) if isinstance(value, str) else str(value)

@@ -27,6 +27,7 @@ class Verification:
     n_rows: int  # rows that were in order, counted from the first
     bad_sequence: int | None = None
     fault: str = ""
+    hash: str = ""  # of the last row that was in order
 
     @property
     def is_intact(self) -> bool:
@@ -34,21 +35,24 @@ class Verification:
         return not self.fault
 
 
-class _Broken(Exception):
+class Broken(Exception):
+    """A row that is not in order, by its number, or the chain without its head."""
+
     def __init__(self, sequence: int | None, fault: str) -> None:
         super().__init__(fault)
         self.sequence = sequence
         self.fault = fault
 
 
-class _Chain:
+class Chain:
     """The rows read so far: how many, and the hash the next one must carry."""
 
-    def __init__(self) -> None:
-        self.n_rows = 0
-        self.hash = ""
+    def __init__(self, n_rows: int = 0, last_hash: str = "") -> None:
+        self.n_rows = n_rows
+        self.hash = last_hash
 
     def add(self, row: Any) -> None:
+        """Take `row` as the next link; raise Broken when it is not."""
         expected = self.n_rows + 1
         if row.sequence != expected:
             raise _not_the_next(row.sequence, expected)
@@ -57,10 +61,10 @@ class _Chain:
         except (TypeError, ValueError):
             true_hash = None
         if true_hash != row.hash:
-            raise _Broken(expected, f"Row {expected} was edited: what it says does not match its hash.")
+            raise Broken(expected, f"Row {expected} was edited: what it says does not match its hash.")
         if row.previous_hash != self.hash:
             before = f"row {self.n_rows}" if self.n_rows else "the beginning of the log"
-            raise _Broken(
+            raise Broken(
                 expected,
                 f"Row {expected} does not follow {before}: it was inserted or moved there, or the row before it was "
                 "replaced.",
@@ -68,32 +72,33 @@ class _Chain:
         self.n_rows, self.hash = expected, row.hash
 
     def end_at(self, head: Any) -> None:
+        """Hold the end of the chain against the kept head; raise Broken when they differ."""
         if head is None:
-            raise _Broken(None, "The kept head of the chain is gone, so nobody can tell whether the end was cut off.")
+            raise Broken(None, "The kept head of the chain is gone, so nobody can tell whether the end was cut off.")
         if self.n_rows < head.sequence:
             missing = self.n_rows + 1
             many = f"Rows {missing} to {head.sequence} are" if missing < head.sequence else f"Row {missing} is"
-            raise _Broken(missing, f"{many} missing: the end of the log was cut off.")
+            raise Broken(missing, f"{many} missing: the end of the log was cut off.")
         if self.n_rows > head.sequence:
             extra = head.sequence + 1
-            raise _Broken(extra, f"Row {extra} was inserted: the kept head of the chain ends at row {head.sequence}.")
+            raise Broken(extra, f"Row {extra} was inserted: the kept head of the chain ends at row {head.sequence}.")
         if self.hash != head.hash:
             last = max(self.n_rows, 1)
-            raise _Broken(last, f"Row {last} was replaced: the kept head of the chain knows another last row.")
+            raise Broken(last, f"Row {last} was replaced: the kept head of the chain knows another last row.")
 
 
 def verify(workspace_id: int) -> Verification:
     """Read the whole chain of `workspace_id` in one snapshot and return what was found; memory use stays constant."""
-    chain = _Chain()
+    chain = Chain()
     checked_at = clock.now()
     try:
-        with _snapshot() as connection:
-            for row in _rows(connection, workspace_id, chain):
+        with snapshot() as connection:
+            for row in rows_of(connection, workspace_id, chain):
                 chain.add(row)
-            chain.end_at(connection.execute(_head_of(workspace_id)).one_or_none())
-    except _Broken as broken:
-        return Verification(workspace_id, checked_at, chain.n_rows, broken.sequence, broken.fault)
-    return Verification(workspace_id, checked_at, chain.n_rows)
+            chain.end_at(connection.execute(head_of(workspace_id)).one_or_none())
+    except Broken as broken:
+        return Verification(workspace_id, checked_at, chain.n_rows, broken.sequence, broken.fault, chain.hash)
+    return Verification(workspace_id, checked_at, chain.n_rows, hash=chain.hash)
 
 
 def verify_and_keep(workspace_id: int) -> Verification:
@@ -105,6 +110,11 @@ def verify_and_keep(workspace_id: int) -> Verification:
             head.verified_at = verification.checked_at
             head.verified_sequence = verification.n_rows
             head.verified_fault = verification.fault
+            head.fully_verified_at = verification.checked_at
+            # The walk by the clock (services.config_log_walk) goes on from here, or from the beginning after a fault.
+            is_good = verification.is_intact
+            head.walk_is_full = not is_good
+            head.walk_sequence, head.walk_hash = (verification.n_rows, verification.hash) if is_good else (0, "")
     return verification
 
 
@@ -116,6 +126,25 @@ def latest(workspace_id: int) -> Verification | None:
     return Verification(workspace_id, head.verified_at, head.verified_sequence, fault=head.verified_fault)
 
 
+def heads() -> list[tuple[int, str, int, str]]:
+    """Return (workspace id, name, number of rows, hash of the last one) of every chain, to be kept elsewhere."""
+    query = select(Workspace.id, Workspace.name, ConfigChainHead.sequence, ConfigChainHead.hash)
+    rows = db.session.execute(query.join(ConfigChainHead).order_by(Workspace.id))
+    return [(row.id, row.name, row.sequence, row.hash) for row in rows]
+
+
+def place_of(head_hash: str) -> tuple[int, int] | None:
+    """Return workspace and number of the row that has `head_hash`, None when no row of any log has it.
+
+    A head that somebody kept elsewhere must be a row of its log for ever: none means that the log was rewritten, or cut
+    off before it.
+    """
+    row = db.session.execute(
+        select(ConfigEvent.workspace_id, ConfigEvent.sequence).where(ConfigEvent.hash == head_hash).limit(1)
+    ).one_or_none()
+    return (row.workspace_id, row.sequence) if row else None
+
+
 def workspaces() -> list[tuple[int, str]]:
     """Return id and name of every workspace, for the command that verifies all of them."""
     return [
@@ -123,7 +152,8 @@ def workspaces() -> list[tuple[int, str]]:
     ]
 
 
-def _snapshot() -> Connection:
+def snapshot() -> Connection:
+    """Return a connection on which everything is read as of one moment."""
     # Rows appended while the chain is read must not look like a fault: everything is read as of one moment. On SQLite
     # a read transaction of the write-ahead log is that already.
     connection = db.engine.connect()
@@ -132,34 +162,37 @@ def _snapshot() -> Connection:
     return connection
 
 
-def _rows(connection: Connection, workspace_id: int, chain: _Chain) -> Iterator[Any]:
+def rows_of(connection: Connection, workspace_id: int, chain: Chain, at_most: int | None = None) -> Iterator[Any]:
+    """Yield the rows after those of `chain`, at most so many, in the order of their numbers."""
     # Read as plainly as the database gives it: an edited row may hold what the column's type could not turn into a
     # value, and must be named instead of ending the verification.
     columns = [
         type_coerce(column, Integer if isinstance(column.type, Integer) else String).label(column.name)
         for column in (ConfigEvent.__table__.c[name] for name in (*HASHED_FIELDS, "hash"))
     ]
-    query = select(*columns).where(ConfigEvent.workspace_id == workspace_id).order_by(ConfigEvent.sequence)
+    query = select(*columns).where(ConfigEvent.workspace_id == workspace_id)
+    if chain.n_rows:  # else a row numbered 0 or less is to be found too
+        query = query.where(ConfigEvent.sequence > chain.n_rows)
+    query = query.order_by(ConfigEvent.sequence).limit(at_most)
     try:
         yield from connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(query)
     except DBAPIError as error:
         if error.connection_invalidated or connection.dialect.name != "sqlite":
             raise
         sequence = chain.n_rows + 1
-        raise _Broken(
-            sequence, f"Row {sequence}, or one after it, cannot be read: it was edited or damaged."
-        ) from error
+        raise Broken(sequence, f"Row {sequence}, or one after it, cannot be read: it was edited or damaged.") from error
 
 
-def _head_of(workspace_id: int) -> Any:
+def head_of(workspace_id: int) -> Any:
+    """Return the SELECT of the kept head."""
     return select(ConfigChainHead.sequence, ConfigChainHead.hash).where(ConfigChainHead.workspace_id == workspace_id)
 
 
-def _not_the_next(sequence: Any, expected: int) -> _Broken:
+def _not_the_next(sequence: Any, expected: int) -> Broken:
     if isinstance(sequence, int) and sequence > expected:
         many = f"Rows {expected} to {sequence - 1} are" if sequence - 1 > expected else f"Row {expected} is"
-        return _Broken(expected, f"{many} missing: deleted, or moved elsewhere.")
-    return _Broken(expected, f"A row with the number {sequence} stands where row {expected} belongs: it was inserted.")
+        return Broken(expected, f"{many} missing: deleted, or moved elsewhere.")
+    return Broken(expected, f"A row with the number {sequence} stands where row {expected} belongs: it was inserted.")
 
 
 def _readable(row: Any) -> dict[str, Any]:

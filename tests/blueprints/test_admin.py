@@ -16,6 +16,7 @@ from tests.factories import (
     make_sku,
     make_store,
     make_user,
+    make_workable,
     make_workspace,
 )
 
@@ -276,6 +277,7 @@ def test_switching_a_hub_off_names_its_stores_and_on_lets_orders_go(admin, asha)
     assert "go On Hold" in admin.get(admin.post(f"/admin/hubs/{hub.id}/deactivate").location).text
 
     order = make_order(store, OrderState.ON_HOLD, seller_flex_hub_id="PNQ1")
+    make_workable(hub, order)
     page = admin.get(admin.post(f"/admin/hubs/{hub.id}/reactivate").location).text
     assert "One order that waited for it is a New Order now." in page
     assert (order.state, order.hub_id) == (OrderState.NEW, hub.id)

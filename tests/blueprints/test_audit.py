@@ -55,7 +55,10 @@ def sentences(answer) -> list[str]:
 
 
 def csv_rows(answer) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"))))
+    """Return the rows of the file, which must say at its end that it is whole."""
+    *rows, end = csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig")))
+    assert end["number"].startswith(f"END OF FILE: {len(rows)} row")
+    return rows
 
 
 # The page -------------------------------------------------------------------------------------------------------------
@@ -263,6 +266,19 @@ def test_the_command_verifies_every_workspace_and_ends_with_1_when_one_is_broken
     assert "Good Company: 4 rows, chain intact." in result.output
     assert "Bad Company: BROKEN. Row 2 is missing: deleted, or moved elsewhere." in result.output
     assert not config_log_verify.latest(bad_id).is_intact
+
+
+def test_the_command_prints_the_heads_and_holds_the_log_against_one_kept_elsewhere(app, ada) -> None:
+    append(ada.workspace_id, 3)
+    runner = app.test_cli_runner()
+    output = runner.invoke(verify_log.command, ["--print-heads"]).output
+    kept = re.search(r"row 3 ([0-9a-f]{64})", output).group(1)
+    append(ada.workspace_id, 2)
+    result = runner.invoke(verify_log.command, ["--expect-head", kept])
+    assert (result.exit_code, f"{kept}: is row 3 of workspace {ada.workspace_id}." in result.output) == (0, True)
+    result = runner.invoke(verify_log.command, ["--expect-head", kept, "--expect-head", "0" * 64])
+    assert result.exit_code == 1
+    assert "No row has this hash: the log was rewritten, or cut off before it." in result.output
 
 
 # Who may --------------------------------------------------------------------------------------------------------------

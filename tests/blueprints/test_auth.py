@@ -1,5 +1,6 @@
 """Sign-in, sign-out and the account pages, as a browser meets them."""
 
+import threading
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -130,6 +131,54 @@ def test_guessing_many_accounts_from_one_address_is_slowed_down(client, ravi):
         assert try_password(client, "wrong", f"person{n}@company.example").status_code == 422
     assert try_password(client, PASSWORD).status_code == 429
     assert try_password(client, PASSWORD, environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code == 303
+
+
+def test_guesses_at_the_same_moment_get_no_more_looks_than_one_after_the_other(app, ravi, monkeypatch):
+    n_together, n_looked_at, all_there = 12, 0, threading.Event()
+    counting = threading.Lock()
+
+    def look(_hash, _password):
+        nonlocal n_looked_at
+        with counting:
+            n_looked_at += 1
+        all_there.wait(2)  # no answer, and no count, before every guess has come in
+        return False
+
+    monkeypatch.setattr(passwords, "verify", look)
+    answers = []
+
+    def guess():
+        with app.app_context():
+            answers.append(try_password(app.test_client(), "wrong").status_code)
+        if answers.count(429) == n_together - 5:
+            all_there.set()
+
+    guesses = [threading.Thread(target=guess) for _ in range(n_together)]
+    for thread in guesses:
+        thread.start()
+    for thread in guesses:
+        thread.join()
+    assert n_looked_at == 5
+    assert sorted(answers) == [422] * 5 + [429] * 7
+
+
+def test_what_was_no_wrong_password_does_not_count(app, ravi):
+    for _ in range(8):
+        assert try_password(app.test_client(), "").status_code == 422
+    for _ in range(4):
+        assert try_password(app.test_client(), "wrong").status_code == 422
+    for _ in range(3):
+        assert try_password(app.test_client(), PASSWORD).status_code == 303
+    assert [try_password(app.test_client(), "wrong").status_code for _ in range(3)] == [422, 429, 429]
+
+
+def test_refused_guesses_at_one_account_do_not_lock_their_address_out_of_others(app, ravi):
+    for n in range(10):
+        try_password(app.test_client(), "wrong", environ_base={"REMOTE_ADDR": f"192.0.2.{n % 5}"})
+    other = make_user(ravi.workspace, email="asha@company.example")
+    for n in range(5):
+        address = {"REMOTE_ADDR": f"192.0.2.{n}"}
+        assert try_password(app.test_client(), PASSWORD, other.email, environ_base=address).status_code == 303
 
 
 def test_signing_in_well_does_not_use_up_attempts(app, ravi):

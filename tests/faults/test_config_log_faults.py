@@ -39,7 +39,7 @@ from flexdash.extensions import db
 from flexdash.models import Store, User
 from flexdash.services import store_settings
 from flexdash.services.actors import Actor
-app = create_app()
+app = create_app(has_pages=False)
 
 def write():
     with app.app_context():

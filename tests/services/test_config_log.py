@@ -263,7 +263,7 @@ def test_rows_appended_while_the_chain_is_read_are_no_fault(app, workspace, monk
     workspace_id = workspace.id
     append(workspace_id, 5)
     monkeypatch.setattr(config_log_verify, "ROWS_AT_A_TIME", 2)
-    original, appended = config_log_verify._Chain.add, []
+    original, appended = config_log_verify.Chain.add, []
 
     def add(chain, row) -> None:
         original(chain, row)
@@ -277,7 +277,7 @@ def test_rows_appended_while_the_chain_is_read_are_no_fault(app, workspace, monk
             append(workspace_id, 3)
             db.session.remove()
 
-    monkeypatch.setattr(config_log_verify._Chain, "add", add)
+    monkeypatch.setattr(config_log_verify.Chain, "add", add)
     assert config_log_verify.verify(workspace_id).is_intact
     assert len(rows(workspace_id)) == 8
 

@@ -1,8 +1,9 @@
 """Writing Configuration Logs, from many processes too, and damaging them as somebody with the database could."""
 
+import fcntl
 import os
-import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -10,22 +11,16 @@ from flask import Flask
 from sqlalchemy import Connection, text
 
 from config import PROJECT_DIR
+from flexdash import create_app
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import Section
 from flexdash.services import config_log
 from flexdash.services.actors import Actor
+from tests.support import nursery
+from tests.support.servers import wait_for
 
-_WRITER = """
-import sys
-from flexdash import create_app
-from tests.support.chains import append
-app = create_app()
-with app.app_context():
-    print("ready", flush=True)
-    sys.stdin.readline()
-    append(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
-"""
+_READY = b"ready to write\n"
 
 
 def append(workspace_id: int, n_rows: int, name: str = "FlexDash") -> None:
@@ -40,30 +35,24 @@ def append(workspace_id: int, n_rows: int, name: str = "FlexDash") -> None:
 
 def append_from_processes(environment: Mapping[str, str], workspace_id: int, n_writers: int, n_rows: int) -> None:
     """Append `n_rows` rows from each of `n_writers` processes, which all begin at the same moment."""
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(workspace_id), str(n_rows), f"Writer {n}"],
-            env={**os.environ, **environ_of(environment)},
-            cwd=PROJECT_DIR,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(n_writers)
-    ]
-    try:
-        for writer in writers:
-            assert writer.stdout.readline() == "ready\n"
-        for writer in writers:
-            writer.stdin.write("go\n")
-            writer.stdin.flush()
-        assert [writer.wait(600) for writer in writers] == [0] * n_writers
-    finally:
-        for writer in writers:
-            writer.kill()
-            writer.wait()
-            writer.stdin.close()
-            writer.stdout.close()
+    with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile() as start:
+        fcntl.flock(start, fcntl.LOCK_EX)  # each writer waits for a share of it
+        writers = [
+            nursery.fork(
+                "tests.support.chains",
+                [start.name, str(workspace_id), str(n_rows), f"Writer {n}"],
+                {**os.environ, **environ_of(environment)},
+                said,
+            )
+            for n in range(n_writers)
+        ]
+        try:
+            wait_for(lambda: os.pread(said.fileno(), 1 << 16, 0).count(_READY) == n_writers, "the writers")
+            fcntl.flock(start, fcntl.LOCK_UN)
+            assert [writer.wait(600) for writer in writers] == [0] * n_writers
+        finally:
+            for writer in writers:
+                writer.kill()
 
 
 def environ_of(environment: Mapping[str, str]) -> dict[str, str]:
@@ -90,3 +79,16 @@ def tampering(app: Flask) -> Iterator[Connection]:
             yield connection
             connection.exec_driver_sql("ALTER TABLE config_events ENABLE TRIGGER USER")
         connection.commit()
+
+
+def main(start: str, workspace_id: str, n_rows: str, name: str) -> None:
+    """Be one of the writers of `append_from_processes`."""
+    app = create_app(has_pages=False)
+    with app.app_context(), open(start) as signal:
+        os.write(sys.stdout.fileno(), _READY)
+        fcntl.flock(signal, fcntl.LOCK_SH)
+        append(int(workspace_id), int(n_rows), name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,81 @@
+"""Reading the access log: filtered, within the workspace, and as rows for an export."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Select, literal, tuple_
+
+from flexdash.database import release_connection
+from flexdash.extensions import db
+from flexdash.models import AccessEvent, AccessKind
+from flexdash.services import access
+from flexdash.services.actors import Actor, Permission
+from flexdash.services.config_log_queries import FLEXDASH_ITSELF, start_of_day
+from flexdash.services.errors import NotAllowed
+
+ROWS_AT_A_TIME = 1_000
+EXPORT_HEADINGS = ("when_utc", "kind", "who", "from_address", "what")
+NEWEST_FIRST = ((AccessEvent.occurred_at, "desc"), (AccessEvent.id, "desc"))
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a person asked for; every part may be missing. The days are the person's own, first and last included."""
+
+    first_day: date | None = None
+    last_day: date | None = None
+    person: str = ""  # a user's id, or FLEXDASH_ITSELF
+    kind: AccessKind | None = None
+
+
+def events(actor: Actor, filters: Filters, zone: ZoneInfo) -> Select[tuple[AccessEvent]]:
+    """Return the SELECT of the rows that `filters` let through; the caller orders and pages it. Raises NotAllowed."""
+    if not actor.may(Permission.AUDIT_ACCESS):
+        raise NotAllowed("Only admins can read the access log. Ask an admin of your workspace.")
+    query = access.visible(actor, AccessEvent)
+    if filters.first_day:
+        query = query.where(AccessEvent.occurred_at >= start_of_day(filters.first_day, zone))
+    if filters.last_day and filters.last_day < date.max:
+        query = query.where(AccessEvent.occurred_at < start_of_day(filters.last_day + timedelta(days=1), zone))
+    if filters.person == FLEXDASH_ITSELF:
+        query = query.where(AccessEvent.actor_id.is_(None))
+    elif filters.person:
+        query = query.where(AccessEvent.actor_id == int(filters.person))
+    if filters.kind:
+        query = query.where(AccessEvent.kind == filters.kind)
+    return query
+
+
+def export_rows(
+    actor: Actor, filters: Filters, zone: ZoneInfo, *, is_oldest_first: bool = False
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows that `events` selects, newest or oldest first, under EXPORT_HEADINGS; a thousand at a time.
+
+    The database connection is given back between the portions: a slow download holds nothing.
+    """
+    columns = [column for column, _ in NEWEST_FIRST]
+    order = [column.asc() if is_oldest_first else column.desc() for column in columns]
+    query = events(actor, filters, zone).order_by(*order).limit(ROWS_AT_A_TIME)
+    portion = query
+    while True:
+        found = db.session.scalars(portion).all()
+        cells = [
+            (
+                event.occurred_at.isoformat(timespec="seconds"),
+                event.kind.value,
+                event.actor_name,
+                event.address,
+                event.sentence,
+            )
+            for event in found
+        ]
+        last = [literal(getattr(found[-1], column.key), column.type) for column in columns] if found else []
+        release_connection()
+        yield from cells
+        if len(cells) < ROWS_AT_A_TIME:
+            return
+        ours, theirs = tuple_(*columns), tuple_(*last)
+        portion = query.where(ours > theirs if is_oldest_first else ours < theirs)
