@@ -6,7 +6,7 @@ from flexdash import clock
 from flexdash.services import countries
 from flexdash.templating.cells import label_cells
 from flexdash.templating.filters import count, local_time, money, relative_time, viewer_zone
-from flexdash.templating.menu import may, navigation
+from flexdash.templating.menu import may, may_open, navigation, work_counts
 from flexdash.templating.redis_watch import RedisWatch, redis_is_away
 
 
@@ -23,7 +23,13 @@ def init_app(app: Flask) -> None:
         country_name=countries.name_of,
     )
     app.jinja_env.globals.update(
-        navigation=navigation, may=may, redis_is_away=redis_is_away, viewer_zone=viewer_zone, now=clock.now
+        navigation=navigation,
+        work_counts=work_counts,
+        may=may,
+        may_open=may_open,
+        redis_is_away=redis_is_away,
+        viewer_zone=viewer_zone,
+        now=clock.now,
     )
     settings = app.config["SETTINGS"]
     app.extensions["flexdash_redis_watch"] = RedisWatch(settings.redis_url)

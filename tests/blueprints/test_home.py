@@ -1,7 +1,9 @@
 """The home page: each store in plain words, what needs a person, and the way in for a new workspace."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from flask import Flask
@@ -10,14 +12,34 @@ from sqlalchemy import event
 
 from flexdash import clock
 from flexdash.extensions import db
-from flexdash.models import OrderState, Role, RunState, Store, StoreStatus, User, Workspace
+from flexdash.models import (
+    BrakeState,
+    HoldReason,
+    OrderState,
+    PriceState,
+    PublishedStock,
+    PushState,
+    Role,
+    RunState,
+    Store,
+    StoreStatus,
+    Sync,
+    Upload,
+    UploadKind,
+    UploadState,
+    User,
+    Workspace,
+    ZeroBrake,
+)
 from flexdash.services import store_summaries
 from tests.factories import (
     make_hub,
+    make_listing,
     make_mapping,
     make_order,
     make_run,
     make_seller,
+    make_stock,
     make_store,
     make_user,
     make_workspace,
@@ -37,8 +59,11 @@ def page_for(signed_in: SignedIn, workspace: Workspace, role: Role = Role.MERCHA
 
 def working_store(workspace: Workspace, name: str = "Pune Store") -> Store:
     """A store that lacks nothing."""
-    store = make_store(make_seller(workspace), name=name, is_order_sync_on=True)
-    make_mapping(store, make_hub(workspace))
+    seller, hub = make_seller(workspace), make_hub(workspace)
+    store = make_store(seller, name=name, is_order_sync_on=True)
+    make_mapping(store, hub)
+    make_listing(store, "TEE")
+    make_stock(seller, hub, "TEE")
     return store
 
 
@@ -143,6 +168,116 @@ def test_other_workspaces_and_other_sellers_stores_are_not_shown(workspace: Work
     assert "Stranger" not in page_for(signed_in, workspace, Role.ADMIN)
 
 
+def kept(row):
+    """`row`, committed."""
+    db.session.add(row)
+    db.session.commit()
+    return row
+
+
+def make_upload(store: Store, state: UploadState, kind: UploadKind = UploadKind.CATALOG, **values: object) -> Upload:
+    return kept(
+        Upload(
+            workspace_id=store.workspace_id,
+            seller_id=store.seller_id,
+            store_id=None if kind is UploadKind.STOCK else store.id,
+            kind=kind,
+            file_name=f"{kind}.csv",
+            n_bytes=1,
+            sha256="",
+            state=state,
+            uploaded_by_name="Ravi",
+            **values,
+        )
+    )
+
+
+def text_of(html: str) -> str:
+    """The words of a page, in one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_a_store_without_catalog_or_stock_is_led_to_them(workspace: Workspace, signed_in: SignedIn) -> None:
+    store = make_store(make_seller(workspace), is_order_sync_on=True)
+    make_mapping(store, make_hub(workspace))
+    html = page_for(signed_in, workspace)
+    assert f'href="/stores/{store.id}/catalog">Upload the catalog</a>' in html
+    assert f'href="/uploads/new?kind=stock&amp;seller={store.seller_id}">Add stock</a>' in html
+    html = page_for(signed_in, workspace, Role.SUPPORT)
+    assert "There is no catalog" in html
+    assert "/uploads/new" not in html
+
+
+def test_orders_on_hold_are_counted_by_reason_each_with_its_list(workspace: Workspace, signed_in: SignedIn) -> None:
+    store, other = working_store(workspace), working_store(workspace, "Other Store")
+    for reason in (HoldReason.NO_ASIN, HoldReason.NO_ASIN, HoldReason.NOT_ENOUGH_STOCK):
+        make_order(store, OrderState.ON_HOLD, hold_reason=reason)
+    make_order(other, OrderState.ON_HOLD, hold_reason=HoldReason.HUB_INACTIVE)
+    html = page_for(signed_in, workspace)
+    assert "3 orders On Hold" in html
+    assert "No ASIN : 2 Not enough stock : 1" in text_of(html)
+    assert f"/orders?store={store.id}&amp;state=On+Hold&amp;hold=no_asin" in html
+    assert "Hub inactive : 1" in text_of(html)
+
+
+def test_what_amazon_refused_is_counted_with_the_list_that_says_why(workspace: Workspace, signed_in: SignedIn) -> None:
+    store = working_store(workspace)
+    for n, state in enumerate((PushState.REFUSED, PushState.REFUSED, PushState.ACCEPTED)):
+        kept(
+            PublishedStock(
+                workspace_id=workspace.id, store_id=store.id, seller_flex_hub_id="EXSB", sku_code=f"S{n}", state=state
+            )
+        )
+    make_listing(store, price=Decimal("5.00"), price_state=PriceState.REFUSED)
+    make_listing(store, price=Decimal("5.00"), price_state=PriceState.APPLIED)
+    for role in (Role.MERCHANT, Role.SUPPORT):
+        html = page_for(signed_in, workspace, role)
+        assert f'href="/stores/{store.id}/catalog?only=error">2 quantities refused by Amazon</a>' in html
+        assert f'href="/stores/{store.id}/prices?state=refused">1 price refused by Amazon</a>' in html
+
+
+def test_a_push_that_waits_for_a_person_says_so(workspace: Workspace, signed_in: SignedIn) -> None:
+    store = working_store(workspace)
+    brake = kept(ZeroBrake(workspace_id=workspace.id, store_id=store.id, n_to_zero=50, n_published=60))
+    html = page_for(signed_in, workspace)
+    assert f'href="/stores/{store.id}/inventory">Approve or decline a push of zeros</a>' in html
+    assert "A push of zeros waits</a>" in page_for(signed_in, workspace, Role.SUPPORT)
+    brake.state = BrakeState.DECLINED
+    db.session.commit()
+    assert "push of zeros" not in page_for(signed_in, workspace)
+
+
+def test_a_failed_inventory_run_is_shown_with_its_sentence(workspace: Workspace, signed_in: SignedIn) -> None:
+    store = working_store(workspace)
+    store.is_inventory_sync_on = True
+    run = make_run(store, RunState.FAILED, sync=Sync.INVENTORY_PUSH)
+    html = page_for(signed_in, workspace)
+    assert f'href="/sync-runs/{run.id}">Look at the last Inventory Sync run</a>' in html
+
+
+def test_an_upload_that_waits_is_shown_until_a_newer_one_is_applied(workspace: Workspace, signed_in: SignedIn) -> None:
+    store = working_store(workspace)
+    checked = make_upload(store, UploadState.CHECKED)
+    refused = make_upload(store, UploadState.REFUSED, UploadKind.STOCK, error_sentence="This is a <b>spreadsheet</b>.")
+    make_upload(store, UploadState.REFUSED, UploadKind.PRICES, uploaded_at=clock.now() - timedelta(days=8))
+    html = page_for(signed_in, workspace)
+    assert f'href="/uploads/{checked.id}">Catalog of Pune Store: catalog.csv</a>' in html
+    assert f'href="/uploads/{refused.id}">Stock of {store.seller.name}: stock.csv</a>' in html
+    assert "This is a &lt;b&gt;spreadsheet&lt;/b&gt;." in html
+    assert "prices.csv" not in html
+    assert "2 uploads wait for a person." in html
+    assert "a merchant or an admin decides" in page_for(signed_in, workspace, Role.SUPPORT)
+    make_upload(store, UploadState.APPLIED)
+    make_upload(store, UploadState.APPLIED, UploadKind.STOCK)
+    assert "Uploads that wait" not in page_for(signed_in, workspace)
+
+
+def test_other_peoples_uploads_are_not_shown(workspace: Workspace, signed_in: SignedIn) -> None:
+    make_upload(working_store(workspace), UploadState.CHECKED)
+    assert "catalog.csv" not in page_for(signed_in, workspace, sellers=[make_seller(workspace)])
+    assert "catalog.csv" not in page_for(signed_in, make_workspace())
+
+
 def test_more_stores_than_fit_go_on_the_next_page(workspace: Workspace, signed_in: SignedIn) -> None:
     seller = make_seller(workspace)
     for n in range(13):
@@ -160,11 +295,44 @@ def test_counting_stops_where_more_says_enough(workspace: Workspace, signed_in: 
     for _ in range(5):
         make_order(store, OrderState.ON_HOLD)
     [summary] = store_summaries.of([store])
-    assert summary.n_held == 3
+    assert summary.counts.n_held == 3
+    assert summary.counts.held == ((HoldReason.NO_HUB_MAPPED, 2),)
     assert "More than 2 orders On Hold" in page_for(signed_in, workspace)
 
 
-def test_held_orders_are_counted_from_their_index(app: Flask, workspace: Workspace) -> None:
+@pytest.mark.parametrize(
+    ("words", "index", "n_statements"),
+    [
+        ("state = 'On Hold'", "ix_orders_on_hold", 2),
+        ("published_stock.state = 'refused'", "ix_published_stock_refused", 1),
+        ("price_state = 'refused'", "ix_listings_price_refused", 1),
+    ],
+)
+def test_what_waits_is_counted_from_its_index(
+    app: Flask, workspace: Workspace, words: str, index: str, n_statements: int
+) -> None:
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("the statement's plan is asked in SQLite's words")
+    statements: list[tuple[str, object]] = []
+
+    def note(_connection, _cursor, statement: str, values: object, *_rest: object) -> None:
+        statements.append((statement, values))
+
+    stores = [working_store(workspace), working_store(workspace)]
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        store_summaries.of(stores)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    counting = [found for found in statements if words in found[0]]
+    assert len(counting) == n_statements
+    for statement, values in counting:
+        plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+        assert sum(f"INDEX {index}" in step.detail for step in plan) == len(stores)
+
+
+def test_the_last_run_of_each_sync_is_found_by_an_index(app: Flask, workspace: Workspace) -> None:
+    """A store whose orders were pulled for years and whose stock was never pushed is shown as quickly as another."""
     if db.engine.dialect.name != "sqlite":
         pytest.skip("the statement's plan is asked in SQLite's words")
     statements: list[tuple[str, object]] = []
@@ -178,6 +346,10 @@ def test_held_orders_are_counted_from_their_index(app: Flask, workspace: Workspa
         store_summaries.of([store])
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
-    [(counting, values)] = [found for found in statements if "On Hold" in found[0]]
-    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}", values).all()
-    assert any("INDEX ix_orders_on_hold" in step.detail for step in plan)
+    newest = [found for found in statements if "ORDER BY sync_runs.id DESC" in found[0]]
+    assert len(newest) == 1
+    statement, values = newest[0]
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    steps = [step.detail for step in plan]
+    assert sum("INDEX ix_sync_runs_store_id_sync_id (store_id=? AND sync=?)" in step for step in steps) == 2
+    assert not any("TEMP B-TREE" in step for step in steps)  # nothing is sorted

@@ -1,0 +1,1 @@
+"""What the dashboard tells: orders to work, freshness, people, and the figures of its charts."""

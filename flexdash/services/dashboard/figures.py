@@ -1,0 +1,114 @@
+"""Counts by hour and by day for the charts: each from an index, and no further than a chart needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, column, func, literal_column, select, values
+
+from flexdash import clock
+from flexdash.extensions import db
+from flexdash.models import ApiCall, CallOutcome, Order, RunState, SyncRun
+from flexdash.models.types import UtcDateTime
+from flexdash.services.dashboard.scope import Scope
+
+N_HOURS = 24
+N_DAYS = 7
+# Beyond these "or more" is enough, and the page costs the same however much came in.
+MOST_ORDERS = 2_000  # in an hour
+MOST_CALLS = 5_000  # in an hour
+MOST_RUNS = 10_000  # in a day, of each outcome
+
+
+@dataclass(frozen=True)
+class Hour:
+    """One hour, from `starts_at` in the viewer's zone. Counts end at MOST_ORDERS and MOST_CALLS."""
+
+    starts_at: datetime
+    n_orders: int
+    n_calls: int
+    n_throttled: int  # of the calls, those that Amazon answered with 429
+
+    @property
+    def n_answered(self) -> int:
+        """Calls that were not throttled."""
+        return max(0, self.n_calls - self.n_throttled)
+
+
+@dataclass(frozen=True)
+class Day:
+    """The ended runs of one day in the viewer's zone; each count ends at MOST_RUNS. Skipped turns are no runs."""
+
+    day: date
+    n_good: int
+    n_partial: int
+    n_failed: int
+    n_skipped: int = 0
+
+    @property
+    def n_runs(self) -> int:
+        """All finished runs of the day."""
+        return self.n_good + self.n_partial + self.n_failed
+
+    @property
+    def n_bad(self) -> int:
+        """Runs that did not go well."""
+        return self.n_partial + self.n_failed
+
+
+def last_hours(scope: Scope, zone: tzinfo) -> list[Hour]:
+    """Return the last 24 hours as `zone` has them, the present one last: orders that came in, and calls to Amazon."""
+    now = clock.now()
+    here = now.astimezone(zone)
+    present = now - timedelta(minutes=here.minute, seconds=here.second, microseconds=here.microsecond)
+    edges = [present + timedelta(hours=n) for n in range(1 - N_HOURS, 2)]
+    spans = _spans(edges)
+    own = scope.workspace_id  # the index of orders leads with the workspace, of a store's figures too
+    is_throttled = ApiCall.outcome == CallOutcome.THROTTLED
+    counts = [
+        _count(spans, Order.imported_at, [Order.workspace_id == own, *scope.of(Order)], MOST_ORDERS),
+        _count(spans, ApiCall.started_at, scope.of(ApiCall), MOST_CALLS),
+        _count(spans, ApiCall.started_at, [*scope.of(ApiCall), is_throttled], MOST_CALLS),
+    ]
+    return [Hour(edge.astimezone(zone), *found) for edge, found in zip(edges, _counted(spans, counts), strict=False)]
+
+
+def last_days(scope: Scope, zone: tzinfo) -> list[Day]:
+    """Return the last seven days in `zone`, today last, each with its ended runs."""
+    today = clock.now().astimezone(zone).date()
+    days = [today + timedelta(days=n) for n in range(1 - N_DAYS, 2)]
+    # Through UTC: where a night has a change of the clock, the day still starts at its own midnight.
+    spans = _spans([datetime.combine(day, time.min, zone).astimezone(UTC) for day in days])
+    outcomes = (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED, RunState.SKIPPED)
+    counts = [
+        _count(spans, SyncRun.finished_at, [*scope.of(SyncRun), SyncRun.state == outcome], MOST_RUNS)
+        for outcome in outcomes
+    ]
+    return [Day(day, *found) for day, found in zip(days, _counted(spans, counts), strict=False)]
+
+
+def _spans(edges: Sequence[datetime]) -> CTE:
+    """Return the spans between the edges as a table of two columns."""
+    table = values(column("starts_at", UtcDateTime), column("ends_at", UtcDateTime), name="span_values")
+    return table.data(list(pairwise(edges))).cte("spans")
+
+
+def _count(spans: CTE, moment: Any, conditions: Sequence[Any], most: int) -> ColumnElement[int]:
+    """Return the SQL for how many rows have their `moment` in a span, counting no further than `most`."""
+    found = (
+        select(literal_column("1"))
+        .select_from(moment.class_)
+        .where(*conditions, moment >= spans.c.starts_at, moment < spans.c.ends_at)
+        .limit(most)
+        .correlate(spans)
+        .subquery()
+    )
+    return select(func.count()).select_from(found).correlate(spans).scalar_subquery()
+
+
+def _counted(spans: CTE, counts: Sequence[ColumnElement[int]]) -> list[tuple[int, ...]]:
+    """Return the counts of each span, the earliest first."""
+    rows = db.session.execute(select(spans.c.starts_at, *counts))
+    return [tuple(row[1:]) for row in sorted(rows, key=lambda row: row[0])]
