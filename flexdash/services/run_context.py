@@ -38,6 +38,14 @@ class HandBack(RunInterrupted):
     """The worker is asked to stop: the run goes back to the queue, and the next worker takes it up."""
 
 
+class RunSkipped(Exception):
+    """The run must not go on, and nothing is wrong: it ends as skipped, and `sentence` says what it waits for."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
 def _never() -> bool:
     return False
 
@@ -53,6 +61,7 @@ class RunContext:
     trigger: Trigger
     attempt: int  # 1 for the first
     attempt_token: str
+    retry_of_id: int | None = None  # the run whose failed items this one takes up, and nothing else
     # Whether the worker is asked to stop: finish what is begun, then call `stop_here`.
     should_stop: Callable[[], bool] = field(default=_never, repr=False)
 

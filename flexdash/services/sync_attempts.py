@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Engine, case, func, select, update
 
-from flexdash import clock
+from flexdash import clock, metrics
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import AttemptOutcome, RunState, Store, StoreStatus, SyncAttempt, SyncRun, SyncState
@@ -54,6 +54,7 @@ def begin(run_id: int, should_stop: Callable[[], bool] = lambda: False) -> RunCo
         if sentence := why_not(run.store, run):
             run.state, run.finished_at, run.error_sentence = RunState.SKIPPED, now, sentence
             run.n_attempts -= 1
+            metrics.count("sync_runs_ended", sync=run.sync, outcome="skipped")
             return None
         session.add(SyncAttempt(run_id=run_id, attempt_token=token, started_at=now))
         sync_schedule.ensure_state(run.workspace_id, run.store_id, run.sync)
@@ -65,6 +66,7 @@ def begin(run_id: int, should_stop: Callable[[], bool] = lambda: False) -> RunCo
             trigger=run.trigger,
             attempt=run.n_attempts,
             attempt_token=token,
+            retry_of_id=run.retry_of_id,
             should_stop=should_stop,
         )
 
@@ -105,11 +107,14 @@ def succeed(run: RunContext) -> RunState | None:
             return None
         ended = session.scalars(select(SyncRun.state).where(SyncRun.id == run.run_id)).one()
         _end_attempt(run, AttemptOutcome(ended.value))
+        metrics.count("sync_runs_ended", sync=run.sync, outcome=ended)
+        if run.retry_of_id is not None:
+            return ended  # it took up a few items only: whether the store is up to date, it cannot say
         # A partial run has read everything, and what failed is kept apart: the store is not stale for it.
         session.execute(
             update(SyncState)
             .where(SyncState.store_id == run.store_id, SyncState.sync == run.sync)
-            .values(last_success_at=now)
+            .values(last_success_at=now, fresh_until=sync_schedule.fresh_until(run.sync, now))
             .execution_options(**NO_SYNC)
         )
         return ended
@@ -129,6 +134,7 @@ def retry_later(run: RunContext, code: str, sentence: str, delay: timedelta) -> 
         ):
             return False
         _end_attempt(run, AttemptOutcome.TO_RETRY, code, sentence)
+        metrics.count("sync_retries", sync=run.sync, cause="failed")
         return True
 
 
@@ -145,6 +151,24 @@ def fail(run: RunContext, code: str, sentence: str) -> bool:
         ):
             return False
         _end_attempt(run, AttemptOutcome.FAILED, code, sentence)
+        metrics.count("sync_runs_ended", sync=run.sync, outcome="failed")
+        return True
+
+
+def skip(run: RunContext, sentence: str) -> bool:
+    """End the run as skipped: a person has to decide something first. False when it was taken away meanwhile."""
+    with transaction():
+        if not _update(
+            run,
+            state=RunState.SKIPPED,
+            finished_at=clock.now(),
+            progress="",
+            error_code="",
+            error_sentence=sentence[:MAX_SENTENCE],
+        ):
+            return False
+        _end_attempt(run, AttemptOutcome.SKIPPED, "", sentence)
+        metrics.count("sync_runs_ended", sync=run.sync, outcome="skipped")
         return True
 
 
@@ -175,7 +199,7 @@ def take_up_lost(now: datetime, lost_after: timedelta, max_attempts: int) -> int
 
     Returns how many runs were lost. The worker, should it live after all, finds itself superseded.
     """
-    silent = select(SyncRun.id, SyncRun.attempt_token, SyncRun.n_attempts).where(
+    silent = select(SyncRun.id, SyncRun.sync, SyncRun.attempt_token, SyncRun.n_attempts).where(
         SyncRun.state == RunState.RUNNING, SyncRun.heartbeat_at < now - lost_after
     )
     found = db.session.execute(silent).all()
@@ -183,7 +207,7 @@ def take_up_lost(now: datetime, lost_after: timedelta, max_attempts: int) -> int
     if not found:
         return 0
     n_lost = 0
-    for run_id, token, n_attempts in found:
+    for run_id, sync, token, n_attempts in found:
         is_over = n_attempts >= max_attempts
         values: dict[str, Any] = {"state": RunState.QUEUED, "attempt_token": ""}
         if is_over:
@@ -218,6 +242,10 @@ def take_up_lost(now: datetime, lost_after: timedelta, max_attempts: int) -> int
                 )
                 .execution_options(**NO_SYNC)
             )
+            if is_over:
+                metrics.count("sync_runs_ended", sync=sync, outcome="failed")
+            else:
+                metrics.count("sync_retries", sync=sync, cause="lost")
         n_lost += 1
         logger.warning("run lost its worker", run_id=run_id, attempt=n_attempts, is_given_up=is_over)
     return n_lost

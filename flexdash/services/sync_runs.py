@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, or_, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, joinedload
 
 from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import (
     ApiCall,
+    ItemOutcome,
     Order,
     OrderEvent,
     QuarantinedShipment,
@@ -21,6 +22,7 @@ from flexdash.models import (
     Sync,
     SyncAttempt,
     SyncRun,
+    SyncRunItem,
     SyncState,
     Trigger,
     User,
@@ -30,6 +32,7 @@ from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, ServiceError
 from flexdash.services.syncs import FACTS
 
+_LAST_CHARACTER = "\U0010ffff"
 SHOWN_AT_MOST = 50  # orders and quarantined shipments on the page of a run
 
 
@@ -50,6 +53,7 @@ class RunFilters:
     """What the list is narrowed to; None means not at all. `since` and `until` are moments, `until` not included."""
 
     store_id: int | None = None
+    sync: Sync | None = None
     state: RunState | None = None
     trigger: Trigger | None = None
     since: datetime | None = None
@@ -73,39 +77,58 @@ class RunDetail:
     duration: timedelta | None
 
 
-def request_now(actor: Actor, store_id: int, sync: Sync) -> SyncRun:
+def request_now(actor: Actor, store_id: int, sync: Sync, *, is_full: bool = False) -> SyncRun:
     """Make a run that a person asks for, and return it; the caller enqueues it after this commit.
 
-    Raises NotVisible, NotAllowed, RunInProgress when one is open, and StoreCannotSync.
+    `is_full` asks an inventory push for everything, changed or not. Raises NotVisible, NotAllowed, RunInProgress when
+    one is open, and StoreCannotSync.
     """
+    if FACTS[sync].asked_on:
+        access.get(actor, Store, store_id)
+        raise StoreCannotSync(f"{FACTS[sync].label} has to know what to look for. Start it on {FACTS[sync].asked_on}.")
+    with transaction() as session:
+        return new_by_hand(session, actor, store_id, sync, is_full=is_full)
+
+
+def new_by_hand(
+    session: Session,
+    actor: Actor,
+    store_id: int,
+    sync: Sync,
+    *,
+    is_full: bool = False,
+    retry_of_id: int | None = None,
+) -> SyncRun:
+    """Do as `request_now` inside the caller's transaction, whatever else the run needs to know."""
     if not actor.may(Permission.START_SYNCS):
         raise NotAllowed("Your role may not start a sync. Ask a merchant or an admin of your workspace.")
-    with transaction() as session:
-        store = access.get(actor, Store, store_id)
-        _check_may_run(store, sync)
-        sync_schedule.ensure_state(store.workspace_id, store.id, sync)
-        # Held until the commit, so that the clock and a second click wait for this one.
-        session.execute(
-            select(SyncState.id).where(SyncState.store_id == store.id, SyncState.sync == sync).with_for_update()
-        )
-        if open_run := _open_run(store.id, sync):
-            raise _in_progress(store, open_run)
-        run = SyncRun(
-            workspace_id=store.workspace_id,
-            store_id=store.id,
-            sync=sync,
-            trigger=Trigger.MANUAL,
-            requested_by_id=actor.user_id,
-        )
-        session.add(run)
-        session.flush()
-        return run
+    store = access.get(actor, Store, store_id)
+    _check_may_run(store, sync)
+    sync_schedule.ensure_state(store.workspace_id, store.id, sync)
+    # Held until the commit, so that the clock and a second click wait for this one.
+    session.execute(
+        select(SyncState.id).where(SyncState.store_id == store.id, SyncState.sync == sync).with_for_update()
+    )
+    if open_run := _open_run(store.id, sync):
+        raise _in_progress(store, open_run)
+    run = SyncRun(
+        workspace_id=store.workspace_id,
+        store_id=store.id,
+        sync=sync,
+        trigger=Trigger.MANUAL,
+        requested_by_id=actor.user_id,
+        is_full=is_full,
+        retry_of_id=retry_of_id,
+    )
+    session.add(run)
+    session.flush()
+    return run
 
 
 def request_again(actor: Actor, run_id: int) -> SyncRun:
-    """Make a run like the one with this id, as `request_now` does."""
+    """Make a run like the one with this id, as `request_now` does; of one that took up what failed, a whole one."""
     run = access.get(actor, SyncRun, run_id)
-    return request_now(actor, run.store_id, run.sync)
+    return request_now(actor, run.store_id, run.sync, is_full=run.is_full)
 
 
 def listing(actor: Actor, filters: RunFilters) -> Select[tuple[SyncRun]]:
@@ -113,6 +136,8 @@ def listing(actor: Actor, filters: RunFilters) -> Select[tuple[SyncRun]]:
     query = access.visible(actor, SyncRun).options(joinedload(SyncRun.store))
     if filters.store_id is not None:
         query = query.where(SyncRun.store_id == filters.store_id)
+    if filters.sync is not None:
+        query = query.where(SyncRun.sync == filters.sync)
     if filters.state is not None:
         query = query.where(SyncRun.state == filters.state)
     if filters.trigger is not None:
@@ -147,12 +172,23 @@ def load(actor: Actor, run_id: int) -> RunDetail:
     )
 
 
-def calls_of(run: SyncRun, text: str = "") -> Select[tuple[ApiCall]]:
-    """Return the SELECT of the run's calls to Amazon; `text` is a whole shipment or request id to look for."""
-    query = select(ApiCall).where(ApiCall.run_id == run.id)
+def calls_of(run: SyncRun) -> Select[tuple[ApiCall]]:
+    """Return the SELECT of the run's calls to Amazon."""
+    return select(ApiCall).where(ApiCall.run_id == run.id)
+
+
+def items_of(run: SyncRun, text: str = "") -> Select[tuple[SyncRunItem]]:
+    """Return the SELECT of what the run left out and what Amazon refused; `text` is how a SKU's code begins."""
+    query = select(SyncRunItem).where(SyncRunItem.run_id == run.id)
     if text := text.strip():
-        query = query.where(or_(ApiCall.amazon_shipment_id == text, ApiCall.amazon_request_id == text))
+        query = query.where(SyncRunItem.sku_code >= text, SyncRunItem.sku_code < text + _LAST_CHARACTER)
     return query
+
+
+def n_left_out(run: SyncRun) -> int:
+    """Return how many things the run left out; each kind stands with its reason among the items."""
+    of_run = (SyncRunItem.run_id == run.id, SyncRunItem.outcome == ItemOutcome.SKIPPED)
+    return db.session.scalar(select(func.sum(SyncRunItem.n_items)).where(*of_run)) or 0
 
 
 def duration_of(run: SyncRun) -> timedelta | None:

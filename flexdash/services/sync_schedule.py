@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, and_, bindparam, literal_column, or_, select, update
+from sqlalchemy import Insert, and_, bindparam, case, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from flexdash import clock
+from flexdash import clock, metrics
 from flexdash.database import transaction
-from flexdash.extensions import db
+from flexdash.extensions import db, settings
 from flexdash.models import RunState, Store, Sync, SyncRun, SyncState, Trigger
 from flexdash.services import slots
 from flexdash.services.syncs import FACTS
@@ -52,6 +52,12 @@ def insert_new(table: Any) -> Insert:
     return dialect.insert(table).on_conflict_do_nothing()
 
 
+def fresh_until(sync: Sync, since: datetime) -> datetime | None:
+    """Return when the silence of `sync` gets too long if no run goes well from `since` on; None where it never does."""
+    allowed = FACTS[sync].silence_allowed(settings)
+    return None if allowed is None else since + allowed
+
+
 def put_in_order(timing: Timing, now: datetime) -> None:
     """Give every store whose sync may run its next turn, and take it from those whose sync may not.
 
@@ -78,6 +84,7 @@ def put_in_order(timing: Timing, now: datetime) -> None:
                         "sync": timing.sync,
                         "next_due_at": timing.slot_at(store_id, now),
                         "on_since": now,
+                        "fresh_until": fresh_until(timing.sync, now),
                     }
                     for store_id, workspace_id in missing
                 ],
@@ -98,9 +105,17 @@ def put_in_order(timing: Timing, now: datetime) -> None:
                 SyncState.next_due_at.is_not(None),
                 SyncState.store_id.in_(select(Store.id).where(~may_run)),
             )
-            .values(next_due_at=None),
+            .values(next_due_at=None, fresh_until=_kept_while_on(timing.sync)),
             execution_options={"synchronize_session": False},
         )
+
+
+def _kept_while_on(sync: Sync) -> Any:
+    """Return the SQL for `fresh_until` of a sync whose turn is taken: kept while it is on and its store just away."""
+    if not FACTS[sync].toggle:
+        return None
+    is_on = SyncState.store_id.in_(select(Store.id).where(getattr(Store, FACTS[sync].toggle).is_(True)))
+    return case((is_on, SyncState.fresh_until))
 
 
 def _start_again(timing: Timing, now: datetime) -> None:
@@ -140,16 +155,17 @@ def _start_again(timing: Timing, now: datetime) -> None:
             if moment >= slot and (store_id, moment) not in taken:
                 due[state_id] = moment
                 break
-    _set_due(due, on_since=now)
+    _set_due(due, on_since=now, fresh_until=fresh_until(timing.sync, now))
 
 
 def begin_again(store: Store, sync: Sync) -> None:
     """Let the next tick start `sync` of `store` at once: it was turned on now. Inside the caller's transaction."""
     ensure_state(store.workspace_id, store.id, sync)
+    now = clock.now()
     db.session.execute(
         update(SyncState)
         .where(SyncState.store_id == store.id, SyncState.sync == sync)
-        .values(next_due_at=None, on_since=clock.now()),
+        .values(next_due_at=None, on_since=now, fresh_until=fresh_until(sync, now)),
         execution_options={"synchronize_session": False},
     )
 
@@ -162,7 +178,7 @@ def drop_unscheduled(scheduled: set[Sync]) -> None:
             session.execute(
                 update(SyncState)
                 .where(SyncState.sync.in_(others), SyncState.next_due_at.is_not(None))
-                .values(next_due_at=None),
+                .values(next_due_at=None, fresh_until=None),
                 execution_options={"synchronize_session": False},
             )
 
@@ -215,6 +231,7 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
         next_due[state_id] = timing.next_slot(store_id, now)
     claimed = Claimed(_insert_runs(queued), _insert_runs(skipped))
     _set_due(next_due)
+    metrics.count("sync_runs_ended", claimed.n_skipped, sync=timing.sync, outcome="skipped")
     return claimed, due[-1].id
 
 
@@ -261,7 +278,7 @@ def _skip_sentence(sync: Sync, run_id: int, state: RunState) -> str:
     )
 
 
-def _set_due(next_due: dict[int, datetime], **values: datetime) -> None:
+def _set_due(next_due: dict[int, datetime], **values: datetime | None) -> None:
     if next_due:
         table = SyncState.__table__
         db.session.connection().execute(

@@ -1,21 +1,37 @@
 """How a store's syncs stand, in plain words: what the store pages say of each of the three toggles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 
 from flexdash import clock
 from flexdash.extensions import db, settings
-from flexdash.models import RunState, Store, StoreStatus, Sync, SyncRun, SyncState
+from flexdash.models import (
+    BrakeState,
+    OrderStep,
+    RunState,
+    StepKind,
+    Store,
+    StoreStatus,
+    Sync,
+    SyncRun,
+    SyncState,
+    ZeroBrake,
+)
+from flexdash.models.order_work import IS_STEP_WAITING
+from flexdash.services.inventory import brake
 from flexdash.services.syncs import FACTS, SyncFacts
+
+_TOGGLED = [facts for facts in FACTS.values() if facts.toggle]
 
 
 @dataclass(frozen=True)
 class SyncStatus:
     """One toggle's sync. `state` is one of Healthy, Running, Waiting, Partial, Failed, Stale, Paused and Off."""
 
-    sync: Sync | None  # None: no timed sync stands behind this toggle in this release
+    sync: Sync | None  # None: nothing comes by the clock; it happens when a person does something
     label: str
     is_on: bool
     state: str
@@ -25,30 +41,52 @@ class SyncStatus:
     next_due_at: datetime | None = None
     paused_reason: str = ""  # "" unless it is on and cannot run
     is_stale: bool = False
+    silent_since: datetime | None = None  # no good run since then, though there could have been one
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the database has of one sync of one store."""
+
+    where: SyncState | None = None
+    last_run: SyncRun | None = None
+    first_try_at: datetime | None = None
+    held: ZeroBrake | None = None
 
 
 def of(store: Store) -> list[SyncStatus]:
     """Return Order Sync, Inventory Sync and Automated Order Cancellation of `store`, in this order."""
-    return [
-        *(_timed(store, facts) for facts in FACTS.values()),
-        _without_work(
-            store,
-            "Inventory Sync",
-            store.is_inventory_sync_on,
-            "this store has no catalog, so there is nothing to send. It takes effect with the catalog.",
-        ),
-        _without_work(
-            store,
-            "Automated Order Cancellation on Sales Channel",
-            store.is_automated_cancellation_on,
-            "orders are not cancelled in FlexDash, so there is no cancellation to send.",
-        ),
-    ]
+    return of_each([store])[store.id]
+
+
+def of_each(stores: Sequence[Store]) -> dict[int, list[SyncStatus]]:
+    """Return what `of` returns of each of `stores`, by store id; the same few queries however many they are."""
+    known = _known(stores, _TOGGLED)
+    n_cancelling = _n_cancelling([store for store in stores if store.is_automated_cancellation_on])
+    return {
+        store.id: [
+            *(_timed(store, facts, known[store.id, facts.sync]) for facts in _TOGGLED),
+            _cancellation(store, n_cancelling.get(store.id, 0)),
+        ]
+        for store in stores
+    }
+
+
+def of_prices(store: Store) -> list[SyncStatus]:
+    """Return how the price push of `store` stands; nothing for a store that never had a price to push."""
+    had_one = select(SyncState.id).where(SyncState.store_id == store.id, SyncState.sync == Sync.PRICE_PUSH)
+    return [of_sync(store, Sync.PRICE_PUSH)] if db.session.scalar(had_one) is not None else []
+
+
+def of_sync(store: Store, sync: Sync) -> SyncStatus:
+    """Return how one sync of `store` stands."""
+    return _timed(store, FACTS[sync], _known([store], [FACTS[sync]])[store.id, sync])
 
 
 def stale_after(facts: SyncFacts) -> timedelta:
     """Return how long a sync may go without a good run; longer where runs are set further apart."""
-    return max(facts.stale_after, timedelta(minutes=settings.order_pull_interval_minutes) * 1.5)
+    allowed = facts.silence_allowed(settings)
+    return timedelta.max if allowed is None else allowed
 
 
 def paused_reason(store: Store) -> str:
@@ -62,50 +100,92 @@ def paused_reason(store: Store) -> str:
     return ""
 
 
-def _timed(store: Store, facts: SyncFacts) -> SyncStatus:
+def _known(stores: Sequence[Store], facts: Sequence[SyncFacts]) -> dict[tuple[int, Sync], _Known]:
+    """Return what the database has of these syncs of these stores: one query for each kind of thing."""
+    ids, syncs = [store.id for store in stores], [one.sync for one in facts]
+    if not ids:
+        return {}
+    states = db.session.scalars(select(SyncState).where(SyncState.store_id.in_(ids), SyncState.sync.in_(syncs)))
+    where = {(state.store_id, state.sync): state for state in states}
+    newest = _run_of_each(ids, syncs, is_newest=True)
+    runs = {run.id: run for run in db.session.scalars(select(SyncRun).where(SyncRun.id.in_(newest.values())))}
+    first = _run_of_each(ids, syncs, is_newest=False)
+    tried = dict(db.session.execute(select(SyncRun.id, SyncRun.queued_at).where(SyncRun.id.in_(first.values()))).all())
+    held = brake.holding_each(ids) if Sync.INVENTORY_PUSH in syncs else {}
+    return {
+        (store_id, sync): _Known(
+            where.get((store_id, sync)),
+            runs.get(newest.get((store_id, sync), 0)),
+            tried.get(first.get((store_id, sync), 0)),
+            held.get(store_id) if sync is Sync.INVENTORY_PUSH else None,
+        )
+        for store_id in ids
+        for sync in syncs
+    }
+
+
+def _run_of_each(store_ids: list[int], syncs: list[Sync], *, is_newest: bool) -> dict[tuple[int, Sync], int]:
+    """Return the id of the newest run that was not skipped, or of the very first one, of each store and sync."""
+    columns = []
+    for sync in syncs:
+        run = select(SyncRun.id).where(SyncRun.store_id == Store.id, SyncRun.sync == sync)
+        if is_newest:  # one that took up what had failed in another says nothing of how the sync stands
+            run = run.where(SyncRun.state != RunState.SKIPPED, SyncRun.retry_of_id.is_(None))
+        run = run.order_by(SyncRun.id.desc() if is_newest else SyncRun.id).limit(1)
+        columns.append(run.correlate(Store).scalar_subquery())
+    found = db.session.execute(select(Store.id, *columns).where(Store.id.in_(store_ids)))
+    return {
+        (row[0], sync): run_id
+        for row in found
+        for sync, run_id in zip(syncs, row[1:], strict=True)
+        if run_id is not None
+    }
+
+
+def _timed(store: Store, facts: SyncFacts, known: _Known) -> SyncStatus:
     is_on, paused = facts.is_on(store), paused_reason(store)
-    where = db.session.scalars(
-        select(SyncState).where(SyncState.store_id == store.id, SyncState.sync == facts.sync)
-    ).one_or_none()
-    last_run = db.session.scalars(
-        select(SyncRun)
-        .where(SyncRun.store_id == store.id, SyncRun.sync == facts.sync, SyncRun.state != RunState.SKIPPED)
-        .order_by(SyncRun.id.desc())
-        .limit(1)
-    ).one_or_none()
-    last_success_at = where.last_success_at if where else None
-    is_stale = is_on and not paused and _is_stale(facts, store, where)
-    state, sentence = _words(facts, store, paused, last_run, is_stale)
+    where = known.where
+    is_stale = is_on and not paused and _is_stale(facts, store, known)
+    state, sentence = _words(facts, store, paused, known, is_stale)
     return SyncStatus(
         sync=facts.sync,
         label=facts.label,
         is_on=is_on,
         state=state,
         sentence=sentence,
-        last_run=last_run,
-        last_success_at=last_success_at,
+        last_run=known.last_run,
+        last_success_at=where.last_success_at if where else None,
         next_due_at=where.next_due_at if where and is_on and not paused else None,
         paused_reason=paused if is_on else "",
         is_stale=is_stale,
+        silent_since=_silent_since(store, known),
     )
 
 
-def _is_stale(facts: SyncFacts, store: Store, where: SyncState | None) -> bool:
-    """Say whether it is too long without a good run, counted from when it could have had one."""
-    since = [where.last_success_at, where.on_since] if where else []
+def _silent_since(store: Store, known: _Known) -> datetime | None:
+    """Return since when there was no good run, counted from when there could have been one; None: not expected yet."""
+    since = [known.where.last_success_at, known.where.on_since] if known.where else []
     if not any(since):  # never yet: counted from the first try, for a store turned on a minute ago is not stale
-        first_try = select(SyncRun.queued_at).where(SyncRun.store_id == store.id, SyncRun.sync == facts.sync)
-        since = [db.session.scalar(first_try.order_by(SyncRun.id).limit(1))]
+        since = [known.first_try_at]
     if not any(since):
-        return False
-    return clock.now() - max(moment for moment in (*since, store.authorized_at) if moment) > stale_after(facts)
+        return None
+    return max(moment for moment in (*since, store.authorized_at) if moment)
 
 
-def _words(facts: SyncFacts, store: Store, paused: str, last_run: SyncRun | None, is_stale: bool) -> tuple[str, str]:
+def _is_stale(facts: SyncFacts, store: Store, known: _Known) -> bool:
+    """Say whether it is too long without a good run."""
+    since = _silent_since(store, known)
+    return since is not None and clock.now() - since > stale_after(facts)
+
+
+def _words(facts: SyncFacts, store: Store, paused: str, known: _Known, is_stale: bool) -> tuple[str, str]:
+    last_run = known.last_run
     if not facts.is_on(store):
         return "Off", f"{facts.label} is off, so nothing runs."
     if paused:
         return "Paused", paused
+    if known.held:
+        return "Paused", _waits_for_decision(known.held)
     if last_run is None:
         return "Waiting", "The first run starts within a minute. If it does not, the scheduler or the worker is away."
     if last_run.state is RunState.RUNNING:
@@ -125,12 +205,42 @@ def _words(facts: SyncFacts, store: Store, paused: str, last_run: SyncRun | None
             )
         return "Failed", last_run.error_sentence
     if last_run.state is RunState.PARTIAL:
-        return "Partial", f"The last run went through, but for {last_run.n_failed} of its items, which are kept apart."
+        kept = "which go again with the next" if facts.sync is Sync.INVENTORY_PUSH else "which are kept apart"
+        return "Partial", f"The last run went through, but for {last_run.n_failed:,} of its items, {kept}."
     return "Healthy", "The last run went through."
 
 
-def _without_work(store: Store, label: str, is_on: bool, reason: str) -> SyncStatus:
-    if not is_on:
-        return SyncStatus(None, label, False, "Off", f"{label} is off.")
-    paused = paused_reason(store) or f"Paused: {reason}"
-    return SyncStatus(None, label, True, "Paused", paused, paused_reason=paused)
+def _waits_for_decision(held: ZeroBrake) -> str:
+    what = f"A push that would set {held.n_to_zero:,} of {held.n_published:,} quantities to zero"
+    if held.state is BrakeState.DECLINED:
+        return f"{what} was declined by {held.decided_by_name}: nothing is sent until the stock is put right."
+    return f"{what} waits for somebody to approve or decline it: nothing is sent until then."
+
+
+def _n_cancelling(stores: Sequence[Store]) -> dict[int, int]:
+    """Return how many cancellations of each store wait for Amazon's answer; stores without any are left out."""
+    if not stores:
+        return {}
+    waiting = (
+        select(OrderStep.store_id, func.count())
+        .where(
+            OrderStep.store_id.in_([store.id for store in stores]),
+            text(IS_STEP_WAITING),
+            OrderStep.kind == StepKind.CANCEL,
+        )
+        .group_by(OrderStep.store_id)
+    )
+    return dict(db.session.execute(waiting).all())
+
+
+def _cancellation(store: Store, n_waiting: int) -> SyncStatus:
+    """How cancelling at Amazon stands: it has no turns of its own, each is sent as soon as a person makes it."""
+    label = "Automated Order Cancellation on Sales Channel"
+    if not store.is_automated_cancellation_on:
+        return SyncStatus(None, label, False, "Off", "It is off: an order cancelled here is not cancelled on Amazon.")
+    if paused := paused_reason(store):
+        return SyncStatus(None, label, True, "Paused", paused, paused_reason=paused)
+    if n_waiting:
+        what = "1 cancellation waits" if n_waiting == 1 else f"{n_waiting:,} cancellations wait"
+        return SyncStatus(None, label, True, "Waiting", f"{what} for Amazon's answer.")
+    return SyncStatus(None, label, True, "Healthy", "Amazon is told as soon as somebody cancels an order here.")

@@ -1,40 +1,114 @@
-"""What there is to sync: each sync's name for people, its toggle, and when its silence is too long."""
+"""What there is to sync: each sync's name for people, what lets it run, how often, and when its silence is too long."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, select, text, true
+from sqlalchemy.orm import aliased
 
-from flexdash.models import Store, StoreStatus, Sync
+from config import Settings
+from flexdash.models import Listing, Store, StoreStatus, Sync, SyncState
+from flexdash.models.listing import PRICE_IS_UNDER_WAY
+from flexdash.services.order_work import step_rows
 
 
 @dataclass(frozen=True)
 class SyncFacts:
-    """One timed sync. `toggle` is the attribute of Store that a merchant turns on and off."""
+    """One sync of a store. `toggle` is the attribute of Store that a merchant turns on and off; "" where there is none.
+
+    `every` is None for a sync that only people start. `has_work`, where given, is an SQL condition on stores: without
+    work no turn comes.
+    """
 
     sync: Sync
     label: str
-    toggle: str
-    stale_after: timedelta  # without a good run for this long, the store is stale
-    stale_sentence: str
+    every: Callable[[Settings], timedelta] | None
+    toggle: str = ""
+    has_work: Callable[[], ColumnElement[bool]] = true
+    asked_on: str = ""  # the page that people start it from, where it has to know more than the store
+    stale_after: timedelta | None = None  # without a good run for this long, the store is stale; None: never
+    stale_sentence: str = ""
 
     def is_on(self, store: Store) -> bool:
-        """Say whether the merchant has this sync turned on."""
-        return bool(getattr(store, self.toggle))
+        """Say whether the merchant has this sync turned on; one without a toggle always is."""
+        return bool(getattr(store, self.toggle)) if self.toggle else True
+
+    def silence_allowed(self, settings: Settings) -> timedelta | None:
+        """Return how long it may go without a good run, longer where runs are set further apart; None: for ever."""
+        if self.stale_after is None or self.every is None:
+            return None
+        return max(self.stale_after, self.every(settings) * 1.5)
 
     def may_run(self) -> ColumnElement[bool]:
-        """Return the SQL condition on stores whose turn comes: connected, and the sync turned on."""
-        column: Any = getattr(Store, self.toggle)
-        return and_(Store.status == StoreStatus.CONNECTED, column.is_(True))
+        """Return the SQL condition on stores whose turn comes: connected, the sync turned on, and something to do."""
+        conditions: list[Any] = [Store.status == StoreStatus.CONNECTED, self.has_work()]
+        if self.toggle:
+            conditions.append(getattr(Store, self.toggle).is_(True))
+        return and_(*conditions)
+
+
+def _has_pulled_orders() -> ColumnElement[bool]:
+    """Order Sync is on, and has gone through: before that, all that Amazon has would count as missing here."""
+    pulled = aliased(SyncState)
+    has_gone_through = select(pulled.id).where(
+        pulled.store_id == Store.id, pulled.sync == Sync.ORDER_PULL, pulled.last_success_at.is_not(None)
+    )
+    return and_(Store.is_order_sync_on.is_(True), has_gone_through.exists())
+
+
+def _has_prices_under_way() -> ColumnElement[bool]:
+    # The third condition is always true. With it SQLite reads the few rows of the partial index, without it the whole
+    # catalog of every store, each minute.
+    under_way = (Listing.store_id == Store.id, text(PRICE_IS_UNDER_WAY), Listing.sku_code >= "")
+    return select(Listing.id).where(*under_way).exists()
 
 
 FACTS: dict[Sync, SyncFacts] = {
-    Sync.ORDER_PULL: SyncFacts(
-        sync=Sync.ORDER_PULL,
-        label="Order Sync",
-        toggle="is_order_sync_on",
-        stale_after=timedelta(minutes=45),
-        stale_sentence="New orders may be missing here; look at the last runs for the reason.",
-    ),
+    facts.sync: facts
+    for facts in (
+        SyncFacts(
+            sync=Sync.ORDER_PULL,
+            label="Order Sync",
+            toggle="is_order_sync_on",
+            every=lambda settings: timedelta(minutes=settings.order_pull_interval_minutes),
+            stale_after=timedelta(minutes=45),
+            stale_sentence="New orders may be missing here; look at the last runs for the reason.",
+        ),
+        SyncFacts(
+            sync=Sync.INVENTORY_PUSH,
+            label="Inventory Sync",
+            toggle="is_inventory_sync_on",
+            every=lambda settings: timedelta(minutes=settings.inventory_push_interval_minutes),
+            stale_after=timedelta(minutes=90),
+            stale_sentence="Amazon may show stock that is sold already; look at the last runs for the reason.",
+        ),
+        SyncFacts(sync=Sync.INVENTORY_FETCH, label="Amazon's stock", every=None),
+        SyncFacts(
+            sync=Sync.PRICE_PUSH,
+            label="Prices",
+            every=lambda settings: timedelta(minutes=settings.price_push_interval_minutes),
+            has_work=_has_prices_under_way,
+        ),
+        SyncFacts(
+            sync=Sync.ORDER_STEPS,
+            label="Order updates",
+            every=lambda settings: timedelta(minutes=1),
+            has_work=step_rows.has_work,
+        ),
+        SyncFacts(
+            sync=Sync.RETURN_PULL,
+            label="Returns",
+            every=lambda settings: timedelta(minutes=settings.return_pull_interval_minutes),
+            has_work=lambda: Store.is_order_sync_on.is_(True),  # returns belong to orders: they come where orders do
+        ),
+        SyncFacts(sync=Sync.ORDER_RECOVERY, label="Order recovery", every=None, asked_on="the store's Recover page"),
+        SyncFacts(
+            sync=Sync.RECONCILE,
+            label="Reconciliation",
+            every=lambda settings: timedelta(hours=settings.reconcile_interval_hours),
+            has_work=_has_pulled_orders,
+        ),
+    )
 }

@@ -1,6 +1,8 @@
 """The pages of sync runs, and starting one by hand."""
 
+import base64
 import html
+import json
 import re
 from datetime import timedelta
 
@@ -14,15 +16,17 @@ from flexdash.jobs import queues
 from flexdash.models import (
     ApiCall,
     AttemptOutcome,
+    ItemOutcome,
     OrderEvent,
     QuarantinedShipment,
     RunState,
     StoreStatus,
+    Sync,
     SyncAttempt,
     SyncRun,
     Trigger,
 )
-from tests.factories import make_order, make_run, make_seller, make_store, make_user, make_workspace
+from tests.factories import make_order, make_run, make_run_item, make_seller, make_store, make_user, make_workspace
 
 
 @pytest.fixture
@@ -150,7 +154,7 @@ def test_the_page_of_a_run_shows_counts_attempts_calls_orders_and_quarantine(web
         ]
     )
     db.session.commit()
-    make_call(run, is_throttled=True, status=429, waited_ms=1500, error_message="Slow down")
+    make_call(run, outcome="throttled", is_throttled=True, status=429, waited_ms=1500, error_message="Slow down")
     page = web.get(f"/sync-runs/{run.id}").text
     for words in (
         "Partial",
@@ -178,14 +182,14 @@ def test_a_failed_run_says_why_in_words(web, store):
     assert "Traceback" not in page
 
 
-def test_calls_can_be_searched_by_shipment_or_request_id(web, store):
+def test_calls_are_found_inside_their_run_by_shipment_or_request_id(web, store):
     run = make_run(store)
     make_call(run, amazon_shipment_id="D1", amazon_request_id="req-a")
     make_call(run, amazon_shipment_id="D2", amazon_request_id="req-b")
-    page = web.get(f"/sync-runs/{run.id}?q=D2").text
-    assert "req-b" in page
-    assert "req-a" not in page
-    assert "No call of this run has that id" in web.get(f"/sync-runs/{run.id}?q=nothing").text
+    for text in ("D2", "req-b"):
+        page = web.get(f"/sync-runs/{run.id}/search?q={text}").text
+        assert "<code>req-b</code>" in page
+        assert "<code>req-a</code>" not in page
 
 
 def test_the_page_follows_a_run_and_stops_when_it_ends(web, store):
@@ -233,6 +237,81 @@ def test_the_number_of_queries_does_not_grow_with_the_runs(web, store, app):
     for _ in range(30):
         make_run(make_store(store.seller))
     assert queries_of_list() == few
+
+
+# What a run left out and what Amazon refused ------------------------------------------------------------------------
+
+
+def test_the_page_of_a_push_counts_in_words_of_its_own_and_lists_what_was_left_out(web, store):
+    run = make_run(
+        store,
+        RunState.PARTIAL,
+        sync=Sync.INVENTORY_PUSH,
+        n_fetched=1200,
+        n_updated=40,
+        n_skipped=1158,
+        n_failed=2,
+        is_full=True,
+    )
+    make_run_item(run, ItemOutcome.SKIPPED, n_items=17, reason="Not on Amazon: no listing.", remedy="Upload a catalog.")
+    make_run_item(run, sku_code="A<b>1", seller_flex_hub_id="EXSB", reason="Amazon refused it", remedy="Check the SKU.")
+    page = web.get(f"/sync-runs/{run.id}").text
+    for words in (
+        "Quantities looked at",
+        "1,158",
+        "Taken by Amazon",
+        "Left out",
+        "17 SKUs",
+        "Not on Amazon: no listing.",
+        "A&lt;b&gt;1",
+        "Check the SKU.",
+        "Everything, changed or not",
+        "2 quantities did not go through",
+    ):
+        assert words in page, words
+    assert "New orders" not in page
+    assert page.index("A&lt;b&gt;1") < page.index("17 SKUs"), "what was refused comes first"
+    assert "Taken by Amazon 40" in html.unescape(web.get("/sync-runs").text)
+
+
+def test_many_items_have_a_page_of_their_own_with_a_search_by_sku(web, store):
+    run = make_run(store, RunState.PARTIAL, sync=Sync.INVENTORY_PUSH, n_failed=70)
+    for n in range(70):
+        make_run_item(run, sku_code=f"SKU-{n:02d}", seller_flex_hub_id="EXSB")
+    make_run_item(run, ItemOutcome.SKIPPED, n_items=3, reason="Left out.")
+    assert f'href="/sync-runs/{run.id}/items"' in web.get(f"/sync-runs/{run.id}").text
+    first = web.get(f"/sync-runs/{run.id}/items").text
+    assert first.count("INVALID_SKU") == 50
+    following = html.unescape(re.search(r'rel="next" href="([^"]+)"', first).group(1))
+    second = web.get(f"/sync-runs/{run.id}/items{following}").text
+    assert (second.count("INVALID_SKU"), "Left out." in second) == (20, True)
+    found = web.get(f"/sync-runs/{run.id}/items?q=SKU-1").text
+    assert found.count("INVALID_SKU") == 10
+    assert "No SKU that was refused" in web.get(f"/sync-runs/{run.id}/items?q=sku-1").text
+    empty = make_run(store)
+    assert "This run left nothing out" in web.get(f"/sync-runs/{empty.id}/items").text
+
+
+def test_a_cursor_made_up_by_somebody_leads_to_the_first_page(web, store):
+    run = make_run(store, RunState.PARTIAL, sync=Sync.INVENTORY_PUSH, n_failed=70)
+    for n in range(60):
+        make_run_item(run, sku_code=f"SKU-{n:02d}")
+    first = web.get(f"/sync-runs/{run.id}/items").text
+    cursor = re.search(r"page=([^\"&]+)", first).group(1)
+    way, fingerprint, _, last = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+    forged = json.dumps([way, fingerprint, "no such outcome", last]).encode()
+    page = web.get(f"/sync-runs/{run.id}/items?page={base64.urlsafe_b64encode(forged).decode()}")
+    assert page.status_code == 200
+    assert "SKU-00" in page.text
+
+
+def test_a_run_that_waits_for_a_person_says_so(web, store):
+    run = make_run(store, RunState.SKIPPED, sync=Sync.INVENTORY_PUSH, error_sentence="It would set 8 of 9 to zero.")
+    db.session.add(SyncAttempt(run_id=run.id, attempt_token="a", outcome=AttemptOutcome.SKIPPED))
+    db.session.commit()
+    page = web.get(f"/sync-runs/{run.id}").text
+    assert "It would set 8 of 9 to zero." in page
+    assert "Waits for a person" in page
 
 
 # Sync now ---------------------------------------------------------------------------------------------------------

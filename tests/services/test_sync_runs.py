@@ -8,12 +8,34 @@ import time_machine
 from flexdash.clock import now
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import AttemptOutcome, Role, RunState, StoreStatus, Sync, SyncAttempt, SyncRun, SyncState, Trigger
+from flexdash.models import (
+    AttemptOutcome,
+    BrakeState,
+    Role,
+    RunState,
+    StepKind,
+    StoreStatus,
+    Sync,
+    SyncAttempt,
+    SyncRun,
+    SyncState,
+    Trigger,
+)
 from flexdash.services import sync_attempts, sync_runs, sync_schedule, sync_status
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotAllowed, NotVisible
 from flexdash.services.run_context import HandBack, Superseded
-from tests.factories import make_actor, make_run, make_seller, make_store, make_user, make_workspace
+from tests.factories import (
+    make_actor,
+    make_order,
+    make_run,
+    make_seller,
+    make_step,
+    make_store,
+    make_user,
+    make_workspace,
+    make_zero_brake,
+)
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -304,6 +326,60 @@ def test_silence_counts_from_the_moment_the_sync_could_work_again(clock, run, st
 def test_toggles_without_work_say_so_truthfully(store):
     store.is_inventory_sync_on = store.is_automated_cancellation_on = True
     _, inventory, cancellation = sync_status.of(store)
-    assert (inventory.sync, inventory.state, cancellation.state) == (None, "Paused", "Paused")
-    assert "has no catalog, so there is nothing to send" in inventory.paused_reason
-    assert "no cancellation to send" in cancellation.paused_reason
+    assert (inventory.sync, inventory.state) == (Sync.INVENTORY_PUSH, "Waiting")
+    assert (cancellation.sync, cancellation.state, cancellation.paused_reason) == (None, "Healthy", "")
+
+
+def test_the_cancellation_toggle_says_how_many_wait_for_amazons_answer(store):
+    store.is_automated_cancellation_on = True
+    make_step(make_order(store), StepKind.CANCEL)
+    assert sync_status.of(store)[-1].sentence == "1 cancellation waits for Amazon's answer."
+    store.status = StoreStatus.NEEDS_REAUTHORIZATION
+    assert sync_status.of(store)[-1].state == "Paused"
+
+
+def inventory_sync(store):
+    return sync_status.of_sync(store, Sync.INVENTORY_PUSH)
+
+
+def test_inventory_sync_stands_beside_order_sync_and_is_stale_after_90_minutes(clock, store):
+    assert inventory_sync(store).state == "Off"
+    store.is_inventory_sync_on = True
+    db.session.commit()
+    assert inventory_sync(store).state == "Waiting"
+    run = sync_attempts.begin(make_run(store, RunState.QUEUED, sync=Sync.INVENTORY_PUSH).id)
+    sync_attempts.succeed(run)
+    clock.shift(timedelta(minutes=90))
+    assert inventory_sync(store).state == "Healthy"
+    clock.shift(1)
+    assert (inventory_sync(store).state, inventory_sync(store).is_stale) == ("Stale", True)
+    assert "may show stock that is sold already" in inventory_sync(store).sentence
+
+
+def test_a_partial_push_says_that_the_rest_goes_again(store):
+    store.is_inventory_sync_on = True
+    db.session.commit()
+    make_run(store, RunState.PARTIAL, sync=Sync.INVENTORY_PUSH, n_failed=3)
+    assert inventory_sync(store).sentence.endswith("but for 3 of its items, which go again with the next.")
+
+
+def test_a_held_back_push_pauses_inventory_sync_in_words(store):
+    store.is_inventory_sync_on = True
+    db.session.commit()
+    brake = make_zero_brake(store, n_to_zero=8, n_published=9)
+    assert inventory_sync(store).state == "Paused"
+    assert "would set 8 of 9 quantities to zero waits for somebody" in inventory_sync(store).sentence
+    brake.state, brake.decided_by_name, brake.decided_at = BrakeState.DECLINED, "Asha", now()
+    db.session.commit()
+    assert "was declined by Asha" in inventory_sync(store).sentence
+
+
+def test_a_run_that_waits_for_a_person_ends_skipped_with_its_sentence(clock, run):
+    assert sync_attempts.skip(run, "Somebody has to decide.")
+    assert (row(run).state, row(run).error_sentence, row(run).finished_at) == (
+        RunState.SKIPPED,
+        "Somebody has to decide.",
+        START,
+    )
+    assert attempts(run) == [AttemptOutcome.SKIPPED]
+    assert not sync_attempts.skip(run, "again")

@@ -1,16 +1,16 @@
 """Forms of the pages of sync runs."""
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_wtf import FlaskForm
 from wtforms import SelectField
 
-from flexdash.blueprints.fields import DaysMixin, SortMixin, choices, chosen
-from flexdash.models import RunState, Store, Trigger
+from flexdash.blueprints.fields import DaysMixin, SortMixin, choices, chosen, midnight
+from flexdash.models import RunState, Store, Sync, Trigger
 from flexdash.services.sync_runs import RunFilters
+from flexdash.services.syncs import FACTS
 
 STATE_WORDS = {
     RunState.SUCCEEDED: "Healthy",
@@ -21,7 +21,6 @@ STATE_WORDS = {
     RunState.SKIPPED: "Skipped",
 }
 TRIGGER_WORDS = {Trigger.SCHEDULE: "Schedule", Trigger.CATCH_UP: "Catch-up", Trigger.MANUAL: "By hand"}
-_YEARS = range(2000, 2200)
 
 
 class FilterForm(DaysMixin, SortMixin, FlaskForm):
@@ -31,10 +30,15 @@ class FilterForm(DaysMixin, SortMixin, FlaskForm):
         csrf = False  # a GET that changes nothing
 
     store = SelectField("Store", default="")
-    state = SelectField(
-        "State",
+    sync = SelectField(
+        "Sync",
         default="",
-        choices=choices(("", "All states"), *((s.value, words) for s, words in STATE_WORDS.items())),
+        choices=choices(("", "All syncs"), *((facts.sync.value, facts.label) for facts in FACTS.values())),
+    )
+    state = SelectField(
+        "Outcome",
+        default="",
+        choices=choices(("", "All outcomes"), *((s.value, words) for s, words in STATE_WORDS.items())),
     )
     trigger = SelectField(
         "Started",
@@ -53,14 +57,9 @@ class FilterForm(DaysMixin, SortMixin, FlaskForm):
         """Return what was chosen, days as the viewer's `zone` has them; what is none of the choices narrows nothing."""
         return RunFilters(
             store_id=int(store) if (store := chosen(self.store)) else None,
+            sync=Sync(sync) if (sync := chosen(self.sync)) else None,
             state=RunState(state) if (state := chosen(self.state)) else None,
             trigger=Trigger(trigger) if (trigger := chosen(self.trigger)) else None,
-            since=_midnight(self.first_day.data, zone),
-            until=_midnight(self.last_day.data, zone, plus_days=1),
+            since=midnight(self.first_day.data, zone),
+            until=midnight(self.last_day.data, zone, plus_days=1),
         )
-
-
-def _midnight(day: date | None, zone: ZoneInfo, plus_days: int = 0) -> datetime | None:
-    if day is None or day.year not in _YEARS:
-        return None
-    return datetime.combine(day + timedelta(days=plus_days), time.min, zone)

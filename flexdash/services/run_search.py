@@ -1,0 +1,156 @@
+"""What one run did with one order, return or SKU: looked for by any name that people have of it."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select
+
+from flexdash import clock
+from flexdash.extensions import db
+from flexdash.models import (
+    AmazonReturn,
+    ApiCall,
+    Listing,
+    Order,
+    OrderEvent,
+    RunSheet,
+    RunState,
+    Sync,
+    SyncRun,
+    SyncRunItem,
+)
+from flexdash.services import access, api_log, run_sheets
+from flexdash.services.actors import Actor
+from flexdash.services.amazon_ids import read_ids
+from flexdash.services.run_sheets import Kept
+
+SHOWN_AT_MOST = 50
+MAX_TEXT = 100
+_OWN_NUMBER = re.compile(r"FD-?0*([0-9]{1,9})", re.IGNORECASE)
+OF_SKUS = frozenset({Sync.INVENTORY_PUSH, Sync.INVENTORY_FETCH, Sync.PRICE_PUSH})
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run did with what somebody looked for. `sentence` says what it means that nothing of it is kept."""
+
+    orders: Sequence[Order]
+    kept: Sequence[Kept]
+    items: Sequence[SyncRunItem]  # refused or left out, with what to do
+    events: Sequence[OrderEvent]
+    calls: Sequence[ApiCall]
+    sentence: str
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the run had nothing to do with it."""
+        return not (self.kept or self.items or self.events or self.calls)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the items of a run have pages of their own, by their names."""
+
+    orders: Mapping[str, int]
+    returns: Mapping[str, int]
+    listings: Mapping[str, int]
+
+
+def search(actor: Actor, run: SyncRun, text: str) -> Found:
+    """Return what `run` did with the order, shipment, return or SKU that `text` names whole."""
+    text = text.strip()[:MAX_TEXT]
+    names = {text, *read_ids(text).ids[:1]}
+    orders = _orders(actor, run, names, text)
+    names |= {order.amazon_shipment_id for order in orders}
+    kept = run_sheets.search(run, names, SHOWN_AT_MOST)
+    items = db.session.scalars(
+        select(SyncRunItem)
+        .where(SyncRunItem.run_id == run.id, SyncRunItem.sku_code == text, SyncRunItem.sku_code != "")
+        .order_by(SyncRunItem.id)
+        .limit(SHOWN_AT_MOST)
+    ).all()
+    events = db.session.scalars(
+        select(OrderEvent)
+        .where(OrderEvent.run_id == run.id, OrderEvent.order_id.in_([order.id for order in orders]))
+        .order_by(OrderEvent.id)
+        .limit(SHOWN_AT_MOST)
+    ).all()
+    about = or_(ApiCall.amazon_shipment_id.in_(names), ApiCall.amazon_request_id == text, ApiCall.sku_code == text)
+    calls = access.visible(actor, ApiCall).where(ApiCall.run_id == run.id, about).order_by(ApiCall.id)
+    return Found(orders, kept, items, events, db.session.scalars(calls.limit(SHOWN_AT_MOST)).all(), _nothing(run, text))
+
+
+def places_of(actor: Actor, run: SyncRun, names: Collection[str]) -> Places:
+    """Return the ids of the orders, returns or listings of the run's store that are called one of `names`."""
+    if run.sync in OF_SKUS:
+        listings = select(Listing.sku_code, Listing.id).where(
+            Listing.store_id == run.store_id, Listing.sku_code.in_(names)
+        )
+        return Places({}, {}, dict(db.session.execute(listings).all()))
+    if run.sync is Sync.RETURN_PULL:
+        returns = access.visible(actor, AmazonReturn).where(
+            AmazonReturn.store_id == run.store_id, AmazonReturn.amazon_return_id.in_(names)
+        )
+        columns = (AmazonReturn.amazon_return_id, AmazonReturn.id)
+        return Places({}, dict(db.session.execute(returns.with_only_columns(*columns)).all()), {})
+    orders = access.visible(actor, Order).where(Order.store_id == run.store_id, Order.amazon_shipment_id.in_(names))
+    columns = (Order.amazon_shipment_id, Order.id)
+    return Places(dict(db.session.execute(orders.with_only_columns(*columns)).all()), {}, {})
+
+
+def _orders(actor: Actor, run: SyncRun, names: set[str], text: str) -> Sequence[Order]:
+    ways = [Order.amazon_order_id.in_(names), Order.amazon_shipment_id.in_(names)]
+    if number := _OWN_NUMBER.fullmatch(text):
+        ways.append(Order.id == int(number[1]))
+    own = access.visible(actor, Order).where(Order.store_id == run.store_id, or_(*ways))
+    return db.session.scalars(own.order_by(Order.id).limit(SHOWN_AT_MOST)).all()
+
+
+def _nothing(run: SyncRun, text: str) -> str:
+    """Return what it means that a run kept nothing of what `text` names."""
+    if run.state is RunState.SKIPPED:
+        return f"This run was skipped, so it did nothing with it. {run.error_sentence}".strip()
+    if run.state in (RunState.QUEUED, RunState.RUNNING):
+        return "Nothing so far: this run is not over yet."
+    if clock.now() - run.queued_at > api_log.kept_for():
+        days = api_log.kept_for().days
+        return f"What became of single items is kept for {days} days, and this run is older: it is not known any more."
+    if run.n_fetched and not _has_sheets(run):
+        return "What became of single items was not kept by this run: it is from before FlexDash did so."
+    over = "" if run.state is not RunState.FAILED else " It ended early, so it may not have come to it."
+    return f"{_not_met(run, text)}{over}"
+
+
+def _not_met(run: SyncRun, text: str) -> str:
+    if run.retry_of_id is not None:
+        return f"This run took up only what failed in run {run.retry_of_id}, and that was not among it."
+    if run.sync is Sync.INVENTORY_PUSH:
+        listed = select(Listing.created_at).where(Listing.store_id == run.store_id, Listing.sku_code == text)
+        since = db.session.scalar(listed)
+        if since is None:
+            return "No SKU of this store's catalog is called that now, so this run had nothing to send for it."
+        if run.started_at is not None and since > run.started_at:
+            return "This SKU came into the catalog only after this run began, so the run did not send it."
+        return (
+            "This run did not send it: Amazon had taken the quantity it had then, or its hub is among what the run "
+            "left out as a whole."
+        )
+    if run.sync is Sync.PRICE_PUSH:
+        return "No price of that SKU was due in this run: none waited to be sent, and none was still to be shown."
+    if run.sync is Sync.INVENTORY_FETCH:
+        return "This run did not ask Amazon for it: it was not in the catalog then, or no active hub had an id."
+    if run.sync is Sync.RECONCILE:
+        return "Nothing about it differed in this run, as far as the run compared it."
+    if run.sync is Sync.ORDER_STEPS:
+        return "Nothing was due at Amazon for it in this run."
+    if run.sync is Sync.ORDER_PULL:
+        return (
+            "Amazon did not list it in this run, neither as new nor as changed in the run's time span. Ids are looked "
+            "up whole, with capital and small letters as Amazon writes them."
+        )
+    return "Amazon did not give it out in this run. Ids are looked up whole, as Amazon writes them."
+
+
+def _has_sheets(run: SyncRun) -> bool:
+    return db.session.scalar(select(RunSheet.id).where(RunSheet.run_id == run.id).limit(1)) is not None
