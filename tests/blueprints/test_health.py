@@ -10,18 +10,19 @@ from sqlalchemy import text
 
 from config import PROJECT_DIR
 from flexdash.extensions import db
-from flexdash.jobs.presence import WORKER_SEEN_WITHIN
+from flexdash.jobs.presence import WORKER_SEEN_WITHIN, show_watcher
 from flexdash.jobs.schedule import QUEUES
 from flexdash.jobs.scheduling import SEEN_KEY
 
 
 @pytest.fixture
 def all_parts_up(app):
-    """A worker registered for every queue, and a scheduler that has just been seen."""
+    """A worker registered for every queue, and a scheduler and a watcher that have just been seen."""
     connection = app.extensions["flexdash_redis"]
     worker = Worker([Queue(name, connection=connection) for name in QUEUES], connection=connection)
     worker.register_birth()
     connection.set(SEEN_KEY, "1", ex=60)
+    show_watcher(connection)
     return worker
 
 
@@ -39,7 +40,7 @@ def test_readyz_is_ready_when_every_part_is_up(client, all_parts_up):
     response = client.get("/readyz")
     assert response.status_code == 200
     assert response.json["status"] == "ready"
-    assert list(response.json["parts"]) == ["database", "migrations", "redis", "scheduler", "worker"]
+    assert list(response.json["parts"]) == ["database", "migrations", "redis", "scheduler", "watcher", "worker"]
     assert all(parts_of(response).values())
 
 
@@ -48,9 +49,9 @@ def test_readyz_names_the_missing_worker_and_scheduler(client):
     assert response.status_code == 503
     assert response.json["status"] == "not ready"
     assert parts_of(response) == {
-        "database": True, "migrations": True, "redis": True, "worker": False, "scheduler": False,
+        "database": True, "migrations": True, "redis": True, "worker": False, "scheduler": False, "watcher": False,
     }  # fmt: skip
-    assert response.json["parts"]["worker"]["detail"] == "No worker has been seen lately for: tick, sync."
+    assert response.json["parts"]["worker"]["detail"] == "No worker has been seen lately for: tick, sync, work, upload."
 
 
 def test_readyz_wants_a_worker_for_every_queue(client, app, all_parts_up):
@@ -58,7 +59,7 @@ def test_readyz_wants_a_worker_for_every_queue(client, app, all_parts_up):
     connection = app.extensions["flexdash_redis"]
     Worker([Queue("tick", connection=connection)], connection=connection).register_birth()
     response = client.get("/readyz")
-    assert response.json["parts"]["worker"]["detail"] == "No worker has been seen lately for: sync."
+    assert response.json["parts"]["worker"]["detail"] == "No worker has been seen lately for: sync, work, upload."
 
 
 def test_a_worker_that_fell_silent_is_not_counted(client, all_parts_up, time_machine):
@@ -93,7 +94,7 @@ def test_readyz_stays_calm_and_silent_about_secrets_when_redis_is_away(client, a
     response = client.get("/readyz")
     assert response.status_code == 503
     assert parts_of(response) == {
-        "database": True, "migrations": True, "redis": False, "worker": False, "scheduler": False,
+        "database": True, "migrations": True, "redis": False, "worker": False, "scheduler": False, "watcher": False,
     }  # fmt: skip
     assert response.json["parts"]["redis"]["detail"] == "Redis: does not answer."
     told = json.dumps(response.json)
@@ -111,6 +112,6 @@ def test_readyz_says_so_when_the_database_is_away(client, all_parts_up, monkeypa
     response = client.get("/readyz")
     assert response.status_code == 503
     assert parts_of(response) == {
-        "database": False, "migrations": False, "redis": True, "worker": True, "scheduler": True,
+        "database": False, "migrations": False, "redis": True, "worker": True, "scheduler": True, "watcher": True,
     }  # fmt: skip
     assert "canary" not in json.dumps(response.json)

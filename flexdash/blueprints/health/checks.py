@@ -28,13 +28,14 @@ class PartState:
 
 
 def check_parts() -> dict[str, PartState]:
-    """Return the state of database, migrations, redis, worker and scheduler, in this order."""
+    """Return the state of database, migrations, redis, worker, scheduler and watcher, in this order."""
     checks: dict[str, Callable[[], PartState]] = {
         "database": _database,
         "migrations": _migrations,
         "redis": _redis,
         "worker": _worker,
         "scheduler": _scheduler,
+        "watcher": _watcher,
     }
     try:
         return {name: _look(name, check) for name, check in checks.items()}
@@ -85,3 +86,9 @@ def _scheduler() -> PartState:
     if presence.is_scheduler_seen(redis_client):
         return PartState(True, "The scheduler has been seen lately.")
     return PartState(False, "The scheduler has not been seen lately.")
+
+
+def _watcher() -> PartState:
+    if presence.is_watcher_seen(redis_client):
+        return PartState(True, "The watcher has been seen lately.")
+    return PartState(False, "The watcher has not been seen lately, so nobody is told of alarms.")

@@ -12,7 +12,7 @@ blueprint = Blueprint("health", __name__)
 @public
 def healthz() -> Response:
     """Answer 200 as long as the web process can answer at all."""
-    return _uncached(jsonify(status="up"))
+    return uncached(jsonify(status="up"))
 
 
 @blueprint.get("/readyz")
@@ -25,9 +25,10 @@ def readyz() -> tuple[Response, int]:
         status="ready" if is_ready else "not ready",
         parts={name: {"is_up": part.is_up, "detail": part.detail} for name, part in parts.items()},
     )
-    return _uncached(answer), 200 if is_ready else 503
+    return uncached(answer), 200 if is_ready else 503
 
 
-def _uncached(response: Response) -> Response:
+def uncached(response: Response) -> Response:
+    """Keep everybody on the way from keeping this answer."""
     response.headers["Cache-Control"] = "no-store"
     return response
