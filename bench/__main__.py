@@ -3,13 +3,17 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import dispatch, first_page, order_pull, pages, results
+from bench import csv_upload, dispatch, first_page, inventory, order_pull, pages, results, scrape, workers
 from bench.results import Figure
 
 BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "order_pull": order_pull.figures,
+    "inventory": inventory.figures,
+    "csv_upload": csv_upload.figures,
     "pages": pages.figures,
     "dispatch": dispatch.figures,
+    "scrape": scrape.figures,
+    "workers": workers.figures,
     "first_page": first_page.figures,
 }
 

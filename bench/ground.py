@@ -17,7 +17,7 @@ from amazon_sandbox import serving
 from config import PROJECT_DIR, load_settings
 from flexdash import create_app
 from flexdash.cli import embedded_redis
-from flexdash.extensions import db
+from flexdash.extensions import db, settings
 
 SANDBOX_SELLER = "A3SBXSUNRISEIN"
 
@@ -53,6 +53,23 @@ def app_on(database: str, sandbox: serving.Running | None = None, **settings: ob
             yield app
             db.session.remove()
             db.engine.dispose()
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment under which a process beside this one works on the present app's database and Redis."""
+    return {
+        **os.environ,
+        "FLEXDASH_ENV": "testing",
+        "DATA_DIR": str(settings.data_dir),
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "AMAZON_LWA_URL": settings.amazon_lwa_url,
+        "AMAZON_API_URL": settings.amazon_api_url,
+        "AMAZON_SELLER_CENTRAL_URL": settings.amazon_seller_central_url,
+        "SHIPMENTS_REQUESTS_PER_SECOND": str(settings.shipments_requests_per_second),
+        "LOG_LEVEL": "ERROR",
+        **more,
+    }
 
 
 @contextmanager

@@ -6,11 +6,25 @@ from contextlib import contextmanager
 from unittest import mock
 
 from amazon_sandbox.serving import Running
+from amazon_sandbox.world.people import SKU_CODES
 from bench import ground
 from bench.results import Figure
 from flexdash.amazon.shipment_reader import read_shipment
 from flexdash.extensions import db, vault
-from flexdash.models import ApiCall, Order, OrderEvent, OrderHold, OrderLine, RunState, Store
+from flexdash.models import (
+    ApiCall,
+    Listing,
+    Order,
+    OrderEvent,
+    OrderHold,
+    OrderLine,
+    OrderStock,
+    RunState,
+    StockCause,
+    StockLevel,
+    StockMovement,
+    Store,
+)
 from flexdash.services import order_pull, order_rows, sync_attempts
 from flexdash.services.amazon_access import CallLog, open_amazon, store_at_amazon
 from flexdash.services.routing import Routes
@@ -47,10 +61,14 @@ def _pull(database: str, sandbox: Running) -> Figure:
             seconds = _run(store)
         n = db.session.scalar(db.select(db.func.count(Order.id)).where(Order.store_id == store.id))
         assert n == N_SHIPMENTS, n
+        n_reserved = db.session.scalar(
+            db.select(db.func.count(Order.id)).where(Order.store_id == store.id, Order.stock == OrderStock.RESERVED)
+        )
+        assert n_reserved == N_SHIPMENTS, n_reserved
         ours.append(N_SHIPMENTS / seconds)
     rate = sorted(ours)[1]
     return Figure(
-        f"order pull, {N_SHIPMENTS:,} shipments with routing and timeline",
+        f"order pull, {N_SHIPMENTS:,} shipments with routing, stock and timeline",
         database,
         f"{rate:,.0f} orders/s",
         f"≥ {WANTED_PER_SECOND:,} orders/s",
@@ -92,7 +110,9 @@ def _store(sandbox: Running) -> Store:
         amazon_selling_partner_id=ground.SANDBOX_SELLER,
         is_order_sync_on=True,
     )
-    factories.make_mapping(store, factories.make_hub(workspace), "EXSB")
+    hub = factories.make_hub(workspace)
+    factories.make_mapping(store, hub, "EXSB")
+    factories.make_sellable(store, hub, *SKU_CODES)
     return store
 
 
@@ -112,7 +132,7 @@ def _rate_of_peer(store: Store) -> float:
     """The same work as one would write it first: an insert and a commit per order."""
     at_amazon = store_at_amazon(store.id)
     real_vault = vault._get_current_object()
-    store_id, workspace_id = store.id, store.workspace_id
+    store_id, workspace_id, seller_id = store.id, store.workspace_id, store.seller_id
     n = 0
     with _quiet(at_amazon) as client:
         began = time.perf_counter()
@@ -138,11 +158,45 @@ def _rate_of_peer(store: Store) -> float:
                 ]
                 order.events = [OrderEvent(kind="imported", sentence=order_rows.imported_sentence(shipment, route))]
                 db.session.add(order)
+                _reserve(store_id, seller_id, order)
                 db.session.commit()
                 n += 1
             if n >= N_SHIPMENTS_OF_PEER:
                 break
         return n / (time.perf_counter() - began)
+
+
+def _reserve(store_id: int, seller_id: int, order: Order) -> None:
+    """Reserve an order's stock line by line, as one would write it first."""
+    db.session.flush()
+    for line in order.lines:
+        listing = db.session.scalar(
+            db.select(Listing).where(Listing.store_id == store_id, Listing.sku_code == line.sku_code)
+        )
+        level = db.session.scalar(
+            db.select(StockLevel)
+            .where(
+                StockLevel.hub_id == order.hub_id,
+                StockLevel.seller_id == seller_id,
+                StockLevel.sku_code == line.sku_code,
+            )
+            .with_for_update()
+        )
+        assert listing is not None
+        assert level.available >= line.n_units
+        level.reserved += line.n_units
+        db.session.add(
+            StockMovement(
+                workspace_id=order.workspace_id,
+                stock_level_id=level.id,
+                cause=StockCause.RESERVATION,
+                on_hand_change=0,
+                reserved_change=line.n_units,
+                on_hand_after=level.on_hand,
+                reserved_after=level.reserved,
+                order_id=order.id,
+            )
+        )
 
 
 @contextmanager

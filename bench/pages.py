@@ -1,19 +1,40 @@
 """Every list page with a million rows behind it, beside the same page with a thousand."""
 
+import contextvars
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Boolean, DateTime, Integer, event, text
+from sqlalchemy import Boolean, DateTime, Integer, event, func, select, text
+from werkzeug.test import TestResponse
 
 from bench import ground
 from bench.results import Figure, percentile
+from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, Order, OrderEvent, OrderHold, OrderLine, SyncRun
+from flexdash.models import (
+    AccessEvent,
+    ApiCall,
+    ConfigEvent,
+    ItemFate,
+    Listing,
+    Order,
+    OrderEvent,
+    OrderHold,
+    OrderLine,
+    PublishedStock,
+    StockLevel,
+    StockMovement,
+    Store,
+    SyncRun,
+    SyncState,
+    Workspace,
+)
 from flexdash.models.types import JsonValue, UtcDateTime
+from flexdash.services import run_sheets
 from tests import factories
 
 FEW = 1_000
@@ -34,20 +55,74 @@ PAGES = {
     "orders, search by SKU": "/orders?q=SKU-7",
     "sync runs": "/sync-runs",
     "sync runs, failed": "/sync-runs?state=failed",
+    "sync runs, of one sync": "/sync-runs?sync=order_pull",
+    "sync runs, started by hand": "/sync-runs?trigger=manual",
+    "one run of 50,000 items": "/sync-runs/{run}",
+    "one run, searched for an item": "/sync-runs/{run}/search?q=SKU-0049999",
+    "one run, its outcomes": "/sync-runs/{run}/outcomes",
+    "API log": "/api-log",
+    "API log, by store": "/api-log?store={store}",
+    "API log, by operation": "/api-log?operation=processShipment",
+    "API log, refused": "/api-log?outcome=refused",
+    "API log, refused calls of an operation": "/api-log?operation=processShipment&outcome=refused",
+    "API log, of days": "/api-log?from=2020-01-01",
+    "API log, search by shipment": "/api-log?q=D500",
+    "API log, search by request id": "/api-log?q=r-500",
     "Configuration Log": "/configuration-log",
     "Configuration Log, by section": "/configuration-log?section=Hubs",
     "Configuration Log, of all days by a person with no rows": "/configuration-log?from=2000-01-01&person=flexdash",
+    "one row of the Configuration Log": "/configuration-log/500",
+    "reverting a row, asked first": "/configuration-log/500/revert",
+    "access log": "/access-log",
+    "access log, by kind": "/access-log?kind=Export",
+    "access log, of all days by a person with no rows": "/access-log?from=2000-01-01&person=flexdash",
+    "stock": "/stock",
+    "stock, by seller": "/stock?seller={seller}",
+    "stock, by hub": "/stock?hub={other_hub}",
+    "stock, by hub and seller": "/stock?hub={other_hub}&seller={seller}",
+    "stock, none left": "/stock?only=none_left",
+    "stock, none left in a hub": "/stock?only=none_left&hub={hub}",
+    "stock, without a listing": "/stock?only=not_listed",
+    "stock, search by SKU": "/stock?q=sku-00001",
+    "stock of one SKU, with its ledger": "/stock/{level}",
+    "catalog of a store": "/stores/{store}/catalog",
+    "catalog, search by SKU": "/stores/{store}/catalog?q=SKU-00001",
+    "catalog, search by ASIN": "/stores/{store}/catalog?q=B000000250",
+    "catalog, search by barcode": "/stores/{store}/catalog?q=890250",
+    "catalog, search that finds nothing": "/stores/{store}/catalog?q=zzz",
+    "catalog, stock refused": "/stores/{store}/catalog?only=error",
+    "catalog, without a price": "/stores/{store}/catalog?only=no_price",
+    "catalog, price refused": "/stores/{store}/catalog?only=refused_price",
+    "one listing": "/stores/{store}/catalog/250",
+    "prices of a store": "/stores/{store}/prices",
+    "prices, refused": "/stores/{store}/prices?state=refused",
+    "inventory of a store": "/stores/{store}/inventory",
+    "inventory, where ours and Amazon's differ": "/stores/{store}/inventory?only=differs",
+    "inventory, where Amazon shows more": "/stores/{store}/inventory?only=oversell",
+    "inventory, refused": "/stores/{store}/inventory?only=refused",
+    "inventory, never sent": "/stores/{store}/inventory?only=never_sent",
+    "inventory, without a listing": "/stores/{store}/inventory?only=no_listing",
+    "inventory, search by SKU": "/stores/{store}/inventory?q=SKU-00001",
     "store settings": "/stores/{store}/settings",
     "store overview": "/stores/{store}",
-    "home": "/",
 }
+# The dashboards, each opened by a person of another role: (role, whose stores).
+DASHBOARDS = {
+    "dashboard of a merchant": ("merchant", "few"),
+    "dashboard of support": ("support", "few"),
+    "dashboard of an admin": ("admin", "few"),
+    "dashboard of a merchant, a store to each hundred rows": ("merchant", "many"),
+    "dashboard of support, a store to each hundred rows": ("support", "many"),
+    "dashboard of an admin, a store to each hundred rows": ("admin", "many"),
+}
+LEAST_STORES = 50
 
 
 def figures() -> Iterator[Figure]:
     """Measure and yield the lines of the table: one per page and database."""
     for database in ground.databases():
         few, many = _measure(database, FEW), _measure(database, MANY)
-        for page in PAGES:
+        for page in (*PAGES, *DASHBOARDS):
             (p95_few, queries_few), (p95_many, queries_many) = few[page], many[page]
             same = (
                 "same number of queries" if queries_few == queries_many else f"{queries_few} → {queries_many} queries"
@@ -66,9 +141,13 @@ def _measure(database: str, n_rows: int) -> dict[str, tuple[float, int]]:
     """Return p95 in ms and the number of queries of each page."""
     with ground.app_on(database, sign_in_attempts="1000 per minute") as app:
         places = _fill(n_rows)
-        client = app.test_client()
-        _sign_in(app, client, places["email"])
-        return {name: _page(app, client, url.format(**places)) for name, url in PAGES.items()}
+        client = _signed_in(app, places["email"])
+        measured = {name: _page(app, client, url.format(**places)) for name, url in PAGES.items()}
+        workspaces = {"few": places["workspace"], "many": _fill_stores(max(LEAST_STORES, n_rows // 100))}
+        for name, (role, whose) in DASHBOARDS.items():
+            person = factories.make_user(workspaces[whose], role)
+            measured[name] = _page(app, _signed_in(app, person.email), "/")
+        return measured
 
 
 def _page(app: Flask, client: FlaskClient, url: str) -> tuple[float, int]:
@@ -85,7 +164,7 @@ def _page(app: Flask, client: FlaskClient, url: str) -> tuple[float, int]:
         for _ in range(N_REQUESTS + 3):
             n_queries = 0
             began = time.perf_counter()
-            response = client.get(url)
+            response = _alone(client.get, url)
             times.append((time.perf_counter() - began) * 1000)
             assert response.status_code == 200, (url, response.status_code)
     finally:
@@ -93,20 +172,28 @@ def _page(app: Flask, client: FlaskClient, url: str) -> tuple[float, int]:
     return percentile(times[3:], 0.95), n_queries
 
 
-def _sign_in(app: Flask, client: FlaskClient, email: str) -> None:
+def _alone(ask: Callable[..., TestResponse], url: str, **values: Any) -> TestResponse:
+    """Make a request in a context of its own, as a server does: else each would be that of the first who signed in."""
+    return contextvars.Context().run(ask, url, **values)
+
+
+def _signed_in(app: Flask, email: str) -> FlaskClient:
     app.config["WTF_CSRF_ENABLED"] = False
-    answer = client.post("/sign-in", data={"email": email, "password": factories.PASSWORD})
+    client = app.test_client()
+    answer = _alone(client.post, "/sign-in", data={"email": email, "password": factories.PASSWORD})
     assert answer.status_code == 303, answer.status_code
+    return client
 
 
 def _fill(n_rows: int) -> dict[str, Any]:
     """Make a workspace with `n_rows` orders, lines, timeline entries, runs and log rows; made inside the database."""
     workspace = factories.make_workspace()
     user = factories.make_user(workspace, "admin")
-    hub = factories.make_hub(workspace)
+    hub, other_hub = factories.make_hub(workspace), factories.make_hub(workspace)
     store = factories.make_store(factories.make_seller(workspace), is_order_sync_on=True)
-    factories.make_mapping(store, hub)
-    places = {"store": store.id, "hub": hub.id, "email": user.email}
+    mapping = factories.make_mapping(store, hub)
+    places = {"store": store.id, "seller": store.seller_id, "hub": hub.id, "other_hub": other_hub.id, "level": 1}
+    places |= {"email": user.email, "workspace": workspace}
     own = {"workspace_id": str(workspace.id), "store_id": str(store.id)}
     # Shares large enough that each filter fills a page with a thousand rows too: the pages compared look the same.
     state = (
@@ -124,10 +211,13 @@ def _fill(n_rows: int) -> dict[str, Any]:
             "amazon_order_id": _padded("403-", 7) + " || '-0000001'",
             "seller_flex_hub_id": "'EXSB'",
             "state": state,
+            "stock": "CASE WHEN i % 15 = 0 THEN 'reserved' ELSE 'none' END",
             "acknowledgement": "'done'",
+            "cancellation": "'none'",
             "amazon_status": "'CONFIRMED'",
             "ship_by_at": _moment("n.i - 500"),
-            "total": "'499.00'" if _is_sqlite() else "499.00",
+            "imported_at": _moment("-60 * n.i"),
+            "total": _amount("499.00"),
             "currency": "'INR'",
             "n_units": "1",
             "n_lines": "1",
@@ -145,7 +235,7 @@ def _fill(n_rows: int) -> dict[str, Any]:
         own
         | {
             "sync": "'order_pull'",
-            "trigger": "'schedule'",
+            "trigger": "CASE WHEN i % 17 = 0 THEN 'manual' ELSE 'schedule' END",
             "state": run_state,
             "slot_at": _moment("-1800 * n.i"),
             "queued_at": _moment("-1800 * n.i"),
@@ -160,14 +250,118 @@ def _fill(n_rows: int) -> dict[str, Any]:
         "section": section,
         "actor_id": str(user.id),
         "actor_name": "'Asha'",
+        "old_value": _json('{"is_order_sync_on": false}'),
         "new_value": _json('{"is_order_sync_on": true}'),
         "sentence": "'Asha turned Order Sync on for Pune Store.'",
         "occurred_at": _moment("-60 * n.i"),
     }
     _insert(ConfigEvent, n_rows, log_row)
+    access_row = own | {
+        "kind": "CASE WHEN i % 15 = 0 THEN 'Export' ELSE 'Signed in' END",
+        "actor_id": str(user.id),
+        "actor_name": "'Asha'",
+        "sentence": "'Asha signed in'",
+        "occurred_at": _moment("-60 * n.i"),
+    }
+    _insert(AccessEvent, n_rows, access_row)
+    _fill_stock(n_rows // 2, own, places, mapping.seller_flex_hub_id)
+    places["run"] = db.session.scalar(select(func.min(SyncRun.id)).where(SyncRun.store_id == store.id))
+    _fill_calls(n_rows, own, places["run"])
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
     return places
+
+
+def _fill_stores(n_stores: int) -> Workspace:
+    """Make a workspace with `n_stores` stores, both syncs of each on, and a run of each."""
+    workspace = factories.make_workspace()
+    seller = factories.make_seller(workspace)
+    first = factories.make_store(seller)
+    own = {"workspace_id": str(workspace.id)}
+    store = own | {
+        "id": f"{first.id} + i",
+        "seller_id": str(seller.id),
+        "name": "'Store ' || i",
+        "status": "'connected'",
+        "country_code": "'IN'",
+        "marketplace_id": "'A21TJRUUN4KGV'",
+        "currency": "'INR'",
+        "is_order_sync_on": "true",
+        "is_inventory_sync_on": "true",
+        "amazon_selling_partner_id": "'A' || i",
+        "authorized_at": _moment("-86400 * 30"),
+        "authorization_expires_at": _moment("86400 * 300"),
+    }
+    _insert(Store, n_stores, store)
+    for sync, allowed in (("order_pull", 2_700), ("inventory_push", 5_400)):
+        of_store = own | {"store_id": f"{first.id} + i", "sync": f"'{sync}'"}
+        age = f"n.i * 7919 % {allowed + 600}"  # a few are stale
+        state = {"last_success_at": _moment(f"-({age})"), "fresh_until": _moment(f"{allowed} - ({age})")}
+        _insert(SyncState, n_stores, of_store | state | {"next_due_at": _moment("600"), "on_since": _moment("-864000")})
+        run = {"trigger": "'schedule'", "state": "'succeeded'", "n_api_calls": "1"}
+        times = dict.fromkeys(("slot_at", "queued_at", "started_at", "finished_at"), _moment(f"-({age})"))
+        _insert(SyncRun, n_stores, of_store | run | times)
+    return workspace
+
+
+def _fill_calls(n_rows: int, own: dict[str, str], run_id: int) -> None:
+    """Make `n_rows` calls to Amazon, one in fifteen refused, and what became of 50,000 items of one run."""
+    _insert(
+        ApiCall,
+        n_rows,
+        own
+        | {
+            "run_id": f"{run_id} + i % 1000",
+            "amazon_shipment_id": "'D' || i",
+            "started_at": _moment("-n.i"),
+            "operation": "CASE WHEN i % 3 = 0 THEN 'processShipment' ELSE 'getShipments' END",
+            "outcome": "CASE WHEN i % 15 = 0 THEN 'refused' WHEN i % 20 = 0 THEN 'throttled' ELSE 'success' END",
+            "status": "CASE WHEN i % 15 = 0 THEN 400 ELSE 200 END",
+            "amazon_request_id": "'r-' || i",
+            "attempt": "1",
+        },
+    )
+    with transaction():
+        items = (run_sheets.Item(ItemFate.SENT, f"SKU-{n:07d}", place="EXSB", words="5 units") for n in range(50_000))
+        run_sheets.keep(run_id, items)
+
+
+def _fill_stock(n_rows: int, own: dict[str, str], places: dict[str, Any], location: str) -> None:
+    """Make `n_rows` SKUs with stock and ledger, all but a seventh of them listed, each told to Amazon."""
+    workspace = {"workspace_id": own["workspace_id"]}
+    code = _padded("SKU-", 7)
+    level = workspace | {
+        "id": "i",
+        "seller_id": str(places["seller"]),
+        "hub_id": f"CASE WHEN i % 7 = 3 THEN {places['other_hub']} ELSE {places['hub']} END",
+        "sku_code": code,
+        "on_hand": "CASE WHEN i % 7 = 0 THEN 0 ELSE 10 END",
+        "reserved": "CASE WHEN i = 1 THEN 7 ELSE 0 END",
+    }
+    _insert(StockLevel, n_rows, level)
+    listed = f"CASE WHEN i % 7 = 1 THEN 'OTHER-' || i ELSE {code} END"
+    asin = _padded("B00", 7)
+    price = {
+        "price": f"CASE WHEN i % 8 <> 0 THEN {_amount('499.00')} END",
+        "price_state": "CASE WHEN i % 8 = 0 THEN 'none' WHEN i % 9 = 0 THEN 'refused' ELSE 'applied' END",
+        "price_changed_at": _moment("0"),
+        "price_sent_at": _moment("0"),
+        "version": "1",
+    }
+    item = {"sku_code": listed, "asin": asin, "name": "'Item ' || i", "barcode": "'890' || i"}
+    _insert(Listing, n_rows, own | price | item)
+    state = "CASE WHEN i % 15 = 0 THEN 'refused' ELSE 'accepted' END"
+    told = {"seller_flex_hub_id": f"'{location}'", "sku_code": code, "quantity": "10", "sent_quantity": "10"}
+    _insert(PublishedStock, n_rows, own | told | {"state": state, "accepted_at": _moment("0")})
+    row = workspace | {
+        "stock_level_id": "1",
+        "cause": "CASE WHEN i % 7 = 0 THEN 'reservation' ELSE 'edit' END",
+        "order_id": "CASE WHEN i % 7 = 0 THEN i END",
+        "on_hand_after": "10",
+        "reserved_after": "7",
+        "actor_name": "'FlexDash'",
+    }
+    _insert(StockMovement, n_rows, row)
 
 
 def _insert(model: type[db.Model], n_rows: int, values: dict[str, str]) -> None:
@@ -185,7 +379,8 @@ def _insert(model: type[db.Model], n_rows: int, values: dict[str, str]) -> None:
     statement = insert + numbers + source if _is_sqlite() else numbers + insert + source
     db.session.connection().exec_driver_sql(statement.replace("%", "%%") if not _is_sqlite() else statement)
     if not _is_sqlite():
-        db.session.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {n_rows + 1})"))
+        newest = f"SELECT max(id) FROM {table.name}"
+        db.session.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), ({newest}))"))
     db.session.commit()
 
 
@@ -210,6 +405,11 @@ def _moment(seconds: str) -> str:
     if _is_sqlite():
         return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({seconds}) || ' seconds')"
     return f"now() + ({seconds}) * interval '1 second'"
+
+
+def _amount(number: str) -> str:
+    """Return SQL for an amount."""
+    return f"'{number}'" if _is_sqlite() else number
 
 
 def _padded(before: str, width: int) -> str:
