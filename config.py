@@ -152,6 +152,11 @@ class Settings:
         "Seller Central address for every country. Empty: the address of the store's country.",
         parse.optional(parse.origin),
     )
+    amazon_ship_status_in: str = _setting(
+        "query",
+        "Where Amazon is told that a package was shipped: `query`, as it keeps for Seller Flex, or `body`.",
+        parse.one_of("query", "body"),
+    )
     amazon_timeout_seconds: float = _setting(
         "20",
         "How long one call to Amazon may take, in seconds.",
@@ -161,6 +166,32 @@ class Settings:
         "30",
         "Minutes from one order pull of a store to the next.",
         parse.whole(1, 1440),
+    )
+    inventory_push_interval_minutes: int = _setting(
+        "60",
+        "Minutes from one inventory push of a store to the next.",
+        parse.whole(1, 1440),
+    )
+    inventory_full_push_hours: int = _setting(
+        "24",
+        "Hours after which an inventory push sends every SKU again, not only the changed ones.",
+        parse.whole(1, 168),
+    )
+    amazon_inventory_sequence: str = _setting(
+        "epoch",
+        "Sequence numbers sent with stock: `epoch` (the time, always growing), `echo` (the one Amazon last answered), "
+        "`omit`.",
+        parse.one_of("epoch", "echo", "omit"),
+    )
+    price_push_interval_minutes: int = _setting(
+        "10",
+        "Minutes from one price push of a store to the next, while prices are on their way to Amazon.",
+        parse.whole(1, 1440),
+    )
+    max_upload_megabytes: int = _setting(
+        "256",
+        "How large an uploaded CSV file may be, in megabytes.",
+        parse.whole(1, 2048),
     )
     order_pull_overlap_minutes: int = _setting(
         "15",
@@ -172,6 +203,21 @@ class Settings:
         "How many days a store's first pull looks back for changed shipments.",
         parse.whole(1, 90),
     )
+    return_pull_interval_minutes: int = _setting(
+        "60",
+        "Minutes from one pull of a store's returns to the next.",
+        parse.whole(1, 1440),
+    )
+    reconcile_interval_hours: int = _setting(
+        "24",
+        "Hours from one comparison of a store with Amazon to the next.",
+        parse.whole(1, 168),
+    )
+    api_log_days: int = _setting(
+        "90",
+        "How many days the API log keeps calls to Amazon, and runs what became of each of their items.",
+        parse.whole(1, 3650),
+    )
     shipments_requests_per_second: float = _setting(
         "1",
         "Pace of the shipment calls per store until Amazon names another, in requests per second.",
@@ -182,6 +228,11 @@ class Settings:
         "5 per minute;30 per hour",
         "How often a sign-in may be tried, as limits separated by semicolons.",
         parse.rate_limits,
+    )
+    access_log_days: int = _setting(
+        "400",
+        "How many days the access log keeps its rows: a year at least.",
+        parse.whole(366, 36500),
     )
     max_body_bytes: int = _setting(
         "1048576",
@@ -198,6 +249,12 @@ class Settings:
         "Form of the log: `console` for people, `json` for machines.",
         parse.one_of("console", "json"),
     )
+    metrics_token: str = _setting(
+        "",
+        "Bearer token that `/metrics` wants, 16 characters or more. Empty: it answers this machine only, unproxied.",
+        parse.optional(parse.long_token),
+        is_secret=True,
+    )
     run_heartbeat_seconds: int = _setting(
         "10",
         "Seconds between two signs of life of a running sync.",
@@ -212,6 +269,23 @@ class Settings:
         "5",
         "How often a failing sync run is tried before it is given up.",
         parse.whole(1, 20),
+    )
+
+    smtp_url: str = _setting(
+        "",
+        "Mail server for alarms: `smtp://user:password@host:587` or `smtps://…:465`. Empty: no e-mails.",
+        parse.optional(parse.smtp_url),
+        is_secret=True,
+    )
+    mail_from: str = _setting(
+        "",
+        "E-mail address that alarms come from, such as `flexdash@company.example`.",
+        parse.optional(parse.email_address),
+    )
+    webhook_private_hosts: tuple[str, ...] = _setting(
+        "",
+        "Hosts inside your own network that webhooks may go to, separated by commas. All others must be public.",
+        parse.hosts,
     )
 
     @property
@@ -298,6 +372,11 @@ def _problems_together(settings: Settings) -> list[str]:
             f"RUN_LOST_AFTER_SECONDS: {settings.run_lost_after_seconds} is too short for a run that shows "
             f"itself every {settings.run_heartbeat_seconds} seconds. Set it to at least "
             "three times RUN_HEARTBEAT_SECONDS."
+        )
+    if settings.smtp_url and not settings.mail_from:
+        problems.append(
+            "MAIL_FROM: with SMTP_URL set, e-mails need an address to come from. "
+            "Set it to one that your mail server takes, such as flexdash@company.example."
         )
     if (
         not settings.is_production

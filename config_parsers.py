@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 MAKE_KEY = 'python3 -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"'
+_SHORTEST_TOKEN = 16
 
 
 def text(value: str) -> str:
@@ -28,6 +29,17 @@ def token(value: str) -> str:
     """Text without white space, as Amazon's ids and secrets are."""
     if any(character.isspace() for character in value):
         raise ValueError("{value} holds white space, which no id of Amazon's has. Copy it again, without line ends.")
+    return value
+
+
+def long_token(value: str) -> str:
+    """A secret without white space that nobody guesses."""
+    if any(character.isspace() for character in value):
+        raise ValueError("{value} holds white space, which a token cannot have.")
+    if len(value) < _SHORTEST_TOKEN:
+        raise ValueError(
+            f"{{value}} has {len(value)} characters, which somebody might guess. Use at least {_SHORTEST_TOKEN}."
+        )
     return value
 
 
@@ -222,3 +234,40 @@ def rate_limits(value: str) -> str:
     if not limits:
         raise ValueError("{value} is not a list of limits. Write it like 5 per minute;30 per hour.")
     return value
+
+
+def smtp_url(value: str) -> str:
+    """An address of a mail server: smtp:// (encrypted by STARTTLS where the server can) or smtps://."""
+    try:
+        parts = urlsplit(value)
+        is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        is_good = False
+    else:
+        has_both = bool(parts.username) == bool(parts.password)
+        is_bare = parts.path in {"", "/"} and not parts.query and not parts.fragment
+        is_good = is_good and parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and has_both and is_bare
+    if not is_good:
+        raise ValueError(
+            "it is not a mail server's address. Write smtp://user:password@host:587 or smtps://user:password@host:465, "
+            "with @, : and / in the password as %40, %3A and %2F."
+        )
+    return value
+
+
+def email_address(value: str) -> str:
+    """One e-mail address, without a name before it."""
+    name, _, domain = value.partition("@")
+    is_plain = value.isascii() and not any(character.isspace() or character in '<>",;' for character in value)
+    if not name or "." not in domain or "@" in domain or not is_plain:
+        raise ValueError("{value} is not an e-mail address. Write it like flexdash@company.example.")
+    return value
+
+
+def hosts(value: str) -> tuple[str, ...]:
+    """Names of hosts separated by commas; none is fine."""
+    names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+    for name in names:
+        if "/" in name or any(character.isspace() for character in name):
+            raise ValueError("{value} is not a list of hosts. Write names only, like hooks.internal, chat.internal.")
+    return names

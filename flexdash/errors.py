@@ -1,6 +1,5 @@
 """The pages for everything that goes wrong: what happened, what it means, what to do. Never a stack trace."""
 
-import uuid
 from dataclasses import dataclass, replace
 
 import redis
@@ -11,14 +10,14 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateError
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
+from flexdash.logs import new_request_id
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
 from flexdash.vault import UnreadableSecret
 
 logger = structlog.get_logger(__name__)
 
-REFERENCE_LENGTH = 8
 _RETRY_AFTER_SECONDS = "30"
 _TEMPLATE = "errors/page.html"
 
@@ -126,9 +125,9 @@ def init_app(app: Flask) -> None:
     """Answer refusals, faults and absences in `app` with pages for people."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(CSRFError, _form_too_old)
-    app.register_error_handler(NotVisible, lambda _error: _page(404, PAGES[404]))
-    app.register_error_handler(NotAllowed, lambda error: _page(403, replace(PAGES[403], happened=error.sentence)))
-    app.register_error_handler(ServiceError, lambda error: _page(409, replace(PAGES[409], happened=error.sentence)))
+    app.register_error_handler(NotVisible, _not_visible)
+    app.register_error_handler(NotAllowed, lambda error: _refusal(403, error))
+    app.register_error_handler(ServiceError, lambda error: _refusal(409, error))
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(redis.ConnectionError, _redis_away)
@@ -138,19 +137,39 @@ def init_app(app: Flask) -> None:
 
 
 def reference() -> str:
-    """Return the short reference of this request: the beginning of its id, which stands on all its log lines."""
+    """Return what a page shows for support: the request's id, which stands on all its log lines."""
     if "request_id" not in g:
-        g.request_id = uuid.uuid4().hex
-    return g.request_id[:REFERENCE_LENGTH]
+        g.request_id = new_request_id()
+    return g.request_id
 
 
 def _http_error(error: HTTPException) -> Response:
     code = error.code or 500
-    answer = _page(code, PAGES.get(code, PAGES[500] if code >= 500 else OTHER))
+    _note(code, error)
+    words = PAGES.get(code, PAGES[500] if code >= 500 else OTHER)
+    if isinstance(error, RequestEntityTooLarge) and error.description != RequestEntityTooLarge.description:
+        words = replace(words, happened=error.description or "")
+    answer = _page(code, words)
     for name, value in error.get_headers(request.environ):
         if name in ("Allow", "Retry-After"):
             answer.headers[name] = value
     return answer
+
+
+def _not_visible(error: NotVisible) -> Response:
+    _note(404, error)
+    return _page(404, PAGES[404])
+
+
+def _refusal(code: int, error: ServiceError) -> Response:
+    _note(code, error)
+    return _page(code, replace(PAGES[code], happened=error.sentence))
+
+
+def _note(code: int, error: Exception) -> None:
+    """Leave in the log what the reference on the page leads to. Only kinds, for words may name somebody."""
+    log = logger.info if code < 500 else logger.error
+    log("page refused", status=code, endpoint=request.endpoint, error=type(error).__name__)
 
 
 def _form_too_old(error: CSRFError) -> Response:
@@ -188,7 +207,7 @@ def _fault(error: InternalServerError) -> Response:
 
 def _page(code: int, words: ErrorPage) -> Response:
     """Return the page, with the menu around it below 500 and while the database answers."""
-    values = {"words": words, "code": code, "reference": reference() if code >= 500 else None}
+    values = {"words": words, "code": code, "reference": reference()}
     if code < 500 and _is_signed_in():
         try:
             return make_response(render_template(_TEMPLATE, layout="layouts/app.html", **values), code)

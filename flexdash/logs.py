@@ -34,8 +34,14 @@ _QUIET_LOGGERS = (
 )
 _MIN_SECRET_LENGTH = 8
 _TIME_FORMATS = {"json": "iso", "console": "%Y-%m-%d %H:%M:%SZ"}
+_REQUEST_ID_LENGTH = 16
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
-_QUIET_PATHS = ("/healthz", "/readyz", "/static/", "/bootstrap/static/")
+_QUIET_PATHS = ("/healthz", "/readyz", "/metrics", "/static/", "/bootstrap/static/")
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has, short enough to be read out on the telephone."""
+    return uuid.uuid4().hex[:_REQUEST_ID_LENGTH]
 
 
 def with_present_ids(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -124,7 +130,7 @@ def init_app(app: Flask) -> None:
     @app.before_request
     def _begin() -> None:
         given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else new_request_id()
         g.request_began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -159,5 +165,10 @@ def _rendering(settings: Settings, stream: TextIO) -> list[Any]:
 
 
 def _secrets_of(settings: Settings) -> tuple[str, ...]:
-    candidates = (settings.secret_key, settings.amazon_client_secret, *settings.encryption_keys)
+    candidates = (
+        settings.secret_key,
+        settings.amazon_client_secret,
+        settings.metrics_token,
+        *settings.encryption_keys,
+    )
     return tuple(secret for secret in candidates if len(secret) >= _MIN_SECRET_LENGTH)

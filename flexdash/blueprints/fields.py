@@ -1,13 +1,16 @@
 """Form fields: the choices they offer, and reading what came back without trusting it."""
 
 from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from wtforms import DateField, SelectField
 from wtforms.fields import SelectChoice
 from wtforms.validators import Optional, ValidationError
 
 OLDEST_FIRST = "oldest"
+_YEARS = range(2000, 2200)
 
 
 def choices(*pairs: tuple[Any, str]) -> list[SelectChoice]:
@@ -30,6 +33,13 @@ def whole(text: str | None) -> int | None:
     """Return a whole number that an id or a version can be; None for anything else."""
     is_number = bool(text) and text.isascii() and text.isdigit() and len(text) < 10
     return int(text) if is_number else None
+
+
+def midnight(day: date | None, zone: ZoneInfo, plus_days: int = 0) -> datetime | None:
+    """Return the moment at which `day`, or the one so many days later, begins in `zone`; None for no day of ours."""
+    if day is None or day.year not in _YEARS:
+        return None
+    return datetime.combine(day + timedelta(days=plus_days), time.min, zone)
 
 
 class DayField(DateField):

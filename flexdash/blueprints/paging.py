@@ -10,11 +10,13 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, TypeDecorator, and_, literal, or_, tuple_
+from sqlalchemy import ColumnElement, Row, Select, TypeDecorator, and_, literal, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.base import ExecutableOption
 from werkzeug.datastructures import MultiDict
 
 from flexdash.extensions import db
+from flexdash.models.types import Choice
 
 PARAMETER = "page"
 _FORWARD, _BACKWARD = "after", "before"
@@ -33,24 +35,34 @@ class Page:
     previous_url: str | None
 
 
-def keyset_page(query: Select[Any], columns: Sequence[Column], args: MultiDict[str, str], size: int = 50) -> Page:
+def keyset_page(
+    query: Select[Any],
+    columns: Sequence[Column],
+    args: MultiDict[str, str],
+    size: int = 50,
+    *,
+    index: Sequence[InstrumentedAttribute[Any]] | None = None,
+) -> Page:
     """Return the page of `query` that `args` (the request's) ask for, `size` rows long.
 
     `columns` is the order, such as `[(Order.ship_by_at, "asc"), (Order.id, "desc")]`; together they must be unique
     and an index must hold them; no row may have NULL in one. A cursor that cannot be read, or that was made for
     another order, is ignored: the first page comes. It takes one query; a second one at the very ends only.
+    `index` stands in for `columns` in the SQL where `query` joins another table whose columns are equal to them and
+    whose index holds the order: SQLite does not see that by itself.
     Raises TypeError for a column that is neither integer, text nor time, ValueError for a NULL where a page ends.
     """
     for column, _ in columns:
         _kind(column)
+    walked = [(other, direction) for other, (_, direction) in zip(index, columns, strict=True)] if index else columns
     way, values = _read_cursor(args.get(PARAMETER, ""), columns)
-    rows = _fetch(query, columns, way, values, size + 1)
+    rows = _fetch(query, walked, way, values, size + 1)
     has_more = len(rows) > size
     rows = rows[:size]
     if values is not None and (not rows or (way == _BACKWARD and not has_more and len(rows) < size)):
         # Gone past an end, or back at a beginning with less than a page before it: the first page, whole.
         way, values = _FORWARD, None
-        rows = _fetch(query, columns, way, values, size + 1)
+        rows = _fetch(query, walked, way, values, size + 1)
         has_more = len(rows) > size
         rows = rows[:size]
     if way == _BACKWARD:
@@ -62,6 +74,46 @@ def keyset_page(query: Select[Any], columns: Sequence[Column], args: MultiDict[s
         next_url=_url(args, _FORWARD, rows[-1], columns) if rows and has_next else None,
         previous_url=_url(args, _BACKWARD, rows[0], columns) if rows and has_previous else None,
     )
+
+
+def sifted_page(
+    query: Select[Any],
+    condition: ColumnElement[bool],
+    columns: Sequence[Column],
+    args: MultiDict[str, str],
+    size: int = 50,
+    *,
+    windows: Sequence[int],
+    load: Sequence[ExecutableOption] = (),
+) -> tuple[Page, bool]:
+    """Return a page of those rows of `query` for which `condition` holds, where no index knows which these are.
+
+    The first of `windows` is how many rows are looked at; where they do not fill the page, so many more as the next
+    says, and so on: a page costs about the same however few fit. The flag says whether it ends with the last window:
+    it may then be short, or empty, and its next page looks further. There is no page before. `load` are the loader
+    options of what is shown. Takes two queries for each window. Raises as `keyset_page` does.
+    """
+    for column, _ in columns:
+        _kind(column)
+    names, directions = [column for column, _ in columns], [direction == "desc" for _, direction in columns]
+    order = [column.desc() if is_down else column.asc() for column, is_down in zip(names, directions, strict=True)]
+    _, values = _read_cursor(args.get(PARAMETER, ""), columns)
+    rows: list[Any] = []
+    edge: Sequence[Any] = ()
+    for window in windows:
+        part = query if values is None else query.where(_beyond(names, directions, values))
+        # The last row inside the window and the first one outside.
+        edge = db.session.execute(part.with_only_columns(*names).order_by(*order).offset(window - 1).limit(2)).all()
+        if len(edge) == 2:
+            part = part.where(_beyond(names, [not is_down for is_down in directions], list(edge[1])))
+        found = part.where(condition).options(*load).order_by(*order).limit(size + 1 - len(rows))
+        rows += db.session.scalars(found)
+        if len(rows) > size:
+            return Page(rows[:size], _url(args, _FORWARD, rows[size - 1], columns), None), False
+        if len(edge) < 2:
+            return Page(rows, None, None), False
+        values = list(edge[0])
+    return Page(rows, _url(args, _FORWARD, edge[0], columns), None), True
 
 
 def turned(columns: Sequence[Column], is_turned: bool = True) -> list[Column]:
@@ -85,10 +137,10 @@ def _beyond(
     columns: list[InstrumentedAttribute[Any]], directions: list[bool], values: list[Any]
 ) -> ColumnElement[bool]:
     bounds = [literal(value, column.type) for column, value in zip(columns, values, strict=True)]
-    if len(set(directions)) == 1:
+    if len(set(directions)) == 1 and len({column.class_ for column in columns}) == 1:
         ours, theirs = tuple_(*columns), tuple_(*bounds)
         return ours < theirs if directions[0] else ours > theirs
-    # Mixed directions have no row comparison; the first condition keeps the index in use.
+    # Mixed directions have no row comparison, and over two tables one uses no index: the first condition sees to that.
     first = columns[0] <= bounds[0] if directions[0] else columns[0] >= bounds[0]
     steps = []
     for position, (column, is_down) in enumerate(zip(columns, directions, strict=True)):
@@ -127,6 +179,8 @@ def _fingerprint(columns: Sequence[Column]) -> int:
 
 def _value(row: Any, column: InstrumentedAttribute[Any]) -> Any:
     owner = column.class_
+    if isinstance(row, Row) and column.key in row._fields:
+        return getattr(row, column.key)
     if not isinstance(row, owner):
         row = next(part for part in row if isinstance(part, owner))
     return getattr(row, column.key)
@@ -152,6 +206,8 @@ def _checked(value: Any, column: InstrumentedAttribute[Any]) -> Any:
         return value
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("not text")
+    if isinstance(column.type, Choice):
+        return column.type.choices(value)
     value.encode()
     return value
 

@@ -5,17 +5,60 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, false, select
 
 from flexdash.extensions import db
-from flexdash.models import Order, QuarantinedShipment, Seller, Sku, Store, SyncRun
+from flexdash.models import (
+    Alarm,
+    AmazonReturn,
+    ApiCall,
+    Difference,
+    Listing,
+    Order,
+    OrderConflict,
+    OrderDocument,
+    OrderStep,
+    PublishedStock,
+    QuarantinedReturn,
+    QuarantinedShipment,
+    Recovery,
+    Seller,
+    Sku,
+    StockLevel,
+    Store,
+    SyncRun,
+    SyncState,
+    Upload,
+    ZeroBrake,
+)
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotVisible
 
 Model = TypeVar("Model", bound=db.Model)
 
-_BY_SELLER = {Seller: Seller.id, Store: Store.seller_id, Sku: Sku.seller_id}
+_BY_SELLER = {
+    Seller: Seller.id,
+    Store: Store.seller_id,
+    Sku: Sku.seller_id,
+    StockLevel: StockLevel.seller_id,
+    Upload: Upload.seller_id,
+}
 _BY_STORE = {
     Order: Order.store_id,
+    OrderStep: OrderStep.store_id,
     SyncRun: SyncRun.store_id,
+    SyncState: SyncState.store_id,
+    ApiCall: ApiCall.store_id,
     QuarantinedShipment: QuarantinedShipment.store_id,
+    Listing: Listing.store_id,
+    PublishedStock: PublishedStock.store_id,
+    ZeroBrake: ZeroBrake.store_id,
+    Recovery: Recovery.store_id,
+    Difference: Difference.store_id,
+    AmazonReturn: AmazonReturn.store_id,
+    QuarantinedReturn: QuarantinedReturn.store_id,
+    Alarm: Alarm.store_id,  # one of the whole workspace is nobody's whose sellers are limited
+}
+_BY_ORDER = {
+    OrderConflict: OrderConflict.order_id,
+    OrderDocument: OrderDocument.order_id,
 }
 
 
@@ -26,9 +69,11 @@ def visible(actor: Actor, model: type[Model]) -> Select[tuple[Model]]:
         return query
     if model in _BY_SELLER:
         return query.where(_BY_SELLER[model].in_(actor.seller_ids) if actor.seller_ids else false())
+    stores = select(Store.id).where(Store.workspace_id == actor.workspace_id, Store.seller_id.in_(actor.seller_ids))
     if model in _BY_STORE:
-        stores = select(Store.id).where(Store.workspace_id == actor.workspace_id, Store.seller_id.in_(actor.seller_ids))
         return query.where(_BY_STORE[model].in_(stores))
+    if model in _BY_ORDER:
+        return query.where(_BY_ORDER[model].in_(select(Order.id).where(Order.store_id.in_(stores))))
     return query
 
 

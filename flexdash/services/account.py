@@ -2,8 +2,8 @@
 
 from flexdash import clock
 from flexdash.database import release_connection, transaction
-from flexdash.models import Section, User
-from flexdash.services import access, config_log, passwords, sign_in
+from flexdash.models import AccessKind, Section, User
+from flexdash.services import access, access_log, config_log, passwords, sign_in
 from flexdash.services.actors import Actor
 from flexdash.services.errors import FieldRefused
 from flexdash.services.places import check_time_zone
@@ -18,6 +18,9 @@ def change_password(actor: Actor, current: str, new: str, *, keep_session_id: in
     name, email, present_hash = user.name, user.email, user.password_hash
     release_connection()
     if not passwords.verify(present_hash, current):
+        with transaction():
+            sentence = f"{actor.name} wanted to change their own password and gave a wrong present one"
+            access_log.record(actor, AccessKind.PASSWORD, sentence)
         raise FieldRefused("current", "This is not your present password. Type the one you signed in with.")
     passwords.refuse_weak(new, field="new", email=email, name=name)
     if passwords.verify(present_hash, new):
@@ -29,7 +32,9 @@ def change_password(actor: Actor, current: str, new: str, *, keep_session_id: in
             raise FieldRefused("current", "Your password was changed meanwhile. Type the present one.")
         user.password_hash, user.password_changed_at = password_hash, clock.now()
         n_ended = sign_in.end_all_of(user.id, keep_session_id)
-        config_log.record(actor, Section.USERS, f"{actor.name} changed their own password")
+        sentence = f"{actor.name} changed their own password"
+        access_log.record(actor, AccessKind.PASSWORD, sentence, user=user)
+        config_log.record(actor, Section.USERS, sentence)
         return n_ended
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from sqlalchemy import select
@@ -15,11 +15,12 @@ from flexdash.amazon.shipment_reader import Shipment, read_shipment
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, settings
 from flexdash.logs import with_present_ids
-from flexdash.models import Acknowledgement, Order, OrderEvent
-from flexdash.services import access, order_changes
+from flexdash.models import Acknowledgement, ItemFate, Order, OrderEvent, Store
+from flexdash.services import access, order_changes, run_sheets
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.amazon_access import CallLog
 from flexdash.services.errors import NotAllowed, ServiceError
+from flexdash.services.order_stock import StockDesk
 from flexdash.services.run_context import RunContext
 
 IN_FLIGHT = 8  # enough to use Amazon's whole allowance while answers take their time
@@ -35,6 +36,7 @@ class Answer:
     shipment: Shipment | None = None  # its present state, read again after a conflict
     refusal: str = ""
     error: AmazonError | None = None  # no answer that counts: the order stays to be acknowledged
+    shipment_id: str = ""  # Amazon's
 
 
 def acknowledge_pending(run: RunContext, client: AmazonClient, calls: CallLog) -> None:
@@ -56,7 +58,7 @@ def acknowledge_pending(run: RunContext, client: AmazonClient, calls: CallLog) -
         while True:
             if not _is_hopeless(failures) and not run.should_stop() and time.monotonic() < until:
                 for order_id, shipment_id in islice(waiting, IN_FLIGHT - len(under_way)):
-                    under_way.add(pool.submit(with_present_ids(_confirm), client, order_id, shipment_id))
+                    under_way.add(pool.submit(with_present_ids(_tell), client, order_id, shipment_id))
             if not under_way:
                 break
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
@@ -126,14 +128,35 @@ def _write_all(run: RunContext, answers: Sequence[Answer], calls: CallLog) -> No
     if not answers:
         return
     with transaction():
-        # Orders are locked in the order of their ids, and the run's row last, as everywhere: nobody waits in a circle.
-        written = [_write(run, answer) for answer in sorted(answers, key=lambda answer: answer.order_id)]
+        # Orders are locked in the order of their ids, then stock, the run's row last, as everywhere: no circles.
+        desk = _desk(run)
+        in_order = sorted(answers, key=lambda answer: answer.order_id)
+        written = [_write(run, answer, desk) for answer in in_order]
+        desk.settle()
+        desk.write()
+        run_sheets.keep(run.run_id, map(_item, in_order, written), run.store_id)
         calls.write()
         run.check_in(
             progress="Acknowledging new orders to Amazon.",
             n_acknowledged=written.count(Acknowledgement.DONE),
             n_failed=written.count(Acknowledgement.REFUSED),
         )
+
+
+def _item(answer: Answer, outcome: Acknowledgement | None) -> run_sheets.Item:
+    if answer.error is not None:
+        fate, words = ItemFate.NO_ANSWER, f"Not acknowledged: {answer.error.message}"
+    elif outcome is Acknowledgement.REFUSED:
+        fate, words = ItemFate.REFUSED, answer.refusal or "Amazon has it in a state that does not fit."
+    elif outcome is Acknowledgement.DONE:
+        fate, words = ItemFate.ACKNOWLEDGED, ""
+    else:
+        fate, words = ItemFate.UPDATED, "It needed no acknowledgement any more."
+    return run_sheets.Item(fate, answer.shipment_id, words=words)
+
+
+def _tell(client: AmazonClient, order_id: int, shipment_id: str) -> Answer:
+    return replace(_confirm(client, order_id, shipment_id), shipment_id=shipment_id)
 
 
 def _confirm(client: AmazonClient, order_id: int, shipment_id: str) -> Answer:
@@ -159,7 +182,12 @@ def _read_again(client: AmazonClient, order_id: int, shipment_id: str) -> Answer
         return Answer(order_id, error=error)
 
 
-def _write(run: RunContext, answer: Answer) -> Acknowledgement | None:
+def _desk(run: RunContext) -> StockDesk:
+    seller_id = db.session.scalars(select(Store.seller_id).where(Store.id == run.store_id)).one()
+    return StockDesk(workspace_id=run.workspace_id, seller_id=seller_id, run_id=run.run_id)
+
+
+def _write(run: RunContext, answer: Answer, desk: StockDesk) -> Acknowledgement | None:
     """Write what Amazon answered; return what the order's acknowledgement became by it, None when nothing."""
     if answer.error is not None:
         return None
@@ -168,7 +196,7 @@ def _write(run: RunContext, answer: Answer) -> Acknowledgement | None:
         return None  # decided meanwhile, by a cancellation for instance
     refusal = answer.refusal
     if answer.shipment is not None:
-        order_changes.apply(order, answer.shipment, run_id=run.run_id)
+        order_changes.apply(order, answer.shipment, run_id=run.run_id, desk=desk)
         if order.acknowledgement is not Acknowledgement.PENDING:
             return order.acknowledgement
         refusal = f"Amazon answered that the state does not fit ({answer.shipment.status})."

@@ -10,11 +10,16 @@ class Permission(StrEnum):
     VIEW = "see stores, orders, sync runs and the Configuration Log"
     CONNECT_STORES = "connect, re-authorize and disconnect stores"
     CONFIGURE_STORES = "change toggles and hub mappings"
+    MANAGE_STOCK = "upload and edit catalogs, prices and stock"
     WORK_ORDERS = "release orders and work them"
     REVEAL_BUYERS = "see buyer data"
     START_SYNCS = "start a sync"
+    TAKE_ALARMS = "say that one takes care of an alarm"
     MANAGE_PEOPLE = "manage users, sellers and hubs"
+    MANAGE_ALARMS = "set who is told of alarms"
     AUDIT = "see, export and verify the whole Configuration Log"
+    REVERT_CHANGES = "revert a change of the configuration"
+    AUDIT_ACCESS = "see and export the access log"
 
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
@@ -23,14 +28,16 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.VIEW,
             Permission.CONNECT_STORES,
             Permission.CONFIGURE_STORES,
+            Permission.MANAGE_STOCK,
             Permission.WORK_ORDERS,
             Permission.REVEAL_BUYERS,
             Permission.START_SYNCS,
+            Permission.TAKE_ALARMS,
         }
     ),
     Role.ADMIN: frozenset(Permission),
     # Support looks and starts syncs again; configuration is read-only to them and buyer data stays masked.
-    Role.SUPPORT: frozenset({Permission.VIEW, Permission.START_SYNCS, Permission.AUDIT}),
+    Role.SUPPORT: frozenset({Permission.VIEW, Permission.START_SYNCS, Permission.TAKE_ALARMS, Permission.AUDIT}),
 }
 
 

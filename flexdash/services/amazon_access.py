@@ -1,24 +1,31 @@
 """The way from a store to Amazon: opens the client with the store's token and keeps a record of every call."""
 
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
 from sqlalchemy import insert, update
 
+from flexdash import metrics
 from flexdash.amazon.client import AmazonClient, AmazonSettings
 from flexdash.amazon.countries import country
 from flexdash.amazon.errors import AuthorizationRefused
+from flexdash.amazon.http_pool import PoolPerThread
 from flexdash.amazon.records import CallRecord
 from flexdash.database import after_commit, release_connection, transaction
 from flexdash.extensions import db, redis_client, settings, vault
 from flexdash.models import ApiCall, Store, StoreStatus, SyncRun
 from flexdash.services import stores
+from flexdash.services.call_outcomes import outcome_of
 from flexdash.services.errors import ServiceError
 
+# A thread of the web server that waits serves nobody else: what Amazon does not answer soon is said instead.
 LONGEST_WAIT_OF_A_PAGE_SECONDS = 5
+LONGEST_PAUSE_OF_A_PAGE_SECONDS = 2
+ATTEMPTS_OF_A_PAGE = 2
 
 
 class StoreNotConnected(ServiceError):
@@ -85,6 +92,7 @@ class CallLog:
         if self.refresh_token != self._store.refresh_token:
             stores.replace_refresh_token(self._store.store_id, self._store.refresh_token, self.refresh_token)
         db.session.execute(insert(ApiCall), [self._row(record) for record in records])
+        _count(records)
         if self._run_id is not None:
             db.session.execute(
                 update(SyncRun)
@@ -124,7 +132,23 @@ class CallLog:
             "amazon_request_id": (record.amazon_request_id or "")[:100],
             "error_code": (record.error_code or "")[:60],
             "error_message": record.error_message or "",
+            "outcome": outcome_of(record),
+            "sku_code": record.sku_code[:100] or None,
+            "sent": record.sent,
+            "answered": record.response_excerpt,
         }
+
+
+def _count(records: Sequence[CallRecord]) -> None:
+    """Let `/metrics` have what was written of these calls."""
+    ended = Counter((record.operation, metrics.call_outcome(record.status, record.error_code)) for record in records)
+    for (operation, outcome), n in ended.items():
+        metrics.count("amazon_calls", n, operation=operation, outcome=outcome)
+    for operation in {record.operation for record in records}:
+        own = [record for record in records if record.operation == operation]
+        metrics.count("amazon_call_seconds", sum(record.duration_ms for record in own), operation=operation)
+        metrics.count("amazon_wait_seconds", sum(record.waited_ms for record in own), operation=operation)
+        metrics.count("amazon_throttled", sum(record.is_throttled for record in own), operation=operation)
 
 
 def amazon_settings() -> AmazonSettings:
@@ -157,15 +181,22 @@ def store_at_amazon(store_id: int) -> StoreAtAmazon:
     return StoreAtAmazon.of(store, vault.decrypt(store.refresh_token_encrypted))
 
 
-def new_client(store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool = False) -> AmazonClient:
+def new_client(
+    store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool = False, http: PoolPerThread | None = None
+) -> AmazonClient:
     """Return a client for `store` whose calls go to `calls`; the caller closes it and writes the calls.
 
     While a person waits for the page, a call that Amazon does not answer, or has no room for, is given up sooner.
+    `http` are connections to use in place of those that the process shares.
     """
     at_amazon, longest_wait = amazon_settings(), {}
     if is_person_waiting:
         at_amazon = replace(at_amazon, timeout_seconds=min(at_amazon.timeout_seconds, LONGEST_WAIT_OF_A_PAGE_SECONDS))
-        longest_wait = {"max_wait_seconds": LONGEST_WAIT_OF_A_PAGE_SECONDS}
+        longest_wait = {
+            "max_wait_seconds": LONGEST_WAIT_OF_A_PAGE_SECONDS,
+            "max_attempts": ATTEMPTS_OF_A_PAGE,
+            "max_pause_seconds": LONGEST_PAUSE_OF_A_PAGE_SECONDS,
+        }
     return AmazonClient(
         at_amazon,
         # The objects behind the proxies: the client also works in threads, which have no app context.
@@ -176,19 +207,28 @@ def new_client(store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool 
         refresh_token=store.refresh_token,
         on_call=calls.add,
         on_new_refresh_token=calls.take_refresh_token,
+        http=http,
         **longest_wait,
     )
 
 
 @contextmanager
-def open_amazon(store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool = False) -> Iterator[AmazonClient]:
+def open_amazon(
+    store: StoreAtAmazon,
+    calls: CallLog,
+    *,
+    is_person_waiting: bool = False,
+    makes_many_calls: bool = False,
+) -> Iterator[AmazonClient]:
     """Yield a client as `new_client` makes it; what is left of its calls is written at the end.
 
-    The database connection is given back first. When Amazon refuses the authorization, the store becomes Needs
-    re-authorization, with Amazon's reason, before the error goes on to the caller.
+    `makes_many_calls` gives each thread that uses the client a connection of its own. The database connection is given
+    back first. When Amazon refuses the authorization, the store becomes Needs re-authorization, with Amazon's reason,
+    before the error goes on to the caller.
     """
     release_connection()
-    client = new_client(store, calls, is_person_waiting=is_person_waiting)
+    http = PoolPerThread() if makes_many_calls else None
+    client = new_client(store, calls, is_person_waiting=is_person_waiting, http=http)
     try:
         with client:
             yield client
@@ -197,6 +237,8 @@ def open_amazon(store: StoreAtAmazon, calls: CallLog, *, is_person_waiting: bool
         stores.needs_reauthorization(store.store_id, str(error), refused_token=store.refresh_token)
         raise
     finally:
+        if http is not None:
+            http.close()
         db.session.rollback()
         calls.flush()
 

@@ -3,12 +3,19 @@
 import csv
 import io
 import re
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+import structlog
+
+AT_MOST = 1_000_000  # rows of a file that says its end: what a spreadsheet still opens
+SECONDS_AT_MOST = 900
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 # Where a comma separates decimals, spreadsheets split cells at semicolons, whatever stands around them.
 _FORMULA_AFTER_SEMICOLON = re.compile(r";(?=[ \u00a0\u200b\ufeff\"]*[=+\-@\t\r\n])")
+logger = structlog.get_logger(__name__)
 _BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as the machine's own encoding
 
 
@@ -32,6 +39,37 @@ def lines(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[st
     yield _BYTE_ORDER_MARK + _line(headings)
     for row in rows:
         yield _line(row)
+
+
+def lines_with_end(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Yield the file as `lines` does, and a last line that says how many rows it has and whether it was cut off.
+
+    It is cut off after AT_MOST rows, after SECONDS_AT_MOST, and where the rows could not be read on. A file without a
+    last line was cut off on its way.
+    """
+    yield _BYTE_ORDER_MARK + _line(headings)
+    began, n_rows = time.monotonic(), 0
+    try:
+        for row in rows:
+            if n_rows >= AT_MOST:
+                yield _cut_off(n_rows, f"a file holds no more than {AT_MOST:,}")
+                return
+            if time.monotonic() - began > SECONDS_AT_MOST:
+                yield _cut_off(n_rows, f"reading took longer than {SECONDS_AT_MOST // 60} minutes")
+                return
+            yield _line(row)
+            n_rows += 1
+    except Exception:  # the answer has begun: nothing but the file itself can still say that it is not whole
+        logger.exception("an export was cut off", n_rows=n_rows)
+        yield _cut_off(n_rows, "FlexDash could not read on")
+        return
+    yield _line([f"END OF FILE: {n_rows:,} {'row' if n_rows == 1 else 'rows'}, nothing is missing."])
+
+
+def _cut_off(n_rows: int, why: str) -> str:
+    return _line(
+        [f"CUT OFF after {n_rows:,} {'row' if n_rows == 1 else 'rows'}: {why}. Narrow the days and export the rest."]
+    )
 
 
 def _line(cells: Iterable[Any]) -> str:

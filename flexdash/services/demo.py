@@ -1,14 +1,17 @@
-"""The demo workspace: hubs, sellers, SKUs and one person per role, but no store, for connecting one comes first."""
+"""The demo workspace: hubs, sellers, SKUs with stock and one person per role, but no store: connecting comes first."""
+
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, settings
-from flexdash.models import Hub, Role, Section, Seller, Sku, User, Workspace
+from flexdash.models import Hub, Role, Section, Seller, Sku, StockCause, User, Workspace
 from flexdash.services import config_log, passwords, workspaces
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotAllowed
+from flexdash.services.stock_ledger import Ledger
 
 WORKSPACE = "Demo Company"
 NOT_IN_PRODUCTION = (
@@ -41,6 +44,7 @@ _SKUS = (
     ("PILLOW-2", "Pillow, pack of 2"),
     ("KETTLE-17", "Electric kettle, 1.7 litres"),
 )
+_OPENING_STOCK = (120, 80, 200, 25, 60, 150, 300, 240, 40, 15)  # of each SKU in turn, in every active hub
 
 
 def make() -> bool:
@@ -98,9 +102,23 @@ def _add_all(hashes: dict[str, str]) -> None:
     sellers = [Seller(workspace_id=workspace.id, name=name) for name in _SELLERS]
     db.session.add_all(sellers)
     db.session.flush()
+    hub_ids = db.session.scalars(select(Hub.id).where(Hub.workspace_id == workspace.id, Hub.is_active)).all()
     for seller in sellers:
         db.session.add_all(
             Sku(workspace_id=workspace.id, seller_id=seller.id, sku_code=code, name=name) for code, name in _SKUS
         )
-    sentence = "FlexDash made the demo workspace with its people, hubs, sellers and SKUs"
+        db.session.flush()
+        _add_stock(seller, hub_ids)
+    sentence = "FlexDash made the demo workspace with its people, hubs, sellers, SKUs and stock"
     config_log.record(Actor.system(workspace.id), Section.USERS, sentence)
+
+
+def _add_stock(seller: Seller, hub_ids: Sequence[int]) -> None:
+    ledger = Ledger(seller.workspace_id, seller.id)
+    quantities = {code: quantity for (code, _), quantity in zip(_SKUS, _OPENING_STOCK, strict=True)}
+    ledger.hold(((hub_id, code) for hub_id in hub_ids for code in quantities), make_missing=True)
+    for hub_id in hub_ids:
+        for code, quantity in quantities.items():
+            if level := ledger.level(hub_id, code):
+                ledger.change(level, StockCause.EDIT, on_hand=quantity, note="Opening stock of the demo workspace.")
+    ledger.write()

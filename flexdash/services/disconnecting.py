@@ -4,7 +4,7 @@ import structlog
 from redis.exceptions import RedisError
 from sqlalchemy import select, update
 
-from flexdash import clock
+from flexdash import clock, metrics
 from flexdash.database import transaction
 from flexdash.models import (
     AttemptOutcome,
@@ -77,11 +77,12 @@ def _end_running(store_id: int) -> None:
     now = clock.now()
     with transaction() as session:
         running = session.execute(
-            select(SyncRun.id, SyncRun.attempt_token)
+            select(SyncRun.id, SyncRun.attempt_token, SyncRun.sync)
             .where(SyncRun.store_id == store_id, SyncRun.state == RunState.RUNNING)
             .with_for_update()
         ).all()
-        for run_id, token in running:
+        for run_id, token, sync in running:
+            metrics.count("sync_runs_ended", sync=sync.value, outcome=RunState.FAILED.value)
             ending = {"finished_at": now, "error_code": "disconnected", "error_sentence": _ENDED_SENTENCE}
             session.execute(
                 update(SyncRun).where(SyncRun.id == run_id).values(state=RunState.FAILED, progress="", **ending)

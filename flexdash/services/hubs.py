@@ -75,7 +75,7 @@ def add(actor: Actor, *, code: str, name: str, city: str, country_code: str, tim
         db.session.add(hub)
         flush_or_refuse("code", _CODE_TAKEN)
         sentence = f"{actor.name} added the hub {quoted(hub.name)} with the code {hub.code}"
-        config_log.record(actor, Section.HUBS, shortened(sentence), new=_described(hub))
+        config_log.record(actor, Section.HUBS, shortened(sentence), new={"hub_id": hub.id, **described(hub)})
         return hub
 
 
@@ -86,19 +86,19 @@ def edit(actor: Actor, hub_id: int, *, code: str, name: str, city: str, country_
     with transaction():
         hub = access.get(actor, Hub, hub_id, lock=True)
         _refuse_taken_code(actor, values["code"], hub.id)
-        before = _described(hub)
+        before = described(hub)
         for field, value in values.items():
             setattr(hub, field, value)
         flush_or_refuse("code", _CODE_TAKEN)
-        after = _described(hub)
+        after = described(hub)
         if changed := [key for key in after if before[key] != after[key]]:
             parts = [f"{_LABELS[key]} from {quoted(before[key], 40)} to {quoted(after[key], 40)}" for key in changed]
             config_log.record(
                 actor,
                 Section.HUBS,
                 shortened(f"{actor.name} changed the hub {quoted(before['name'])}: {listed(parts)}"),
-                old={key: before[key] for key in changed},
-                new={key: after[key] for key in changed},
+                old={"hub_id": hub.id} | {key: before[key] for key in changed},
+                new={"hub_id": hub.id} | {key: after[key] for key in changed},
             )
         return hub
 
@@ -129,8 +129,8 @@ def _set_active(actor: Actor, hub_id: int, is_active: bool, reason: str) -> Hub:
                 actor,
                 Section.HUBS,
                 f"{actor.name} {verb} the hub {quoted(hub.name)}",
-                old={"code": hub.code, "is_active": not is_active},
-                new={"code": hub.code, "is_active": is_active},
+                old={"hub_id": hub.id, "code": hub.code, "is_active": not is_active},
+                new={"hub_id": hub.id, "code": hub.code, "is_active": is_active},
                 reason=reason,
             )
         return hub
@@ -142,7 +142,8 @@ def _refuse_taken_code(actor: Actor, code: str, hub_id: int | None) -> None:
         raise FieldRefused("code", _CODE_TAKEN)
 
 
-def _described(hub: Hub) -> dict[str, Any]:
+def described(hub: Hub) -> dict[str, Any]:
+    """Return the hub's values as the Configuration Log keeps them."""
     return {
         "code": hub.code,
         "name": hub.name,

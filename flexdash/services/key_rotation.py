@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, vault
-from flexdash.models import Order, QuarantinedShipment, Store
+from flexdash.models import AlarmSettings, Order, OrderDocument, QuarantinedShipment, Store
 from flexdash.vault import UnreadableSecret
 
 BATCH = 200
@@ -21,6 +21,9 @@ COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
     Store.refresh_token_encrypted,
     Order.buyer_encrypted,
     QuarantinedShipment.payload_encrypted,
+    OrderDocument.content_encrypted,
+    AlarmSettings.webhook_url_encrypted,
+    AlarmSettings.webhook_secret_encrypted,
 )
 
 

@@ -10,25 +10,36 @@ from flexdash.amazon.client import AmazonClient
 from flexdash.amazon.errors import AmazonError, NotFound
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, vault
-from flexdash.models import QuarantinedShipment
+from flexdash.models import ItemFate, QuarantinedShipment
+from flexdash.services import run_sheets
 from flexdash.services.amazon_access import CallLog
-from flexdash.services.order_import import UNREADABLE, OrderImporter, read_page
+from flexdash.services.order_import import OrderImporter
+from flexdash.services.order_pages import UNREADABLE, read_page
 from flexdash.services.run_context import RunContext
 
+GONE = "Amazon does not know this shipment any more."
 AT_A_TIME = 20  # per run: each costs one of Amazon's calls
 
 log = structlog.get_logger(__name__)
 
 
-def read_again(run: RunContext, client: AmazonClient, importer: OrderImporter, calls: CallLog) -> None:
+def read_again(
+    run: RunContext,
+    client: AmazonClient,
+    importer: OrderImporter,
+    calls: CallLog,
+    only: Sequence[str] | None = None,
+) -> None:
     """Ask Amazon for the store's quarantined shipments that this run's pages did not bring, the longest waiting first.
+
+    `only` are the ids to ask for instead, where they still wait.
 
     Those that can be read now become orders; one that Amazon does not know any more leaves with a sentence. One that
     gets no answer waits for the next run. Raises AmazonError when Amazon lets nobody in.
     """
-    waiting = _waiting(run)
+    waiting = _waiting(run, only)
     release_connection()
-    found, gone = [], []
+    found, gone, silent = [], [], []
     for shipment_id in waiting:
         run.stop_here()
         try:
@@ -39,18 +50,26 @@ def read_again(run: RunContext, client: AmazonClient, importer: OrderImporter, c
             if not error.is_retryable:
                 raise
             log.warning("quarantined_shipment_got_no_answer", amazon_shipment_id=shipment_id, error=error.code)
-    if not found and not gone:
+            silent.append(run_sheets.Item(ItemFate.NO_ANSWER, shipment_id, words=error.message))
+    if not found and not gone and not silent:
         return
     page = read_page(found, vault._get_current_object())
     with transaction():
         counts = importer.write(page)
         _resolve(run.store_id, gone)
+        forgotten = [run_sheets.Item(ItemFate.REFUSED, shipment_id, words=GONE) for shipment_id in gone]
+        run_sheets.keep(run.run_id, [*forgotten, *silent], run.store_id)
         calls.write()
+        if only is not None:  # the run was made for these alone: one without an answer is what failed of it
+            counts.n_failed += len(silent)
         run.check_in(progress="Reading quarantined shipments again.", n_fetched=len(found), **counts.as_dict())
 
 
-def _waiting(run: RunContext) -> Sequence[str]:
+def _waiting(run: RunContext, only: Sequence[str] | None) -> Sequence[str]:
     row = QuarantinedShipment
+    if only is not None:
+        named = (row.store_id == run.store_id, row.resolved_at.is_(None), row.amazon_shipment_id.in_(only))
+        return db.session.scalars(select(row.amazon_shipment_id).where(*named).order_by(row.id)).all()
     query = (
         select(row.amazon_shipment_id)
         .where(
@@ -70,5 +89,5 @@ def _resolve(store_id: int, shipment_ids: Sequence[str]) -> None:
         db.session.execute(
             update(QuarantinedShipment)
             .where(QuarantinedShipment.store_id == store_id, QuarantinedShipment.amazon_shipment_id.in_(shipment_ids))
-            .values(resolved_at=clock.now(), error_sentence="Amazon does not know this shipment any more.")
+            .values(resolved_at=clock.now(), error_sentence=GONE)
         )

@@ -1,5 +1,6 @@
-"""Which hub an order goes to, and what stands in the way."""
+"""Which hub an order goes to, and what stands in the way there. What else may: `order_checks`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -34,17 +35,28 @@ class Routes:
     @classmethod
     def of_store(cls, store_id: int) -> "Routes":
         """Read the store's mappings as they are now."""
+        return cls.of_stores([store_id])[store_id]
+
+    @classmethod
+    def of_stores(cls, store_ids: Collection[int]) -> dict[int, "Routes"]:
+        """Read the mappings of several stores as they are now."""
         rows = db.session.execute(
-            select(HubMapping.seller_flex_hub_id, HubMapping.is_active, Hub.id, Hub.name, Hub.is_active)
+            select(
+                HubMapping.store_id,
+                HubMapping.seller_flex_hub_id,
+                HubMapping.is_active,
+                Hub.id,
+                Hub.name,
+                Hub.is_active,
+            )
             .join(Hub, Hub.id == HubMapping.hub_id)
-            .where(HubMapping.store_id == store_id)
+            .where(HubMapping.store_id.in_(store_ids))
         )
-        return cls(
-            {
-                location.casefold(): _route(location, is_mapping_active, hub_id, hub_name, is_hub_active)
-                for location, is_mapping_active, hub_id, hub_name, is_hub_active in rows
-            }
-        )
+        found: dict[int, dict[str, Route]] = {store_id: {} for store_id in store_ids}
+        for store_id, location, is_mapping_active, hub_id, hub_name, is_hub_active in rows:
+            route = _route(location, is_mapping_active, hub_id, hub_name, is_hub_active)
+            found[store_id][location.casefold()] = route
+        return {store_id: cls(by_location) for store_id, by_location in found.items()}
 
     def to(self, seller_flex_hub_id: str) -> Route:
         """Return the route of an order that Amazon placed at this location; ids are compared whatever their case."""

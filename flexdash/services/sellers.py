@@ -4,7 +4,7 @@ from sqlalchemy import Select, func, or_, select
 
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import Section, Seller, Sku, Store, StoreStatus
+from flexdash.models import Listing, Section, Seller, Sku, Store, StoreStatus
 from flexdash.services import access, config_log, names
 from flexdash.services.actors import Actor
 from flexdash.services.errors import FieldRefused
@@ -71,6 +71,21 @@ def skus(actor: Actor, seller_id: int, search: str = "") -> Select[tuple[Sku]]:
             or_(Sku.sku_code.icontains(search, autoescape=True), Sku.name.icontains(search, autoescape=True))
         )
     return query
+
+
+def listed_in(actor: Actor, seller_id: int, sku_codes: list[str]) -> dict[str, list[Store]]:
+    """Return the seller's stores whose catalog has each of the SKUs, by name; a SKU that none has is left out."""
+    query = (
+        access.visible(actor, Store)
+        .add_columns(Listing.sku_code)
+        .join(Listing, Listing.store_id == Store.id)
+        .where(Store.seller_id == seller_id, Listing.sku_code.in_(sku_codes))
+        .order_by(Store.name, Store.id)
+    )
+    found: dict[str, list[Store]] = {}
+    for store, sku_code in db.session.execute(query):
+        found.setdefault(sku_code, []).append(store)
+    return found
 
 
 def add(actor: Actor, *, name: str) -> Seller:

@@ -11,11 +11,11 @@ import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import contains_eager, joinedload
 
-from flexdash import clock
+from flexdash import clock, metrics
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, settings
-from flexdash.models import AuthorizationAttempt, User, UserSession
-from flexdash.services import passwords
+from flexdash.models import AccessKind, AuthorizationAttempt, User, UserSession
+from flexdash.services import access_log, passwords
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotVisible, ServiceError
 
@@ -65,9 +65,23 @@ def begin(
     release_connection()  # argon2 takes its time on purpose
     if not passwords.verify(password_hash, password):
         logger.warning("sign-in refused", user_id=user_id, address=address)
+        access_log.refused(normal_email(email), address, "with a wrong password")
+        metrics.count("sign_ins", outcome="refused")
         raise SignInRefused(WRONG_EMAIL_OR_PASSWORD)
     new_hash = passwords.hash_password(password) if passwords.needs_rehash(password_hash) else None
 
+    try:
+        token = _begin(user_id, password_hash, new_hash, address, user_agent, previous_token)
+    except SignInRefused:
+        access_log.refused(normal_email(email), address, "whose account is deactivated or changed meanwhile")
+        metrics.count("sign_ins", outcome="refused")
+        raise
+    return token
+
+
+def _begin(
+    user_id: int, password_hash: str, new_hash: str | None, address: str, user_agent: str, previous_token: str | None
+) -> str:
     token = secrets.token_urlsafe(32)
     now = clock.now()
     with transaction():
@@ -96,7 +110,9 @@ def begin(
                 expires_at=now + timedelta(hours=settings.session_lifetime_hours),
             )
         )
+        access_log.record(Actor.of_user(user, address), AccessKind.SIGNED_IN, f"{user.name} signed in")
     logger.info("signed in", user_id=user_id, address=address)
+    metrics.count("sign_ins", outcome="signed_in")
     return token
 
 
@@ -143,10 +159,11 @@ def touch(session_id: int, last_seen_at: datetime) -> None:
         )
 
 
-def end(token: str) -> None:
+def end(actor: Actor, token: str) -> None:
     """Sign out: the session behind `token` is worth nothing from now on."""
     with transaction():
-        _end(UserSession.token_hash == _hash(token))
+        if _end(UserSession.token_hash == _hash(token)):
+            access_log.record(actor, AccessKind.SIGNED_OUT, f"{actor.name} signed out")
 
 
 def sessions_of(actor: Actor) -> list[UserSession]:
@@ -165,13 +182,20 @@ def end_session(actor: Actor, session_id: int) -> None:
         row = db.session.get(UserSession, session_id, populate_existing=True)
         if row is None or row.user_id != actor.user_id:
             raise NotVisible("session")
-        _end(UserSession.id == row.id)
+        if _end(UserSession.id == row.id):
+            sentence = f"{actor.name} ended one of their own sessions, begun from {row.address or 'nowhere known'}"
+            access_log.record(actor, AccessKind.SESSION_ENDED, sentence)
 
 
 def end_other_sessions(actor: Actor, keep_session_id: int | None) -> int:
     """End all of the actor's own sessions but `keep_session_id` and return how many that were."""
     with transaction():
-        return end_all_of(actor.user_id, keep_session_id)
+        n_ended = end_all_of(actor.user_id, keep_session_id)
+        if n_ended:
+            many = "session" if n_ended == 1 else "sessions"
+            sentence = f"{actor.name} ended {n_ended} other {many} of their own"
+            access_log.record(actor, AccessKind.SESSION_ENDED, sentence)
+        return n_ended
 
 
 def end_all_of(user_id: int | None, keep_session_id: int | None = None) -> int:

@@ -1,64 +1,51 @@
 """What the overview of a store tells: its set-up, its last seven days, and what waits for a person."""
 
-from collections import Counter
-from dataclasses import dataclass
-from datetime import date, timedelta, tzinfo
+from dataclasses import dataclass, field
+from datetime import tzinfo
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select, text
 
-from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import (
+    DifferenceKind,
     HoldReason,
     Hub,
     HubMapping,
+    Listing,
     Order,
     OrderHold,
-    OrderState,
     QuarantinedShipment,
-    RunState,
+    StockLevel,
     Store,
     StoreStatus,
-    SyncRun,
+    ZeroBrake,
 )
+from flexdash.services import price_queries, reconciliation
+from flexdash.services.dashboard import figures
+from flexdash.services.dashboard.figures import Day
+from flexdash.services.dashboard.scope import Scope
+from flexdash.services.inventory import brake
 
-N_DAYS = 7
-# More runs than any store has in seven days at one a minute; bounds what is read of a long history.
-_MAX_RUNS = N_DAYS * 24 * 60
+COUNTED_AT_MOST = 1_000  # orders On Hold; beyond that a person needs no exact number, and counting would take long
 
 
 @dataclass(frozen=True)
 class SetUp:
-    """The checklist: what has been done of what a store needs before orders come in."""
+    """The checklist: what has been done of what a store needs before its orders can be worked."""
 
     is_connected: bool
     is_hub_mapped: bool
+    has_catalog: bool
+    has_stock: bool  # a quantity was given, be it zero by now, for an item in a hub that is mapped here
     is_order_sync_on: bool
+    is_inventory_sync_on: bool
 
     @property
     def is_complete(self) -> bool:
-        """Whether orders come in by themselves now."""
-        return self.is_connected and self.is_hub_mapped and self.is_order_sync_on
-
-
-@dataclass(frozen=True)
-class Day:
-    """The finished runs of one day in the viewer's zone. `n_bad` counts failed runs and partial ones."""
-
-    day: date
-    n_good: int
-    n_partial: int
-    n_failed: int
-
-    @property
-    def n_runs(self) -> int:
-        """All finished runs of the day."""
-        return self.n_good + self.n_partial + self.n_failed
-
-    @property
-    def n_bad(self) -> int:
-        """Runs that did not go well."""
-        return self.n_partial + self.n_failed
+        """Whether orders come in by themselves and can be worked. Inventory Sync is not needed for that."""
+        return all(
+            (self.is_connected, self.is_hub_mapped, self.has_catalog, self.has_stock, self.is_order_sync_on),
+        )
 
 
 @dataclass(frozen=True)
@@ -68,74 +55,75 @@ class Waiting:
     held: dict[HoldReason, int]  # orders On Hold per reason; one order can have several
     unmapped_ids: tuple[tuple[str, int], ...]  # Seller Flex Hub IDs no hub has, with the orders that wait for each
     n_quarantined: int
+    is_more: bool = False  # more orders are On Hold than are counted here
+    brake: ZeroBrake | None = None  # a push of zeros that is held back
+    differences: dict[DifferenceKind, int] = field(default_factory=dict)  # open ones, from Amazon
+    n_refused_prices: int = 0  # bounded, as the orders are
 
     def __bool__(self) -> bool:
-        return bool(self.held or self.n_quarantined)
+        return bool(self.held or self.n_quarantined or self.brake or self.differences or self.n_refused_prices)
 
 
 def set_up(store: Store) -> SetUp:
     """Return how far the store's set-up is."""
-    mapped = db.session.scalar(
+    mapped = (
         select(HubMapping.id)
         .join(Hub, Hub.id == HubMapping.hub_id)
         .where(HubMapping.store_id == store.id, HubMapping.is_active, Hub.is_active)
-        .limit(1)
     )
-    is_connected = store.status in (StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION)
-    return SetUp(is_connected, mapped is not None, store.is_order_sync_on)
+    listed = select(Listing.id).where(Listing.store_id == store.id)
+    stocked = mapped.join(
+        StockLevel, and_(StockLevel.hub_id == HubMapping.hub_id, StockLevel.seller_id == store.seller_id)
+    )
+    is_hub_mapped, has_catalog, has_stock = db.session.execute(
+        select(mapped.exists(), listed.exists(), stocked.exists())
+    ).one()
+    return SetUp(
+        is_connected=store.status in (StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION),
+        is_hub_mapped=is_hub_mapped,
+        has_catalog=has_catalog,
+        has_stock=has_stock,
+        is_order_sync_on=store.is_order_sync_on,
+        is_inventory_sync_on=store.is_inventory_sync_on,
+    )
 
 
 def waiting(store: Store) -> Waiting:
     """Return what of this store waits for a person."""
-    on_hold = (Order.store_id == store.id, Order.state == OrderState.ON_HOLD)
+    on_hold = (
+        select(Order.id, Order.seller_flex_hub_id)
+        .where(Order.store_id == store.id, text("orders.state = 'On Hold'"))  # in the words of the partial index
+        .limit(COUNTED_AT_MOST)
+        .subquery()
+    )
     by_reason = (
         select(OrderHold.reason, func.count().label("n_orders"))
-        .join(Order, Order.id == OrderHold.order_id)
-        .where(*on_hold)
+        .join(on_hold, on_hold.c.id == OrderHold.order_id)
         .group_by(OrderHold.reason)
         .order_by(OrderHold.reason)
     )
     unmapped = (
-        select(Order.seller_flex_hub_id, func.count().label("n_orders"))
-        .join(OrderHold, OrderHold.order_id == Order.id)
-        .where(*on_hold, OrderHold.reason == HoldReason.NO_HUB_MAPPED)
-        .group_by(Order.seller_flex_hub_id)
-        .order_by(func.count().desc(), Order.seller_flex_hub_id)
+        select(on_hold.c.seller_flex_hub_id, func.count().label("n_orders"))
+        .join(OrderHold, OrderHold.order_id == on_hold.c.id)
+        .where(OrderHold.reason == HoldReason.NO_HUB_MAPPED)
+        .group_by(on_hold.c.seller_flex_hub_id)
+        .order_by(func.count().desc(), on_hold.c.seller_flex_hub_id)
     )
     n_quarantined = db.session.scalar(
         select(func.count()).where(QuarantinedShipment.store_id == store.id, QuarantinedShipment.resolved_at.is_(None))
     )
+    held = {row.reason: row.n_orders for row in db.session.execute(by_reason)}
     return Waiting(
-        held={row.reason: row.n_orders for row in db.session.execute(by_reason)},
+        held=held,
         unmapped_ids=tuple((row.seller_flex_hub_id, row.n_orders) for row in db.session.execute(unmapped)),
         n_quarantined=n_quarantined or 0,
+        is_more=max(held.values(), default=0) >= COUNTED_AT_MOST,
+        brake=brake.holding(store),
+        differences=reconciliation.counts(store.id),
+        n_refused_prices=price_queries.n_refused(store),
     )
 
 
 def last_days(store: Store, zone: tzinfo) -> list[Day]:
-    """Return the last seven days in `zone`, today last, each with its finished runs."""
-    today = clock.now().astimezone(zone).date()
-    first = today - timedelta(days=N_DAYS - 1)
-    newest = (
-        select(SyncRun.state, SyncRun.finished_at)
-        .where(SyncRun.store_id == store.id)
-        .order_by(SyncRun.id.desc())
-        .limit(_MAX_RUNS)
-        .subquery()
-    )
-    since = clock.now() - timedelta(days=N_DAYS + 1)
-    counts: Counter[tuple[date, RunState]] = Counter()
-    for state, finished_at in db.session.execute(
-        select(newest.c.state, newest.c.finished_at).where(newest.c.finished_at >= since)
-    ):
-        counts[finished_at.astimezone(zone).date(), state] += 1
-    days = (first + timedelta(days=n) for n in range(N_DAYS))
-    return [
-        Day(
-            day,
-            counts[day, RunState.SUCCEEDED],
-            counts[day, RunState.PARTIAL],
-            counts[day, RunState.FAILED],
-        )
-        for day in days
-    ]
+    """Return the last seven days in `zone`, today last, each with its ended runs."""
+    return figures.last_days(Scope.of_store(store), zone)

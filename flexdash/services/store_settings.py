@@ -7,11 +7,14 @@ from enum import StrEnum
 from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db, settings
-from flexdash.models import ConfigEvent, Section, Sku, Store, StoreStatus, Sync
+from flexdash.models import ConfigEvent, Listing, Section, Sku, Store, StoreStatus, Sync, SyncState
 from flexdash.services import access, config_log, config_log_queries, sync_schedule
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.changed_meanwhile import changed_by_other
 from flexdash.services.errors import NotAllowed, ServiceError
+from flexdash.services.inventory.places import active_locations
+
+MOST_COUNTED = 100_000  # SKUs; beyond that a person needs no exact number, and counting would take long
 
 
 class Toggle(StrEnum):
@@ -27,6 +30,9 @@ class Toggle(StrEnum):
         return config_log_queries.LABELS[self.value]
 
 
+_SYNCS = {Toggle.ORDER_SYNC: Sync.ORDER_PULL, Toggle.INVENTORY_SYNC: Sync.INVENTORY_PUSH}
+
+
 @dataclass(frozen=True)
 class ToggleView:
     """One toggle as its page shows it."""
@@ -34,10 +40,12 @@ class ToggleView:
     toggle: Toggle
     is_on: bool
     purpose: str  # what it does, in a sentence
-    effect: str  # what switching it now would change, in a sentence
-    second_run_at: datetime | None  # when switching it on now starts runs: the one after the first
+    effect: str  # what switching it now would change, in a sentence; "{at}" stands for `first_run_at`
+    first_run_at: datetime | None  # when switching it on now would start a run
+    second_run_at: datetime | None  # and the one after that, where it is worth saying
     is_effect_serious: bool  # something stops: ask before it is done
     last_change: ConfigEvent | None
+    needs_preview: bool = False  # what it would change is shown before it is turned on for the first time
 
 
 def set_toggle(actor: Actor, store_id: int, toggle: Toggle, *, turn_on: bool, version: int, reason: str = "") -> Store:
@@ -61,8 +69,8 @@ def set_toggle(actor: Actor, store_id: int, toggle: Toggle, *, turn_on: bool, ve
             return store
         setattr(store, toggle, turn_on)
         store.settings_version += 1
-        if turn_on and toggle is Toggle.ORDER_SYNC:
-            sync_schedule.begin_again(store, Sync.ORDER_PULL)
+        if turn_on and toggle in _SYNCS:
+            sync_schedule.begin_again(store, _SYNCS[toggle])
         db.session.flush()
         config_log.record(
             actor,
@@ -81,20 +89,30 @@ def last_change(store: Store, toggle: Toggle | None = None) -> ConfigEvent | Non
     return config_log_queries.newest(store, Section.SETTINGS, toggle)
 
 
+def needs_preview(store: Store) -> bool:
+    """Say whether Inventory Sync was never on in this store: then what it would change is looked at first."""
+    return not store.is_inventory_sync_on and last_change(store, Toggle.INVENTORY_SYNC) is None
+
+
 def views(store: Store) -> list[ToggleView]:
     """Return the store's toggles as the Settings page shows them."""
-    return [
-        ToggleView(
-            toggle=toggle,
-            is_on=getattr(store, toggle),
-            purpose=_purpose(toggle),
-            effect=_effect(store, toggle),
-            second_run_at=_second_run_at(store, toggle),
-            is_effect_serious=toggle is Toggle.ORDER_SYNC and store.is_order_sync_on,
-            last_change=last_change(store, toggle),
-        )
-        for toggle in Toggle
-    ]
+    return [_view(store, toggle) for toggle in Toggle]
+
+
+def _view(store: Store, toggle: Toggle) -> ToggleView:
+    is_on, change = getattr(store, toggle), last_change(store, toggle)
+    would_start = toggle in _SYNCS and not is_on and store.status is StoreStatus.CONNECTED
+    return ToggleView(
+        toggle=toggle,
+        is_on=is_on,
+        purpose=_purpose(toggle),
+        effect=_effect(store, toggle),
+        first_run_at=clock.now() + timedelta(minutes=1) if would_start else None,
+        second_run_at=_second_run_at(store) if would_start and toggle is Toggle.ORDER_SYNC else None,
+        is_effect_serious=is_on and toggle in _SYNCS,
+        last_change=change,
+        needs_preview=toggle is Toggle.INVENTORY_SYNC and not is_on and change is None,
+    )
 
 
 def _purpose(toggle: Toggle) -> str:
@@ -105,9 +123,16 @@ def _purpose(toggle: Toggle) -> str:
                 "its hub and tells Amazon it was accepted."
             )
         case Toggle.INVENTORY_SYNC:
-            return "Sends the available quantity of every catalog SKU with an ASIN to Amazon each hour."
+            return (
+                "Tells Amazon the available quantity of every catalog SKU at every mapped hub, less the stock buffer: "
+                f"what changed every {_in_words(settings.inventory_push_interval_minutes)}, everything every "
+                f"{settings.inventory_full_push_hours} hours."
+            )
         case Toggle.AUTOMATED_CANCELLATION:
-            return "Tells Amazon when somebody cancels an order in FlexDash."
+            return (
+                "Tells Amazon when somebody cancels an order in FlexDash, and shows Amazon's answer on the order. "
+                "While it is off, such an order is cancelled in FlexDash only."
+            )
 
 
 def _effect(store: Store, toggle: Toggle) -> str:
@@ -123,23 +148,63 @@ def _effect(store: Store, toggle: Toggle) -> str:
             if store.status is StoreStatus.CONNECTED:
                 return f"{every}; the first run starts within a minute."
             return f"{every}, once the store is connected to Amazon again."
+        case Toggle.INVENTORY_SYNC if is_on:
+            return (
+                "Turning this off leaves Amazon with what it was told last: what is sold elsewhere from then on can be "
+                "sold there once more."
+            )
         case Toggle.INVENTORY_SYNC:
-            return f"{_nothing_to_send(store)} Turning this {'off' if is_on else 'on'} changes nothing on Amazon now."
+            return _effect_of_pushing(store)
+        case Toggle.AUTOMATED_CANCELLATION if is_on:
+            return (
+                "Turning this off keeps the next cancellations in FlexDash: the order says Not cancelled on Amazon, "
+                "which still expects it. One that is on its way to Amazon goes on."
+            )
         case Toggle.AUTOMATED_CANCELLATION:
             return (
-                "Orders are not cancelled in FlexDash but at Amazon, so there is nothing to tell. "
-                f"Turning this {'off' if is_on else 'on'} changes nothing on Amazon now."
+                "Turning this on sends the next cancellations to Amazon. Those made while it was off are not sent by "
+                "this; each has Send now on its order's page."
             )
 
 
-def _second_run_at(store: Store, toggle: Toggle) -> datetime | None:
-    if toggle is not Toggle.ORDER_SYNC or store.is_order_sync_on or store.status is not StoreStatus.CONNECTED:
-        return None
+def _effect_of_pushing(store: Store) -> str:
+    if nothing := _nothing_to_send(store):
+        return f"{nothing} Turning this on changes nothing on Amazon now."
+    state = db.session.scalars(
+        db.select(SyncState).where(SyncState.store_id == store.id, SyncState.sync == Sync.INVENTORY_PUSH)
+    ).one_or_none()
+    n_skus = _n_listings(store)
+    skus = f"{n_skus:,} SKU{'' if n_skus == 1 else 's'}"
+    if n_skus > MOST_COUNTED:
+        skus = f"more than {MOST_COUNTED:,} SKUs"
+    what = skus if state is None or state.last_full_at is None else f"what changed of {skus} since the last push"
+    every = f"and then what changed every {_in_words(settings.inventory_push_interval_minutes)}"
+    if store.status is StoreStatus.CONNECTED:
+        return f"Turning this on pushes {what} at {{at}}, {every}."
+    return f"Turning this on pushes {what} once the store is connected to Amazon again, {every}."
+
+
+def _second_run_at(store: Store) -> datetime | None:
     timing = sync_schedule.Timing(Sync.ORDER_PULL, timedelta(minutes=settings.order_pull_interval_minutes))
     return timing.next_slot(store.id, clock.now())
 
 
+def _in_words(minutes: int) -> str:
+    return "hour" if minutes == 60 else f"{minutes} minutes"
+
+
+def _n_listings(store: Store) -> int:
+    """Return how many SKUs the catalog has, counted no further than one beyond MOST_COUNTED."""
+    some = db.select(Listing.id).where(Listing.store_id == store.id).limit(MOST_COUNTED + 1).subquery()
+    return db.session.scalar(db.select(db.func.count()).select_from(some)) or 0
+
+
 def _nothing_to_send(store: Store) -> str:
+    """Return why a push would have nothing to send, "" when it has."""
+    if db.session.scalar(db.select(Listing.id).where(Listing.store_id == store.id).limit(1)) is not None:
+        if not active_locations(store.id):
+            return "No hub of this store has an active Seller Flex Hub ID, so there is nowhere to send stock to."
+        return ""
     n_skus = db.session.scalar(
         db.select(db.func.count()).where(Sku.workspace_id == store.workspace_id, Sku.seller_id == store.seller_id)
     )

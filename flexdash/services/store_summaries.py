@@ -3,26 +3,37 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy import ColumnElement, TextClause, and_, func, literal, literal_column, select, text, union_all
 
 from flexdash.extensions import db
 from flexdash.models import (
+    BrakeState,
+    HoldReason,
     Hub,
     HubMapping,
+    Listing,
     Order,
+    OrderHold,
     OrderState,
+    PublishedStock,
     QuarantinedShipment,
+    StockLevel,
     Store,
     StoreStatus,
+    Sync,
+    ZeroBrake,
 )
 from flexdash.services import store_health, sync_status
 from flexdash.services.store_health import Health, StoreHealth
 from flexdash.services.sync_status import SyncStatus
 
 MOST_COUNTED = 1_000  # beyond it "more than" is enough, and the page costs the same however much has piled up
-# As a literal, for SQLite uses the index of held orders only when it can read the state in the statement.
+# As literals, for a partial index is used only where the statement says its condition in the same words.
 _IS_HELD = Order.state == literal_column(f"'{OrderState.ON_HOLD}'")
+_IS_REFUSED_STOCK = text("published_stock.state = 'refused'")
+_IS_REFUSED_PRICE = text("price_state = 'refused'")
 
 
 class Need(StrEnum):
@@ -32,99 +43,164 @@ class Need(StrEnum):
     REAUTHORIZE = "reauthorize"
     RENEW = "renew"
     MAP_A_HUB = "map_a_hub"
+    UPLOAD_CATALOG = "upload_catalog"
+    ADD_STOCK = "add_stock"
     TURN_ON_ORDER_SYNC = "turn_on_order_sync"
     LOOK_AT_SYNC = "look_at_sync"
+    LOOK_AT_INVENTORY = "look_at_inventory"
+    ZERO_BRAKE = "zero_brake"
     HELD_ORDERS = "held_orders"
     QUARANTINE = "quarantine"
+    REFUSED_STOCK = "refused_stock"
+    REFUSED_PRICES = "refused_prices"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What of one store waits. Each count ends at MOST_COUNTED + 1, the orders by reason at MOST_COUNTED orders."""
+
+    n_held: int = 0
+    n_quarantined: int = 0
+    n_refused_stock: int = 0  # SKUs at locations
+    n_refused_prices: int = 0
+    held: tuple[tuple[HoldReason, int], ...] = ()  # one order can have several reasons
 
 
 @dataclass(frozen=True)
 class StoreSummary:
-    """One store. `needs` are in the order to work them; the two counts end at MOST_COUNTED + 1."""
+    """One store. `needs` are in the order to work them."""
 
     store: Store
     health: StoreHealth
     syncs: list[SyncStatus]
     needs: list[Need]
-    n_held: int
-    n_quarantined: int
+    counts: Counts
+
+    @property
+    def order_sync(self) -> SyncStatus:
+        """How Order Sync stands."""
+        return self.sync_of(Sync.ORDER_PULL)
+
+    @property
+    def inventory_sync(self) -> SyncStatus:
+        """How Inventory Sync stands."""
+        return self.sync_of(Sync.INVENTORY_PUSH)
+
+    def sync_of(self, sync: Sync) -> SyncStatus:
+        """Return how `sync` stands."""
+        return next(status for status in self.syncs if status.sync is sync)
 
 
 def of(stores: Sequence[Store]) -> list[StoreSummary]:
     """Return a summary of each of `stores`, in their order."""
     ids = [store.id for store in stores]
-    held = _count_each(ids, Order.id, Order.store_id, _IS_HELD)
-    quarantined = _count_each(
-        ids, QuarantinedShipment.id, QuarantinedShipment.store_id, QuarantinedShipment.resolved_at.is_(None)
-    )
-    mapped = _with_mapped_hub(ids)
-    return [
-        _summary(
-            store,
-            sync_status.of(store),
-            has_mapped_hub=store.id in mapped,
-            n_held=held[store.id],
-            n_quarantined=quarantined[store.id],
-        )
-        for store in stores
-    ]
+    counts, met, syncs = _counts(ids), _met(ids), sync_status.of_each(stores)
+    return [_summary(store, syncs[store.id], counts[store.id], met[store.id]) for store in stores]
 
 
-def _summary(
-    store: Store,
-    syncs: list[SyncStatus],
-    *,
-    has_mapped_hub: bool,
-    n_held: int,
-    n_quarantined: int,
-) -> StoreSummary:
+def _summary(store: Store, syncs: list[SyncStatus], counts: Counts, met: frozenset[Need]) -> StoreSummary:
     health = store_health.of(store, is_stale=any(sync.is_stale for sync in syncs))
-    order_sync = syncs[0]
+    summary = StoreSummary(store=store, health=health, syncs=syncs, needs=[], counts=counts)
     is_connected = store.status is StoreStatus.CONNECTED
     is_live = store.status in (StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION)
     wanted = {
         Need.FINISH_CONNECTING: store.status is StoreStatus.DRAFT,
         Need.REAUTHORIZE: store.status is StoreStatus.NEEDS_REAUTHORIZATION,
         Need.RENEW: health.health in (Health.EXPIRES_SOON, Health.EXPIRED) or store_health.is_ending(store),
-        Need.MAP_A_HUB: is_live and not has_mapped_hub,
+        Need.MAP_A_HUB: is_live and Need.MAP_A_HUB not in met,
+        Need.UPLOAD_CATALOG: is_live and Need.UPLOAD_CATALOG not in met,
+        # Which hub the stock is to lie in is known only once one is mapped.
+        Need.ADD_STOCK: is_live and Need.MAP_A_HUB in met and Need.ADD_STOCK not in met,
         Need.TURN_ON_ORDER_SYNC: is_live and not store.is_order_sync_on,
-        Need.LOOK_AT_SYNC: is_connected and order_sync.state in ("Failed", "Stale", "Partial"),
-        Need.HELD_ORDERS: n_held > 0,
-        Need.QUARANTINE: n_quarantined > 0,
+        Need.LOOK_AT_SYNC: is_connected and summary.order_sync.state in ("Failed", "Stale", "Partial"),
+        Need.LOOK_AT_INVENTORY: is_connected and summary.inventory_sync.state in ("Failed", "Stale"),
+        Need.ZERO_BRAKE: is_live and Need.ZERO_BRAKE not in met,
+        Need.HELD_ORDERS: counts.n_held > 0,
+        Need.QUARANTINE: counts.n_quarantined > 0,
+        Need.REFUSED_STOCK: is_live and counts.n_refused_stock > 0,
+        Need.REFUSED_PRICES: is_live and counts.n_refused_prices > 0,
     }
-    return StoreSummary(
-        store=store,
-        health=health,
-        syncs=syncs,
-        needs=[need for need, is_wanted in wanted.items() if is_wanted],
-        n_held=n_held,
-        n_quarantined=n_quarantined,
+    summary.needs.extend(need for need, is_wanted in wanted.items() if is_wanted)
+    return summary
+
+
+def _counts(store_ids: Sequence[int]) -> dict[int, Counts]:
+    held = _count_each(store_ids, Order.id, Order.store_id, _IS_HELD)
+    quarantined = _count_each(
+        store_ids, QuarantinedShipment.id, QuarantinedShipment.store_id, QuarantinedShipment.resolved_at.is_(None)
     )
+    stock = _count_each(store_ids, PublishedStock.id, PublishedStock.store_id, _IS_REFUSED_STOCK)
+    prices = _count_each(store_ids, Listing.sku_code, Listing.store_id, _IS_REFUSED_PRICE, is_ordered=True)
+    reasons = _hold_reasons(store_ids)
+    return {
+        store_id: Counts(
+            held[store_id], quarantined[store_id], stock[store_id], prices[store_id], tuple(reasons[store_id])
+        )
+        for store_id in store_ids
+    }
+
+
+def _met(store_ids: Sequence[int]) -> dict[int, frozenset[Need]]:
+    """Return which needs each store has met, of those that one look into the database tells."""
+    mapped = (
+        select(HubMapping.id)
+        .join(Hub, Hub.id == HubMapping.hub_id)
+        .where(HubMapping.store_id == Store.id, HubMapping.is_active, Hub.is_active)
+    )
+    stocked = mapped.join(
+        StockLevel, and_(StockLevel.hub_id == HubMapping.hub_id, StockLevel.seller_id == Store.seller_id)
+    )
+    listed = select(Listing.id).where(Listing.store_id == Store.id)
+    braked = select(ZeroBrake.id).where(ZeroBrake.store_id == Store.id, ZeroBrake.state == BrakeState.WAITING)
+    found = db.session.execute(
+        select(Store.id, mapped.exists(), listed.exists(), stocked.exists(), ~braked.exists()).where(
+            Store.id.in_(store_ids)
+        )
+    )
+    needs = (Need.MAP_A_HUB, Need.UPLOAD_CATALOG, Need.ADD_STOCK, Need.ZERO_BRAKE)
+    return {row[0]: frozenset(need for need, is_met in zip(needs, row[1:], strict=True) if is_met) for row in found}
+
+
+def _hold_reasons(store_ids: Sequence[int]) -> dict[int, list[tuple[HoldReason, int]]]:
+    """Return how many of each store's orders On Hold have each reason, of MOST_COUNTED orders at most."""
+    reasons: dict[int, list[tuple[HoldReason, int]]] = {store_id: [] for store_id in store_ids}
+    if not store_ids:
+        return reasons
+    parts = []
+    for store_id in store_ids:
+        on_hold = select(Order.id).where(Order.store_id == store_id, _IS_HELD).limit(MOST_COUNTED).subquery()
+        parts.append(
+            select(literal(store_id).label("store_id"), OrderHold.reason, func.count().label("n_orders"))
+            .join(on_hold, on_hold.c.id == OrderHold.order_id)
+            .group_by(OrderHold.reason)
+        )
+    for store_id, reason, n_orders in db.session.execute(union_all(*parts)):
+        reasons[store_id].append((HoldReason(reason), n_orders))
+    order = list(HoldReason)
+    for found in reasons.values():
+        found.sort(key=lambda pair: order.index(pair[0]))
+    return reasons
 
 
 def _count_each(
-    store_ids: Sequence[int], key: ColumnElement[int], of_store: ColumnElement[int], condition: ColumnElement[bool]
+    store_ids: Sequence[int],
+    key: ColumnElement[Any],
+    of_store: ColumnElement[int],
+    condition: ColumnElement[bool] | TextClause,
+    *,
+    is_ordered: bool = False,
 ) -> dict[int, int]:
-    """Return how many rows of each store meet `condition`, counting no further than one beyond MOST_COUNTED."""
+    """Return how many rows of each store meet `condition`, counting no further than one beyond MOST_COUNTED.
+
+    With `is_ordered` they are counted in the order of `key`, which leads SQLite to the index that has both.
+    """
     if not store_ids:
         return {}
-    counts = [
-        select(func.count())
-        .select_from(select(key).where(of_store == store_id, condition).limit(MOST_COUNTED + 1).subquery())
-        .scalar_subquery()
-        .label(f"store_{store_id}")
-        for store_id in store_ids
-    ]
+    counts = []
+    for store_id in store_ids:
+        found = select(key).where(of_store == store_id, condition).limit(MOST_COUNTED + 1)
+        if is_ordered:
+            found = found.order_by(key)
+        counts.append(select(func.count()).select_from(found.subquery()).scalar_subquery().label(f"store_{store_id}"))
     row = db.session.execute(select(*counts)).one()
     return dict(zip(store_ids, row, strict=True))
-
-
-def _with_mapped_hub(store_ids: Sequence[int]) -> set[int]:
-    return set(
-        db.session.scalars(
-            select(HubMapping.store_id)
-            .join(Hub, Hub.id == HubMapping.hub_id)
-            .where(HubMapping.store_id.in_(store_ids), HubMapping.is_active, Hub.is_active)
-            .distinct()
-        )
-    )

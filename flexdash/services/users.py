@@ -1,6 +1,5 @@
 """People of a workspace: adding, changing and deactivating them. What each changes themselves: services.account."""
 
-import re
 from collections.abc import Collection
 from typing import Any
 
@@ -10,15 +9,15 @@ from sqlalchemy.orm import selectinload
 from flexdash import clock
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db
-from flexdash.models import Role, Section, Seller, User, Workspace
-from flexdash.services import access, config_log, names, passwords, sign_in, workspaces
+from flexdash.models import AccessKind, Role, Section, Seller, User, Workspace
+from flexdash.services import access, access_log, config_log, names, passwords, sign_in, workspaces
 from flexdash.services.actors import Actor, Permission
+from flexdash.services.email_addresses import is_address
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
 from flexdash.services.places import check_time_zone
 from flexdash.services.uniqueness import flush_or_refuse
 from flexdash.services.words import listed, one_line, quoted, shortened
 
-_EMAIL = re.compile(r"[^@\s\x00-\x1f<>\"(),:;\\]+@[^@\s\x00-\x1f<>\"(),:;\\]+\.[^@\s\x00-\x1f<>\"(),:;\\.]+")
 _EMAIL_TAKEN = "This e-mail already belongs to a FlexDash account. Use another one."
 _LAST_ADMIN = (
     "{name} is the last active admin of this workspace, so nobody could manage people any more. "
@@ -95,7 +94,7 @@ def edit(actor: Actor, user_id: int, *, name: str, email: str, role: Role, selle
     with transaction():
         _lock_people(actor)
         user = access.get(actor, User, user_id, lock=True)
-        before = _described(user)
+        before, before_ids = described(user), identified(user)
         is_demoted = user.role is Role.ADMIN and role is not Role.ADMIN and user.is_active
         if is_demoted and not _other_active_admins(actor, user.id):
             raise FieldRefused("role", _LAST_ADMIN.format(name=user.name))
@@ -107,14 +106,17 @@ def edit(actor: Actor, user_id: int, *, name: str, email: str, role: Role, selle
         user.is_limited_to_sellers, user.sellers = sellers is not None, sellers or []
         user.name, user.email, user.role = name, email, role
         flush_or_refuse("email", _EMAIL_TAKEN)
-        after = _described(user)
+        after = described(user)
         if changed := [key for key in after if before[key] != after[key]]:
+            sentence = _changes_sentence(actor, user, old_name, before, after, changed)
+            if changed != ["name"]:
+                access_log.record(actor, AccessKind.ROLE, sentence, user=user)
             config_log.record(
                 actor,
                 Section.USERS,
-                _changes_sentence(actor, user, old_name, before, after, changed),
-                old={key: before[key] for key in changed},
-                new={key: after[key] for key in changed},
+                sentence,
+                old=before_ids | {key: before[key] for key in changed},
+                new=identified(user) | {key: after[key] for key in changed},
             )
         return user
 
@@ -158,7 +160,9 @@ def reset_password(actor: Actor, user_id: int, password: str) -> User:
         user = access.get(actor, User, user_id, lock=True)
         user.password_hash, user.password_changed_at = password_hash, clock.now()
         sign_in.end_all_of(user.id)
-        config_log.record(actor, Section.USERS, f"{actor.name} reset {_whose(actor, user)} password")
+        sentence = f"{actor.name} reset {_whose(actor, user)} password"
+        access_log.record(actor, AccessKind.PASSWORD, sentence, user=user)
+        config_log.record(actor, Section.USERS, sentence, new={"user_id": user.id})
         return user
 
 
@@ -187,7 +191,8 @@ def _add(
     db.session.add(user)
     flush_or_refuse("email", _EMAIL_TAKEN)
     sentence = f"{actor.name} added {shortened(user.name, 80)} as {user.role.value}"
-    config_log.record(actor, Section.USERS, sentence, new=_described(user))
+    access_log.record(actor, AccessKind.ROLE, sentence, user=user)
+    config_log.record(actor, Section.USERS, sentence, new=identified(user) | described(user))
     return user
 
 
@@ -221,13 +226,20 @@ def _other_active_admins(actor: Actor, user_id: int | None) -> int:
     return db.session.scalar(query.where(User.id != user_id) if user_id is not None else query) or 0
 
 
-def _described(user: User) -> dict[str, Any]:
+def described(user: User) -> dict[str, Any]:
+    """Return what the Configuration Log keeps of a person; never the password."""
     return {
         "name": user.name,
         "email": user.email,
         "role": user.role.value,
         "sellers": [seller.name for seller in user.sellers] if user.is_limited_to_sellers else "all sellers",
     }
+
+
+def identified(user: User) -> dict[str, Any]:
+    """Return the ids beside the names of `described`: by them a change can be taken back; None for all sellers."""
+    limit = [seller.id for seller in user.sellers] if user.is_limited_to_sellers else None
+    return {"user_id": user.id, "seller_ids": limit}
 
 
 def _changes_sentence(
@@ -252,18 +264,19 @@ def _whose(actor: Actor, user: User) -> str:
 def _log_activity(actor: Actor, user: User, reason: str) -> None:
     verb = "reactivated" if user.is_active else "deactivated"
     whom = "their own account" if actor.user_id == user.id else shortened(user.name, 80)
+    access_log.record(actor, AccessKind.ROLE, f"{actor.name} {verb} {whom}", user=user)
     config_log.record(
         actor,
         Section.USERS,
         f"{actor.name} {verb} {whom}",
-        old={"name": user.name, "is_active": not user.is_active},
-        new={"name": user.name, "is_active": user.is_active},
+        old={"user_id": user.id, "name": user.name, "is_active": not user.is_active},
+        new={"user_id": user.id, "name": user.name, "is_active": user.is_active},
         reason=reason,
     )
 
 
 def _checked_email(email: str) -> str:
     email = sign_in.normal_email(email)
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
+    if not is_address(email):
         raise FieldRefused("email", "Give an e-mail address, such as asha@company.example.")
     return email

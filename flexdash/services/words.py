@@ -1,4 +1,4 @@
-"""Small helpers for the sentences of the Configuration Log."""
+"""Small helpers for sentences."""
 
 MAX_SENTENCE = 500  # as long as the log's column
 
@@ -18,6 +18,15 @@ def listed(parts: list[str]) -> str:
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+_SMALL_INSIDE = {"A", "An", "Any", "It", "No", "Nothing", "Nobody", "The", "There", "This", "What", "While"}
+
+
+def as_clause(sentence: str) -> str:
+    """Return `sentence` as it goes on after "because" or a colon: small, unless it begins with a name."""
+    first = sentence.split(" ", 1)[0]
+    return sentence[:1].lower() + sentence[1:] if first in _SMALL_INSIDE else sentence
 
 
 def one_line(text: str) -> str:

@@ -44,15 +44,17 @@ def add_seller() -> Response | tuple[str, int]:
 @blueprint.get("/sellers/<int:seller_id>")
 @requires(Permission.MANAGE_PEOPLE)
 def seller(seller_id: int) -> str:
-    """Show a seller with its stores and SKUs."""
+    """Show a seller with its stores and SKUs, each with the stores whose catalog has it."""
     actor, form = current_actor(), FilterForm(request.args)
+    page = keyset_page(
+        brands.skus(actor, seller_id, form.search()), [(Sku.sku_code, "asc"), (Sku.id, "asc")], request.args
+    )
     return render_template(
         "admin/seller.html",
         seller=brands.get(actor, seller_id),
         stores=brands.stores(actor, seller_id),
-        page=keyset_page(
-            brands.skus(actor, seller_id, form.search()), [(Sku.sku_code, "asc"), (Sku.id, "asc")], request.args
-        ),
+        page=page,
+        listed_in=brands.listed_in(actor, seller_id, [sku.sku_code for sku in page.items]),
         form=form,
     )
 

@@ -1,16 +1,15 @@
 """The person's own account: password, time zone, and where they are signed in."""
 
-from flask import flash, g, redirect, render_template, url_for
+from flask import flash, redirect, render_template, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from flexdash.blueprints.auth import blueprint
+from flexdash.blueprints.auth import blueprint, throttle
 from flexdash.blueprints.auth.browsers import browser_name
 from flexdash.blueprints.auth.forms import PasswordForm, TimeZoneForm
 from flexdash.blueprints.auth.loader import current_session_id
-from flexdash.blueprints.auth.routes import has_failed
 from flexdash.blueprints.guard import current_actor, signed_in
-from flexdash.extensions import limiter, settings
+from flexdash.extensions import limiter
 from flexdash.services import account as accounts
 from flexdash.services import sign_in
 from flexdash.services.errors import FieldRefused
@@ -31,10 +30,9 @@ def account() -> str:
 @blueprint.route("/account/password", methods=["GET", "POST"])
 @signed_in
 @limiter.limit(
-    lambda: settings.sign_in_attempts,
+    throttle.attempts,
     key_func=lambda: f"password:{current_actor().user_id}",
     methods=["POST"],
-    deduct_when=has_failed,
 )
 def password() -> Response | str | tuple[str, int]:
     """Change one's password."""
@@ -45,7 +43,8 @@ def password() -> Response | str | tuple[str, int]:
                 current_actor(), form.current.data, form.new.data, keep_session_id=current_session_id()
             )
         except FieldRefused as refusal:
-            g.password_failed = refusal.field == "current"
+            if refusal.field == "current":
+                throttle.has_failed()
             form[refusal.field].errors = [refusal.sentence]
         else:
             others = " You are signed out everywhere else." if n_ended else ""

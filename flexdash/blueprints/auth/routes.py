@@ -1,27 +1,20 @@
 """Sign in and sign out."""
 
-from flask import flash, g, make_response, redirect, render_template, request, session, url_for
+from flask import flash, make_response, redirect, render_template, request, session, url_for
 from flask_limiter import RateLimitExceeded
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from flexdash import clock
-from flexdash.blueprints.auth import blueprint
+from flexdash import clock, metrics
+from flexdash.blueprints.auth import blueprint, throttle
 from flexdash.blueprints.auth.forms import SignInForm
 from flexdash.blueprints.auth.loader import TOKEN_KEY
 from flexdash.blueprints.auth.next_page import is_own_page
-from flexdash.blueprints.guard import public, signed_in
-from flexdash.extensions import limiter, settings
+from flexdash.blueprints.guard import current_actor, public, signed_in
+from flexdash.errors import reference
+from flexdash.extensions import limiter
+from flexdash.services import access_log
 from flexdash.services import sign_in as sign_ins
-
-
-def _attempts() -> str:
-    return settings.sign_in_attempts
-
-
-def has_failed(_response: Response) -> bool:
-    """Say whether this request tried a password in vain: only those count, a team behind one address is not held up."""
-    return bool(g.get("password_failed"))
 
 
 def _address_key() -> str:
@@ -34,8 +27,8 @@ def _email_key() -> str:
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
 @public
-@limiter.limit(_attempts, key_func=_address_key, methods=["POST"], deduct_when=has_failed)
-@limiter.limit(_attempts, key_func=_email_key, methods=["POST"], deduct_when=has_failed)
+@limiter.limit(throttle.attempts, key_func=_address_key, methods=["POST"])
+@limiter.limit(throttle.attempts, key_func=_email_key, methods=["POST"])
 def sign_in() -> Response | str | tuple[str, int]:
     """Ask for e-mail and password; then go to the page that was asked for, if it is one of ours."""
     target = request.args.get("next", "")
@@ -54,7 +47,7 @@ def sign_in() -> Response | str | tuple[str, int]:
             previous_token=session.get(TOKEN_KEY),
         )
     except sign_ins.SignInRefused as refusal:
-        g.password_failed = True
+        throttle.has_failed()
         form.form_errors.append(refusal.sentence)
         return render_template("auth/sign_in.html", form=form), 422
     # Nothing of the visit before lives on: a session that someone planted in this browser is worth nothing now.
@@ -67,7 +60,7 @@ def sign_in() -> Response | str | tuple[str, int]:
 @signed_in
 def sign_out() -> Response:
     """End the session in the database, then forget it in the browser."""
-    sign_ins.end(session[TOKEN_KEY])
+    sign_ins.end(current_actor(), session[TOKEN_KEY])
     session.clear()
     flash("You are signed out.", "success")
     return redirect(url_for("auth.sign_in"), code=303)
@@ -76,9 +69,14 @@ def sign_out() -> Response:
 @blueprint.errorhandler(RateLimitExceeded)
 def too_many_attempts(_error: RateLimitExceeded) -> Response:
     """Say that the password was tried too often, and from when it can be tried again."""
+    if request.endpoint == "auth.sign_in":
+        access_log.throttled(sign_ins.normal_email(request.form.get("email", "")[:254]), request.remote_addr or "")
+        metrics.count("sign_ins", outcome="throttled")
     limit = limiter.current_limit
     seconds = max(1, round(limit.reset_at - clock.now().timestamp())) if limit else 60
     n_minutes = max(1, (seconds + 55) // 60)  # rounded up, but the storage's odd second does not make two of one
-    response = make_response(render_template("auth/_too_many_attempts.html", n_minutes=n_minutes), 429)
+    response = make_response(
+        render_template("auth/_too_many_attempts.html", n_minutes=n_minutes, reference=reference()), 429
+    )
     response.headers["Retry-After"] = str(seconds)
     return response

@@ -25,4 +25,4 @@ def configuration_log(store_id: int) -> str:
 def export_log(store_id: int) -> Response:
     """Send the filtered rows of the store as CSV."""
     store = access.get(current_actor(), Store, store_id)
-    return csv_of_log(f"configuration-log-store-{store.id}", store.id)
+    return csv_of_log(f"configuration-log-store-{store.id}", store)

@@ -6,13 +6,17 @@ from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from flexdash import clock
+from flexdash.blueprints import charts
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.orders.forms import HOLD_WORDS
 from flexdash.blueprints.stores import blueprint
+from flexdash.blueprints.stores.reconcile import KIND_WORDS
 from flexdash.extensions import settings
 from flexdash.models import Store, StoreStatus
 from flexdash.services import access, countries, store_overview, sync_status
 from flexdash.services.actors import Permission
+from flexdash.services.dashboard import allowance, figures, push_lag
+from flexdash.services.dashboard.scope import Scope
 from flexdash.templating import viewer_zone
 
 
@@ -25,18 +29,25 @@ def overview(store_id: int) -> Response | str:
     if store.status is StoreStatus.DRAFT and actor.may(Permission.CONNECT_STORES):
         # A draft has no page yet: its wizard goes on where it was left.
         return redirect(url_for("apps.integrate", store_id=store_id), 303)
-    days = store_overview.last_days(store, viewer_zone())
+    scope, zone = Scope.of_store(store), viewer_zone()
+    hours = figures.last_hours(scope, zone)
+    uses, is_more_used = allowance.last_hour(scope)
     return render_template(
         "stores/overview.html",
         store=store,
         tab="overview",
         country_name=countries.name_of(store.country_code),
-        syncs=sync_status.of(store),
-        days=days,
-        most_runs=max(day.n_runs for day in days),
+        syncs=[*sync_status.of(store), *sync_status.of_prices(store)],
+        runs_chart=charts.runs_per_day(store_overview.last_days(store, zone), store.id),
+        orders_chart=charts.orders_per_hour(hours),
+        calls_chart=charts.calls_per_hour(hours),
+        lag_chart=charts.push_lag_of_store(push_lag.of_store(store)),
+        uses=uses,
+        is_more_used=is_more_used,
         set_up=store_overview.set_up(store),
         waiting=store_overview.waiting(store),
         hold_words=HOLD_WORDS,
+        difference_words=KIND_WORDS,
         first_sync_at=clock.now() + timedelta(minutes=1),
         interval_minutes=settings.order_pull_interval_minutes,
     )

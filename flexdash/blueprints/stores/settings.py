@@ -1,4 +1,4 @@
-"""The Settings tab of a store: three toggles, each a form of its own."""
+"""The Settings tab of a store: three toggles, each a form of its own, and the two numbers of the stock rules."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
@@ -15,15 +15,23 @@ from flexdash.services.actors import Permission
 from flexdash.services.changed_meanwhile import ChangedByOther
 from flexdash.services.config_log import MAX_REASON_LENGTH
 from flexdash.services.errors import FieldRefused
+from flexdash.services.inventory import rules
 from flexdash.services.store_settings import Toggle
 
 MEANWHILE = 409
+REASON_FIELD = {"maxlength": MAX_REASON_LENGTH, "autocomplete": "off"}
+NUMBER_FIELD = {"inputmode": "numeric", "autocomplete": "off", "size": "8"}
 ON_WORDS = {
     Toggle.ORDER_SYNC: "New orders arrive by themselves from now on.",
-    Toggle.INVENTORY_SYNC: "There is nothing to send until this store has a catalog.",
-    Toggle.AUTOMATED_CANCELLATION: "There is nothing to tell Amazon until orders can be cancelled in FlexDash.",
+    Toggle.INVENTORY_SYNC: "Amazon is told the stock by itself from now on.",
+    Toggle.AUTOMATED_CANCELLATION: "Orders that are cancelled in FlexDash from now on are cancelled on Amazon too.",
 }
-OFF_WORDS = {Toggle.ORDER_SYNC: "No new order arrives until it is on again."}
+ASKED_BEFORE_OFF = {Toggle.ORDER_SYNC, Toggle.INVENTORY_SYNC}
+OFF_WORDS = {
+    Toggle.ORDER_SYNC: "No new order arrives until it is on again.",
+    Toggle.INVENTORY_SYNC: "Amazon keeps showing what it was told last until it is on again.",
+    Toggle.AUTOMATED_CANCELLATION: "Orders that are cancelled from now on are cancelled in FlexDash only.",
+}
 
 
 class ToggleForm(FlaskForm):
@@ -32,7 +40,16 @@ class ToggleForm(FlaskForm):
     version = HiddenField()
     turn_on = HiddenField()  # "1" or ""
     is_confirmed = HiddenField()
-    reason = StringField("Reason", render_kw={"maxlength": MAX_REASON_LENGTH, "autocomplete": "off"})
+    reason = StringField("Reason", render_kw=REASON_FIELD)
+
+
+class RulesForm(FlaskForm):
+    """The two numbers of the stock rules. `version` is that of the settings when the page was made."""
+
+    version = HiddenField()
+    stock_buffer = StringField("Stock buffer", render_kw=NUMBER_FIELD)
+    zero_brake_percent = StringField("Share that may go to zero without asking, in %", render_kw=NUMBER_FIELD)
+    reason = StringField("Reason", render_kw=REASON_FIELD)
 
 
 @blueprint.get("/<int:store_id>/settings")
@@ -54,9 +71,14 @@ def change_settings(store_id: int) -> Response | str | tuple[str, int]:
     form = ToggleForm(prefix=toggle.value)
     turn_on = form.turn_on.data == "1"
     version = whole(form.version.data) or 0
-    needs_asking = toggle is Toggle.ORDER_SYNC and not turn_on
-    if needs_asking and not form.is_confirmed.data and version == store.settings_version and store.is_order_sync_on:
-        return _page(store, {toggle: form}, asking=toggle)
+    needs_asking = toggle in ASKED_BEFORE_OFF and not turn_on
+    if not form.is_confirmed.data and version == store.settings_version:
+        if needs_asking and getattr(store, toggle):
+            return _page(store, {toggle: form}, asking=toggle)
+        if toggle is Toggle.INVENTORY_SYNC and turn_on and store_settings.needs_preview(store):
+            # What it would change on Amazon is looked at first; it is turned on from there.
+            reason = (form.reason.data or "")[:MAX_REASON_LENGTH]
+            return redirect(url_for(".inventory_preview", store_id=store_id, reason=reason or None), 303)
     try:
         store_settings.set_toggle(
             current_actor(), store_id, toggle, turn_on=turn_on, version=version, reason=form.reason.data or ""
@@ -69,6 +91,32 @@ def change_settings(store_id: int) -> Response | str | tuple[str, int]:
         return _page(access.get(current_actor(), Store, store_id), {toggle: form}, refusal=refusal), MEANWHILE
     words = (ON_WORDS if turn_on else OFF_WORDS).get(toggle, "")
     flash(f"{toggle.label} is {'on' if turn_on else 'off'} for {store.name}. {words}".strip(), "success")
+    return redirect(url_for(".settings", store_id=store_id), 303)
+
+
+@blueprint.post("/<int:store_id>/settings/stock-rules")
+@requires(Permission.CONFIGURE_STORES)
+def change_stock_rules(store_id: int) -> Response | tuple[str, int]:
+    """Set the stock buffer and the share of zeros that a push may send without asking."""
+    store = access.get(current_actor(), Store, store_id)
+    if away := redirect_draft(store):
+        return away
+    form = RulesForm(prefix="rules")
+    try:
+        rules.set_rules(
+            current_actor(),
+            store_id,
+            stock_buffer=form.stock_buffer.data or "",
+            zero_brake_percent=form.zero_brake_percent.data or "",
+            version=whole(form.version.data) or 0,
+            reason=form.reason.data or "",
+        )
+    except FieldRefused as refusal:
+        form[refusal.field].errors = [refusal.sentence]
+        return _page(access.get(current_actor(), Store, store_id), {}, rules_form=form), 422
+    except ChangedByOther as refusal:
+        return _page(access.get(current_actor(), Store, store_id), {}, rules_form=form, refusal=refusal), MEANWHILE
+    flash("The stock rules are saved. They apply from the next push on.", "success")
     return redirect(url_for(".settings", store_id=store_id), 303)
 
 
@@ -85,6 +133,7 @@ def _page(
     *,
     asking: Toggle | None = None,
     refusal: ChangedByOther | None = None,
+    rules_form: RulesForm | None = None,
 ) -> str:
     views = store_settings.views(store)
     forms = {}
@@ -95,13 +144,18 @@ def _page(
         form.turn_on.data = "" if view.is_on else "1"
         form.is_confirmed.data = "1" if view.toggle is asking else ""
         forms[view.toggle] = form
+    form = next(iter(typed.values()), rules_form)
+    if rules_form is None:
+        rules_form = RulesForm(formdata=None, prefix="rules", obj=store)
+    rules_form.version.data = str(store.settings_version)
     return render_template(
         "stores/settings.html",
         store=store,
         tab="settings",
         views=views,
         forms=forms,
-        form=next(iter(typed.values()), None),
+        form=form,
+        rules_form=rules_form,
         syncs={sync.label: sync for sync in sync_status.of(store)},
         asking=next((view for view in views if view.toggle is asking), None),
         refusal=refusal,

@@ -30,11 +30,14 @@
       }
     };
 
+    // The token of a form differs with every answer, and says nothing of what the page shows.
+    const shown = (part) => part.outerHTML.replace(/name="csrf_token" value="[^"]*"/g, "");
+
     const replace = (html) => {
       const fresh = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
       wait = seconds;
       if (!fresh) return;
-      if (fresh.outerHTML === element.outerHTML) {
+      if (shown(fresh) === shown(element)) {
         later();
         return;
       }
@@ -59,6 +62,16 @@
   const fold = () => folds.forEach((filters) => (filters.open = !phone.matches || "isSet" in filters.dataset));
   fold();
   phone.addEventListener("change", fold);
+
+  // One box that ticks all boxes of a name; without script each is ticked by itself.
+  document.querySelectorAll("[data-tick-all]").forEach((label) => {
+    const boxes = document.querySelectorAll(`input[type="checkbox"][name="${label.dataset.tickAll}"]`);
+    if (!boxes.length) return;
+    label.hidden = false;
+    const all = label.querySelector("input");
+    all.addEventListener("change", () => boxes.forEach((box) => (box.checked = all.checked)));
+    boxes.forEach((box) => box.addEventListener("change", () => (all.checked = [...boxes].every((one) => one.checked))));
+  });
 
   // The phone menu closes with Escape, and the focus goes back to its button.
   const menu = document.querySelector(".phone-menu");
