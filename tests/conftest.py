@@ -1,16 +1,23 @@
 """The fixtures every test may use. What they are made of is in tests/support."""
 
+import io
+import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 import redis
+import structlog
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 
 from amazon_sandbox import serving
 from config import Settings, load_settings
-from flexdash import create_app
+from flexdash import create_app, logs
+from flexdash.amazon import stored_documents, transport
+from flexdash.amazon.pacing import Plan
 from flexdash.extensions import db, limiter
 from flexdash.models import Seller, User, Workspace
 from tests.factories import make_seller, make_workspace
@@ -18,6 +25,15 @@ from tests.support.browsers import launch_arguments
 from tests.support.databases import Database, make_database
 from tests.support.servers import flexdash_process, free_port, reserved_socket, running_redis, serving_app
 from tests.support.web import SeparateClient, sign_in
+
+# Where tests take seconds: real browsers, processes and faults. They go first, file by file, so that what the test
+# processes share at the end are the small files, and none of them idles while another one is still browsing.
+SLOW_FIRST = ("tests/browser/", "tests/faults/", "tests/cli/", "tests/jobs/", "tests/sandbox/test_sandbox_browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files whose tests take long before the others."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOW_FIRST))
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +109,8 @@ def environment(session_folder, database, redis_server, web_socket, sandbox_port
         "AMAZON_LWA_URL": f"{amazon}/auth/o2/token",
         "AMAZON_API_URL": amazon,
         "AMAZON_SELLER_CENTRAL_URL": amazon,
+        # tests/amazon hold the pace; everywhere else the first call of every test would only wait for its turn.
+        "SHIPMENTS_REQUESTS_PER_SECOND": "500",
         "LOG_LEVEL": "WARNING",
     }
 
@@ -104,9 +122,12 @@ def settings(environment) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def built_app(settings, database) -> Flask:
+def built_app(settings, database, tmp_path_factory) -> Flask:
     """The app, made once per test process. Tests use `app`, which cleans up behind them."""
     app = create_app(settings)
+    compiled = tmp_path_factory.getbasetemp().parent / "templates"  # once for all test processes: 50 ms a template
+    compiled.mkdir(exist_ok=True)
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(compiled))
     app.test_client_class = SeparateClient
     database.prepare(app)
     app.extensions["limiter_of_tests"] = dict(vars(limiter))
@@ -114,7 +135,17 @@ def built_app(settings, database) -> Flask:
 
 
 @pytest.fixture
-def app(built_app, database, redis_server) -> Iterator[Flask]:
+def soon() -> Iterator[None]:
+    """Lets the client of Amazon begin at once and try again soon; tests/amazon hold how long it really waits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Plan, "initial", property(lambda plan: plan.capacity))
+        patch.setattr(transport, "_FIRST_PAUSE_SECONDS", 0.02)
+        patch.setattr(stored_documents, "_FIRST_PAUSE_SECONDS", 0.02)
+        yield
+
+
+@pytest.fixture
+def app(built_app, database, redis_server, soon) -> Iterator[Flask]:
     """The app on an empty database and an empty Redis, with an app context for the test to work in."""
     # The throttle is one object for all apps of a process: one made by another test would have taken it over.
     vars(limiter).update(built_app.extensions["limiter_of_tests"])
@@ -148,6 +179,23 @@ def seller(workspace) -> Seller:
 def signed_in(app) -> Callable[[User], FlaskClient]:
     """Gives a browser in which the given person is signed in; each call a further one with cookies of its own."""
     return lambda user: sign_in(app.test_client(), user)
+
+
+@pytest.fixture
+def log_lines():
+    """Configures logging as JSON into memory; calling it gives the lines so far, parsed."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    stream = io.StringIO()
+
+    def configure(**overrides):
+        logs.configure(load_settings({}, log_format="json", **overrides), stream)
+        return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+    yield configure
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

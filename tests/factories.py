@@ -8,31 +8,73 @@ from functools import lru_cache
 from itertools import count
 from typing import Any
 
+from sqlalchemy import select
+
 from flexdash import clock
-from flexdash.extensions import db, vault
+from flexdash.database import transaction
+from flexdash.extensions import db, settings, vault
 from flexdash.models import (
     Acknowledgement,
+    Alarm,
+    AlarmKind,
+    AlarmMessage,
+    AmazonReturn,
+    ApiCall,
+    BatchAction,
+    CallOutcome,
+    Channel,
+    ConfigEvent,
+    Difference,
+    DifferenceKind,
+    DocumentKind,
     HoldReason,
     Hub,
     HubMapping,
+    ItemOutcome,
+    Listing,
+    MessageEvent,
+    MessageState,
     Order,
+    OrderConflict,
+    OrderDocument,
     OrderHold,
     OrderLine,
     OrderState,
+    OrderStep,
+    Recovery,
+    RecoveryItem,
+    RecoveryOutcome,
     Role,
     RunState,
+    Section,
     Seller,
+    Severity,
     Sku,
+    StepKind,
+    StepState,
+    StockCause,
+    StockLevel,
+    StockMode,
+    StockMovement,
     Store,
     StoreStatus,
     Sync,
     SyncRun,
+    SyncRunItem,
+    SyncState,
     Trigger,
+    Upload,
+    UploadKind,
+    UploadState,
     User,
+    WorkBatch,
+    WorkBatchItem,
     Workspace,
+    ZeroBrake,
 )
-from flexdash.services import passwords, workspaces
+from flexdash.services import config_log, passwords, workspaces
 from flexdash.services.actors import Actor
+from flexdash.services.syncs import FACTS
 
 PASSWORD = "a-password-for-tests"
 # Country: Amazon's marketplace id and currency, as amazon.md section 2 has them.
@@ -94,6 +136,77 @@ def make_sku(seller: Seller, sku_code: str | None = None, name: str | None = Non
     """Return a new SKU of `seller`."""
     code = sku_code or f"SKU-{number()}"
     return _kept(Sku(workspace_id=seller.workspace_id, seller_id=seller.id, sku_code=code, name=name or f"Item {code}"))
+
+
+def make_listing(store: Store, sku_code: str | None = None, asin: str | None = None, **values: Any) -> Listing:
+    """Return a new entry of the store's catalog, without a price unless given."""
+    n = number()
+    code = sku_code or f"SKU-{n}"
+    values = {"name": f"Item {code}", "asin": asin or f"B0{n:08d}", **values}
+    return _kept(Listing(workspace_id=store.workspace_id, store_id=store.id, sku_code=code, **values))
+
+
+def make_stock(seller: Seller, hub: Hub, sku_code: str, on_hand: int = 10, reserved: int = 0) -> StockLevel:
+    """Return a new stock level, without a ledger row."""
+    return _kept(
+        StockLevel(
+            workspace_id=seller.workspace_id,
+            hub_id=hub.id,
+            seller_id=seller.id,
+            sku_code=sku_code,
+            on_hand=on_hand,
+            reserved=reserved,
+        )
+    )
+
+
+def make_sellable(store: Store, hub: Hub, *sku_codes: str, on_hand: int = 1_000_000) -> list[StockLevel]:
+    """Let the store sell the SKUs from `hub`: a catalog entry where there is none, and stock with a ledger row."""
+    wanted = dict.fromkeys(sku_codes)
+    has = select(Listing.sku_code).where(Listing.store_id == store.id, Listing.sku_code.in_(wanted))
+    for code in wanted.keys() - set(db.session.scalars(has)):
+        make_listing(store, code)
+    levels = [make_stock(store.seller, hub, code, on_hand) for code in wanted]
+    db.session.add_all(
+        StockMovement(
+            workspace_id=store.workspace_id,
+            stock_level_id=level.id,
+            cause=StockCause.UPLOAD,
+            on_hand_change=on_hand,
+            reserved_change=0,
+            on_hand_after=on_hand,
+            reserved_after=0,
+        )
+        for level in levels
+    )
+    db.session.commit()
+    return levels
+
+
+def make_run_item(run: SyncRun, outcome: ItemOutcome = ItemOutcome.REFUSED, **values: Any) -> SyncRunItem:
+    """Return something that a run lists: what Amazon refused, unless told otherwise."""
+    return _kept(SyncRunItem(run_id=run.id, outcome=outcome, **{"reason": "INVALID_SKU", **values}))
+
+
+def make_zero_brake(store: Store, n_to_zero: int = 8, n_published: int = 9, **values: Any) -> ZeroBrake:
+    """Return a new push of zeros that waits for a person."""
+    own = {"workspace_id": store.workspace_id, "store_id": store.id}
+    return _kept(ZeroBrake(**own, n_to_zero=n_to_zero, n_published=n_published, **values))
+
+
+def make_upload(place: Store | Seller, state: UploadState | str = UploadState.CHECKED, **values: Any) -> Upload:
+    """Return a new upload without file and rows: of a store's catalog, or of a seller's stock."""
+    store = place if isinstance(place, Store) else None
+    given = {
+        "kind": UploadKind.CATALOG if store else UploadKind.STOCK,
+        "stock_mode": None if store else StockMode.SET,
+        "file_name": "autumn.csv",
+        "n_bytes": 1_000,
+        "sha256": f"{number():064d}",
+        "uploaded_by_name": "Asha",
+    }
+    owner = {"seller_id": store.seller_id, "store_id": store.id} if store else {"seller_id": place.id}
+    return _kept(Upload(workspace_id=place.workspace_id, state=UploadState(state), **{**owner, **given, **values}))
 
 
 def make_hub(workspace: Workspace, code: str | None = None, name: str | None = None, **values: Any) -> Hub:
@@ -199,6 +312,83 @@ def make_order(
     return _kept(order)
 
 
+def make_workable(hub: Hub, *orders: Order) -> None:
+    """Let the stores of `orders` list what was ordered, and `hub` have plenty of it."""
+    for order in orders:
+        make_sellable(order.store, hub, *(line.sku_code for line in order.lines))
+
+
+def make_return(
+    store: Store, amazon_status: str = "IN_TRANSIT", *, order: Order | None = None, **values: Any
+) -> AmazonReturn:
+    """Return a new return of one unit, linked to `order` and naming it when one is given."""
+    n, now = number(), clock.now()
+    defaults: dict[str, Any] = {
+        "amazon_return_id": f"RET{n:010d}",
+        "order_id": order.id if order else None,
+        "amazon_shipment_id": order.amazon_shipment_id if order else f"SHIP{n:010d}",
+        "amazon_order_id": order.amazon_order_id if order else f"403-{n:07d}-{n:07d}",
+        "return_type": "CUSTOMER",
+        "return_sub_type": "NORMAL",
+        "sku_code": f"SKU-{n}",
+        "n_units": 1,
+        "reason": "CR-DEFECTIVE",
+        "rma_id": f"RMA{n:07d}",
+        "return_location_id": "PNQ1",
+        "fulfillment_location_id": "PNQ1",
+        "carrier": "ATS",
+        "tracking_id": f"REV{n:010d}",
+        "amazon_created_at": now,
+        "amazon_updated_at": now,
+    }
+    return _kept(
+        AmazonReturn(
+            workspace_id=store.workspace_id, store_id=store.id, amazon_status=amazon_status, **{**defaults, **values}
+        )
+    )
+
+
+def make_step(
+    order: Order, kind: StepKind | str, state: StepState | str = StepState.WAITING, **values: Any
+) -> OrderStep:
+    """Return a new step of what is done at Amazon for the order."""
+    return _kept(
+        OrderStep(
+            workspace_id=order.workspace_id,
+            store_id=order.store_id,
+            order_id=order.id,
+            kind=StepKind(kind),
+            state=StepState(state),
+            **values,
+        )
+    )
+
+
+def make_document(
+    order: Order, kind: DocumentKind | str = DocumentKind.LABEL, content: bytes = b"%PDF-1.4 label", **values: Any
+) -> OrderDocument:
+    """Return a new document of the order, encrypted as all are."""
+    return _kept(
+        OrderDocument(
+            workspace_id=order.workspace_id,
+            order_id=order.id,
+            kind=DocumentKind(kind),
+            content_type="application/pdf",
+            n_bytes=len(content),
+            content_encrypted=vault.encrypt_bytes(content),
+            **values,
+        )
+    )
+
+
+def make_conflict(order: Order, event: str = "cancelled on Amazon", **values: Any) -> OrderConflict:
+    """Return a new open conflict of the order."""
+    order.has_conflict = True
+    sentence = f"Amazon cancelled it, but here it is {order.state} already."
+    values = {"sentence": sentence, **values}
+    return _kept(OrderConflict(workspace_id=order.workspace_id, order_id=order.id, event=event, **values))
+
+
 def make_run(
     store: Store,
     state: RunState | str = RunState.SUCCEEDED,
@@ -232,12 +422,145 @@ def make_run(
     )
 
 
+def make_sync_state(
+    store: Store, sync: Sync = Sync.ORDER_PULL, *, minutes_since_good: float = 5, **values: Any
+) -> SyncState:
+    """Return where a sync of the store stands: its last good run so long ago, the next due in a moment."""
+    now = clock.now()
+    last_success_at = now - timedelta(minutes=minutes_since_good)
+    allowed = FACTS[sync].silence_allowed(settings)
+    given = {
+        "next_due_at": now + timedelta(minutes=1),
+        "on_since": now - timedelta(days=9),
+        "last_success_at": last_success_at,
+        "fresh_until": last_success_at + allowed if allowed else None,
+    }
+    return _kept(SyncState(workspace_id=store.workspace_id, store_id=store.id, sync=sync, **given | values))
+
+
+def make_call(
+    store: Store, outcome: CallOutcome | str = CallOutcome.SUCCESS, *, run: SyncRun | None = None, **values: Any
+) -> ApiCall:
+    """Return a new call to Amazon, made now; by `run`, where one is given."""
+    n, outcome = number(), CallOutcome(outcome)
+    status = {"success": 200, "refused": 400, "throttled": 429, "fault": 503, "no_answer": None}[outcome]
+    defaults: dict[str, Any] = {
+        "run_id": run.id if run else None,
+        "started_at": clock.now(),
+        "operation": "getShipments",
+        "method": "GET",
+        "path": "/externalFulfillment/2024-09-11/shipments",
+        "status": status,
+        "is_throttled": outcome is CallOutcome.THROTTLED,
+        "duration_ms": 231,
+        "amazon_request_id": f"request-{n}",
+    }
+    own = {"workspace_id": store.workspace_id, "store_id": store.id}
+    return _kept(ApiCall(outcome=outcome, **own, **{**defaults, **values}))
+
+
+def make_batch(order: Order, user: User, action: BatchAction = BatchAction.PACK) -> WorkBatch:
+    """Return a new batch of one order, asked for by `user`."""
+    batch = _kept(
+        WorkBatch(
+            workspace_id=order.workspace_id,
+            action=action,
+            asked_by_id=user.id,
+            asked_by_name=user.name,
+            n_items=1,
+        )
+    )
+    _kept(WorkBatchItem(batch_id=batch.id, order_id=order.id))
+    return batch
+
+
+def make_config_event(
+    store: Store, sentence: str = "Asha turned Order Sync on", section: Section = Section.SETTINGS, **values: Any
+) -> ConfigEvent:
+    """Return a new row of the Configuration Log: of a toggle of the store, unless told otherwise."""
+    values = {"old": {"is_order_sync_on": False}, "new": {"is_order_sync_on": True}, **values}
+    with transaction():
+        return config_log.record(Actor.system(store.workspace_id), section, sentence, store=store, **values)
+
+
+def make_alarm(
+    place: Store | Workspace,
+    kind: AlarmKind | str = AlarmKind.ORDER_SYNC_STALE,
+    subject: str | None = None,
+    **values: Any,
+) -> Alarm:
+    """Return a new open alarm: of a store, or of the whole workspace."""
+    store = place if isinstance(place, Store) else None
+    defaults: dict[str, Any] = {
+        "workspace_id": store.workspace_id if store else place.id,
+        "store_id": store.id if store else None,
+        "severity": Severity.CRITICAL.value,
+        "sentence": f"{store.name if store else 'FlexDash'}: something is wrong.",
+        "path": f"/stores/{store.id}" if store else "",
+    }
+    return _kept(Alarm(kind=AlarmKind(kind), subject=subject or f"test:{number()}", **{**defaults, **values}))
+
+
+def make_alarm_message(
+    workspace: Workspace, state: MessageState | str = MessageState.SENT, **values: Any
+) -> AlarmMessage:
+    """Return a new message about an alarm; a sent one ended now."""
+    state = MessageState(state)
+    alarm = {"label": "Order Sync stale", "store": {"id": 1, "name": "Pune Store"}}
+    defaults: dict[str, Any] = {
+        "channel": Channel.EMAIL,
+        "recipient": "asha@company.example",
+        "event": MessageEvent.OPENED,
+        "delivery_id": f"{number():032d}",
+        "content": {"workspace": {"id": workspace.id, "name": workspace.name}, "n_alarms": 1, "alarms": [alarm]},
+        "ended_at": None if state is MessageState.WAITING else clock.now(),
+    }
+    return _kept(AlarmMessage(workspace_id=workspace.id, state=state, **{**defaults, **values}))
+
+
+def make_difference(
+    store: Store, kind: DifferenceKind = DifferenceKind.MISSING_HERE, subject: str | None = None, **values: Any
+) -> Difference:
+    """Return a new open difference, seen by a run of its own."""
+    run = make_run(store, sync=Sync.RECONCILE)
+    values = {"there": "Confirmed (ACCEPTED) at EXSB", "run_id": run.id, **values}
+    own = {"workspace_id": store.workspace_id, "store_id": store.id}
+    return _kept(Difference(**own, kind=kind, subject=subject or f"SHIP{number():010d}", **values))
+
+
+def make_recovery(
+    store: Store,
+    outcomes: dict[str, RecoveryOutcome | None] | None = None,
+    *,
+    run: SyncRun | None = None,
+    **values: Any,
+) -> Recovery:
+    """Return a new recovery of ids, with what became of each; finished, unless some were not looked at yet."""
+    found = {"SB1234567": None} if outcomes is None else outcomes
+    is_finished = None not in found.values()
+    state = RunState.SUCCEEDED if is_finished else RunState.QUEUED
+    run = run or make_run(store, state, sync=Sync.ORDER_RECOVERY, trigger=Trigger.MANUAL)
+    values = {
+        "asked_by_name": "Asha",
+        "n_ids": len(found),
+        "finished_at": clock.now() if is_finished else None,
+        **values,
+    }
+    recovery = _kept(Recovery(workspace_id=store.workspace_id, store_id=store.id, run_id=run.id, **values))
+    for amazon_id, outcome in found.items():
+        _kept(RecoveryItem(recovery_id=recovery.id, amazon_id=amazon_id, outcome=outcome))
+    return recovery
+
+
 @lru_cache
 def _password_hash(password: str) -> str:
     return passwords.hash_password(password)
 
 
 def _kept(row: Any) -> Any:
+    # Written from a fresh state: on SQLite what was read before a worker wrote could not be written from.
+    db.session.commit()
+    db.session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
     db.session.add(row)
     db.session.commit()
     return row

@@ -82,12 +82,30 @@ def test_all_problems_are_told_together():
         ("AMAZON_CLIENT_ID", "two words", "holds white space"),
         ("RUN_LOST_AFTER_SECONDS", "12", "at least three times RUN_HEARTBEAT_SECONDS"),
         ("DATA_DIR", "config.py", "is a file"),
+        ("SMTP_URL", "mail.company.example", "it is not a mail server's address"),
+        ("SMTP_URL", "smtp://user@mail.company.example", "it is not a mail server's address"),
+        ("MAIL_FROM", "Alarms <alarms@company.example>", "is not an e-mail address"),
+        ("WEBHOOK_PRIVATE_HOSTS", "https://hooks.internal", "is not a list of hosts"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_remedy(name, value, sentence):
     (problem,) = problems_of({name: value})
     assert problem.startswith(f"{name}: ")
     assert sentence in problem
+
+
+def test_e_mails_need_an_address_to_come_from():
+    (problem,) = problems_of({"SMTP_URL": "smtp://mail.company.example"})
+    assert problem.startswith("MAIL_FROM: with SMTP_URL set")
+    settings = load_settings({"SMTP_URL": "smtp://mail.company.example", "MAIL_FROM": "flexdash@company.example"})
+    assert settings.mail_from == "flexdash@company.example"
+
+
+def test_hosts_inside_the_own_network_are_read_as_names():
+    assert load_settings({"WEBHOOK_PRIVATE_HOSTS": "Hooks.internal, chat.internal"}).webhook_private_hosts == (
+        "hooks.internal",
+        "chat.internal",
+    )
 
 
 def test_postgres_addresses_get_the_driver_and_keep_the_password():

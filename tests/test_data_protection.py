@@ -4,15 +4,13 @@ Buyers' details and tokens whose values appear nowhere else go through the sandb
 the bad days included: a refused acknowledgement, a shipment that cannot be read, a lost authorization.
 """
 
-import itertools
 import json
 import zlib
 from collections.abc import Iterator
 
 import pytest
 import redis
-from sqlalchemy import inspect, select, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import select
 
 from amazon_sandbox.serving import Running
 from config import Settings
@@ -20,7 +18,7 @@ from flexdash.extensions import db, vault
 from flexdash.jobs import queues
 from flexdash.models import Order, QuarantinedShipment, Role, Store, StoreStatus
 from tests.factories import make_user
-from tests.support.databases import is_postgres
+from tests.support.canaries import all_of_redis, all_values, files, found_in
 from tests.support.pulls import MAPPED, QUICK, SELLER, make_pulled_store, new_run, wait_for_end, workers
 
 N_BUYERS = 10
@@ -72,13 +70,6 @@ def _access_tokens(redis_url: str) -> list[str]:
     return found
 
 
-def found_in(haystack: bytes, canaries: list[str]) -> list[str]:
-    """Return the canaries that stand in `haystack`, as they are or as JSON writes them."""
-    return [
-        word for word in canaries if any(form in haystack for form in (word.encode(), json.dumps(word)[1:-1].encode()))
-    ]
-
-
 def test_fifty_canaries_are_kept_and_found_nowhere_in_clear(
     pulled, app, settings: Settings, redis_server, capfd, caplog, signed_in
 ) -> None:
@@ -98,9 +89,9 @@ def test_fifty_canaries_are_kept_and_found_nowhere_in_clear(
     places = {
         "the worker's log": worker_log,
         "this process's output": (output.out + output.err + caplog.text).encode(),
-        "the database": b"\n".join(_all_values()),
-        "the database's files": b"\n".join(_files(settings)),
-        "Redis": b"\n".join(_all_of_redis(redis_server)),
+        "the database": b"\n".join(all_values()),
+        "the database's files": b"\n".join(files(settings)),
+        "Redis": b"\n".join(all_of_redis(redis_server)),
     }
     assert len(worker_log) > 1_000
     _assert_job_arguments_are_numbers(redis_server)
@@ -129,49 +120,3 @@ def _assert_they_are_kept(canaries: list[str]) -> None:
         )
     )
     assert [word for word in canaries if word.startswith("canary") and word not in kept] == []
-
-
-def _all_values() -> Iterator[bytes]:
-    """Yield every text and every byte value of every table."""
-    with db.engine.connect() as connection:
-        for table in inspect(connection).get_table_names():
-            for found in connection.execute(text(f'SELECT * FROM "{table}"')):
-                for value in found:
-                    yield bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
-
-
-def _files(settings: Settings) -> Iterator[bytes]:
-    """Yield SQLite's files, freed pages and log included; PostgreSQL's are the server's."""
-    if is_postgres():
-        return
-    path = make_url(settings.database_url).database
-    for suffix in ("", "-wal"):
-        with open(path + suffix, "rb") as file:
-            yield file.read()
-
-
-def _all_of_redis(url: str) -> Iterator[bytes]:
-    """Yield every key with all of its value; what RQ compressed is yielded unpacked too."""
-    readers = {
-        b"string": lambda c, key: [c.get(key)],
-        b"hash": lambda c, key: itertools.chain.from_iterable(c.hgetall(key).items()),
-        b"list": lambda c, key: c.lrange(key, 0, -1),
-        b"set": lambda c, key: c.smembers(key),
-        b"zset": lambda c, key: c.zrange(key, 0, -1),
-        b"stream": lambda c, key: [repr(c.xrange(key)).encode()],
-    }
-    with redis.Redis.from_url(url) as connection:
-        keys = list(connection.scan_iter())
-        assert keys
-        for key in keys:
-            yield key
-            for value in readers[connection.type(key)](connection, key):
-                yield value
-                yield _unpacked(value)
-
-
-def _unpacked(value: bytes) -> bytes:
-    try:
-        return zlib.decompress(value)
-    except zlib.error:
-        return b""

@@ -1,5 +1,6 @@
 """Every refusal, fault and absence is a page for people, with its status, and tells nothing it should not."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -23,6 +24,7 @@ from tests.support.web import SeparateClient
 SECRET = "a secret of the inside"
 RAISED: dict[str, Callable[[], object]] = {
     "fault": lambda: {}[SECRET],
+    "traceback": lambda: _raise(RuntimeError("refused Atza|canary0123456 of canary@company.example")),
     "not-visible": lambda: _raise(NotVisible("order")),
     "not-allowed": lambda: _raise(NotAllowed("Only admins may do this.")),
     "changed": lambda: _raise(ChangedMeanwhile("Asha changed this store a moment ago.")),
@@ -112,7 +114,33 @@ def test_a_fault_shows_the_reference_that_is_logged(client: FlaskClient, name: s
         answer = client.get(f"/fail/{name}")
     [reference] = {line["reference"] for line in lines if "reference" in line}
     assert f">{reference}</strong>" in answer.text
-    assert len(reference) == 8
+    assert reference == answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("name", [name for name in RAISED if name not in ("no-table", "traceback")])
+def test_the_reference_of_every_error_page_leads_to_its_line_in_the_log(client: FlaskClient, log_lines, name) -> None:
+    lines = log_lines()
+    answer = client.get(f"/fail/{name}")
+    [reference] = re.findall(r'class="code">([0-9a-f]{16})<', answer.text)
+    found = [line for line in lines() if line.get("request_id") == reference]
+    assert len(found) >= 2  # what happened, and the request itself
+    assert (found[-1]["path"], found[-1]["status"]) == (f"/fail/{name}", answer.status_code)
+
+
+def test_the_reference_of_a_fault_leads_to_its_traceback_without_secrets(client: FlaskClient, log_lines) -> None:
+    lines = log_lines()
+    answer = client.get("/fail/traceback")
+    assert answer.status_code == 500
+    [reference] = re.findall(r'class="code">([0-9a-f]{16})<', answer.text)
+    [line] = [line for line in lines() if line.get("reference") == reference]
+    assert "Traceback (most recent call last)" in line["exception"]
+    assert "RuntimeError: refused Atza[hidden]" in line["exception"] or "[hidden]" in line["exception"]
+    assert "canary" not in str(lines())
+
+
+def test_a_given_request_id_is_the_reference(client: FlaskClient) -> None:
+    answer = client.get("/fail/fault", headers={"X-Request-Id": "from-the-proxy-1"})
+    assert ">from-the-proxy-1</strong>" in answer.text
 
 
 def test_a_missing_database_says_when_to_come_back(client: FlaskClient) -> None:

@@ -19,6 +19,7 @@ from tests.factories import (
     make_seller,
     make_store,
     make_user,
+    make_workable,
     make_workspace,
 )
 
@@ -109,6 +110,7 @@ def test_a_hub_is_mapped_changed_and_switched_off_from_the_page(merchant, store,
 def test_saving_a_mapping_releases_the_orders_that_waited_for_it(merchant, store, pune) -> None:
     orders = [make_order(store, OrderState.ON_HOLD, seller_flex_hub_id="EXSB") for _ in range(3)]
     other = make_order(store, OrderState.ON_HOLD, seller_flex_hub_id="ELSE")
+    make_workable(pune, *orders, other)
     save(merchant, store, pune, "EXSB")
     assert "3 orders On Hold became New Orders" in words(merchant.get(path(store)))
     assert {db.session.get(Order, order.id).state for order in orders} == {OrderState.NEW}
@@ -186,7 +188,7 @@ def test_a_hub_that_is_not_here_is_not_found(merchant, store) -> None:
 
 def test_ids_that_no_hub_has_stand_in_a_warning_and_are_mapped_in_one_step(merchant, store, pune) -> None:
     for location in ("NEWX", "NEWX", "OLDX"):
-        make_order(store, OrderState.ON_HOLD, seller_flex_hub_id=location)
+        make_workable(pune, make_order(store, OrderState.ON_HOLD, seller_flex_hub_id=location))
     page = merchant.get(path(store))
     assert "3 orders On Hold: no hub has their Seller Flex Hub ID" in words(page)
     assert "NEWX : 2 orders" in words(page)

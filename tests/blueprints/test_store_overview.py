@@ -1,5 +1,6 @@
 """The pages of a store's connection: overview, reconnect, disconnect, rename, and the banner."""
 
+import html
 import re
 from datetime import timedelta
 
@@ -49,21 +50,61 @@ def words(page) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
 
 
+STEPS = ("Map a hub", "Upload the catalog", "Add stock", "Turn on Order Sync", "Turn on Inventory Sync")
+
+
+def set_up_whole(workspace, seller, **values) -> Store:
+    """A store whose orders can be worked."""
+    store, hub = make_store(seller, is_order_sync_on=True, **values), factories.make_hub(workspace)
+    factories.make_mapping(store, hub)
+    factories.make_listing(store, "TEE")
+    factories.make_stock(seller, hub, "TEE")
+    return store
+
+
 def test_a_new_store_shows_its_checklist(asha, seller) -> None:
     store = make_store(seller, name="Pune")
     page = asha.get(f"/stores/{store.id}")
     text = words(page)
-    for sentence in ("What is left to do", "Map a hub", "Turn on Order Sync", "No sync has run in the last seven days"):
+    for sentence in ("What is left to do", "No sync has run in the last seven days"):
         assert sentence in text
-    assert f'href="/stores/{store.id}/hubs"' in page.text
-    assert f'href="/stores/{store.id}/settings"' in page.text
-    assert "Orders need no catalog" in text
+    for step in STEPS:
+        assert f"To do: {step}" in text
+    for address in (
+        f"/stores/{store.id}/hubs",
+        f"/stores/{store.id}/catalog",
+        f"/uploads/new?kind=stock&amp;seller={seller.id}",
+        f"/stores/{store.id}/settings",
+    ):
+        assert (
+            f'btn btn-outline-primary" href="{address}"' in page.text or f'btn-primary" href="{address}"' in page.text
+        )
+    assert page.text.count('class="btn btn-primary"') == 1
 
 
-def test_the_checklist_goes_when_it_is_done(asha, workspace, seller) -> None:
-    store = make_store(seller, is_order_sync_on=True)
-    factories.make_mapping(store, factories.make_hub(workspace))
+def test_each_step_is_done_by_itself(asha, workspace, seller) -> None:
+    store, hub = make_store(seller), factories.make_hub(workspace)
+    factories.make_listing(store)
     text = words(asha.get(f"/stores/{store.id}"))
+    assert "Done: Upload the catalog" in text
+    assert "To do: Map a hub" in text
+    factories.make_mapping(store, hub)
+    factories.make_stock(seller, hub, "TEE")
+    store.is_inventory_sync_on = True
+    db.session.commit()
+    text = words(asha.get(f"/stores/{store.id}"))
+    for step in STEPS:
+        assert f"{'To do' if step == 'Turn on Order Sync' else 'Done'}: {step}" in text
+
+
+def test_support_sees_the_checklist_without_its_buttons(support, seller) -> None:
+    page = support.get(f"/stores/{make_store(seller).id}")
+    assert "To do: Upload the catalog" in words(page)
+    assert "/uploads/new" not in page.text
+
+
+def test_the_checklist_goes_when_orders_can_be_worked(asha, workspace, seller) -> None:
+    text = words(asha.get(f"/stores/{set_up_whole(workspace, seller).id}"))
     assert "What is left to do" not in text
     assert "Nothing needs a person" in text
 
@@ -87,9 +128,10 @@ def test_a_store_at_work_shows_runs_and_times(asha, workspace, seller) -> None:
     page = asha.get(f"/stores/{store.id}")
     assert f'href="/sync-runs/{last.id}"' in page.text
     assert f'action="/stores/{store.id}/sync-now"' in page.text
+    runs = page.text[page.text.index('id="chart-runs-title"') : page.text.index('class="chart-legend"')]
     for bar in ("chart-good", "chart-partial", "chart-failed"):
-        assert page.text.count(f'class="{bar}"') == 1
-    assert "Today 2 1 1" in words(page)
+        assert runs.count(f'<rect class="{bar}" x=') == 1
+    assert "Today 2 1 1 0" in words(page)
     assert run.id != last.id
 
 
@@ -122,6 +164,26 @@ def test_what_needs_a_person_leads_to_it(asha, seller) -> None:
     listed = asha.get(link)
     assert listed.status_code == 200
     assert listed.text.count("On Hold") >= 3
+
+
+CATALOG, NONE_LEFT = "/uploads/new?kind=catalog&amp;store={store}", "/stock?seller={seller}&amp;only=none_left"
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence", "address"),
+    [
+        (HoldReason.SKU_UNKNOWN, "Neither this store's catalog nor the seller's SKUs", CATALOG),
+        (HoldReason.NO_ASIN, "this store's catalog has no ASIN for it", CATALOG),
+        (HoldReason.NOT_ENOUGH_STOCK, "Their hub has less than what was ordered", NONE_LEFT),
+    ],
+)
+def test_each_hold_reason_names_what_mends_it(asha, support, seller, reason, sentence, address) -> None:
+    store = make_store(seller)
+    factories.make_order(store, OrderState.ON_HOLD, hold_reason=reason)
+    page = asha.get(f"/stores/{store.id}")
+    assert sentence in html.unescape(words(page))
+    assert f'href="{address.format(store=store.id, seller=seller.id)}"' in page.text
+    assert "A merchant or an admin can" in support.get(f"/stores/{store.id}").text
 
 
 def test_the_connection_counts_down(asha, seller) -> None:

@@ -61,7 +61,7 @@ def test_the_page_says_what_each_toggle_does_and_that_nobody_set_it(merchant, st
         "Turning this on fetches new orders every 30 minutes; the first run starts within a minute.",
         "After that, the next one is at",
         "This store has no catalog yet, so there is nothing to send.",
-        "Orders are not cancelled in FlexDash but at Amazon",
+        "Turning this on sends the next cancellations to Amazon.",
         "Nobody so far: off since the store was added",
         "Turn Order Sync on",
         "Turn Automated Order Cancellation on Sales Channel on",
@@ -69,7 +69,7 @@ def test_the_page_says_what_each_toggle_does_and_that_nobody_set_it(merchant, st
         assert part in page
 
 
-@pytest.mark.parametrize("toggle", Toggle)
+@pytest.mark.parametrize("toggle", [Toggle.ORDER_SYNC, Toggle.AUTOMATED_CANCELLATION])  # the third: test_inventory.py
 def test_a_toggle_is_turned_on_by_its_own_form_and_the_page_says_who_did_it(merchant, store, toggle) -> None:
     data = fields(merchant.get(path(store)), toggle) | {f"{toggle.value}-reason": "Season starts"}
     answer = merchant.post(path(store), data=data)
@@ -196,3 +196,70 @@ def test_a_form_without_a_version_that_can_be_is_answered_like_an_old_one(mercha
     data = {key: value for key, value in data.items() if key != name} | ({} if version is None else {name: version})
     assert merchant.post(path(store), data=data).status_code == 409
     assert sentences() == []
+
+
+# Stock rules --------------------------------------------------------------------------------------------------------
+
+
+def rules(version: int = 1, **typed) -> dict[str, str]:
+    """Return the form of the stock rules as it would be sent."""
+    values = {"stock_buffer": "2", "zero_brake_percent": "20", "reason": "", "version": str(version), **typed}
+    return {f"rules-{name}": value for name, value in values.items()}
+
+
+def test_the_stock_rules_are_saved_and_logged(merchant, store) -> None:
+    page = merchant.get(path(store))
+    assert 'name="rules-stock_buffer"' in page.text
+    assert 'value="30"' in page.text
+    answer = merchant.post(f"{path(store)}/stock-rules", data=rules(reason="Last ones break"))
+    assert (answer.status_code, answer.location) == (303, path(store))
+    row = db.session.get(Store, store.id)
+    assert (row.stock_buffer, row.zero_brake_percent, row.settings_version) == (2, 20, 2)
+    assert sentences() == [
+        "Asha set the stock buffer to 2 units and the share that may go to zero without asking to 20 % for Pune Store"
+    ]
+    assert "They apply from the next push on." in words(merchant.get(path(store)))
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("stock_buffer", "-1"),
+        ("stock_buffer", "two"),
+        ("stock_buffer", ""),
+        ("stock_buffer", "1.5"),
+        ("stock_buffer", "100001"),
+        ("stock_buffer", "٣"),
+        ("zero_brake_percent", "101"),
+        ("zero_brake_percent", "30 %"),
+        ("reason", "x" * 301),
+    ],
+)
+def test_a_stock_rule_that_cannot_be_is_a_field_error_and_is_kept(merchant, store, field, typed) -> None:
+    answer = merchant.post(f"{path(store)}/stock-rules", data=rules(**{field: typed}))
+    assert answer.status_code == 422
+    assert f'href="#rules-{field}"' in answer.text
+    assert f'value="{typed}"' in answer.text
+    assert sentences() == []
+
+
+def test_stock_rules_from_an_older_page_are_refused_with_who_changed_what(merchant, asha, store) -> None:
+    ravi = make_actor(make_user(asha.workspace, name="Ravi"))
+    store_settings.set_toggle(ravi, store.id, Toggle.ORDER_SYNC, turn_on=True, version=1)
+    answer = merchant.post(f"{path(store)}/stock-rules", data=rules(stock_buffer="7"))
+    assert answer.status_code == 409
+    assert "Changed by Ravi meanwhile" in words(answer)
+    assert 'value="7"' in answer.text
+    assert merchant.post(f"{path(store)}/stock-rules", data=rules(version=2, stock_buffer="7")).status_code == 303
+
+
+def test_saving_the_same_stock_rules_writes_nothing(merchant, store) -> None:
+    merchant.post(f"{path(store)}/stock-rules", data=rules(stock_buffer="0", zero_brake_percent="30"))
+    assert sentences() == []
+    assert db.session.get(Store, store.id).settings_version == 1
+
+
+def test_support_sees_the_stock_rules_and_sets_none(asha, store, signed_in) -> None:
+    support = signed_in(make_user(asha.workspace, Role.SUPPORT))
+    assert "Stock buffer" in words(support.get(path(store)))
+    assert support.post(f"{path(store)}/stock-rules", data=rules()).status_code == 403

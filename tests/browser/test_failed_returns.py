@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.extensions import db
-from flexdash.models import AuthorizationAttempt, Store, StoreStatus
+from flexdash.models import AuthorizationAttempt, Seller, Store, StoreStatus
 from flexdash.services import demo
+from tests.factories import make_store
 from tests.support.clicking import ADMIN, ask_to_connect, choose_account, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -20,10 +21,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 @pytest.fixture
 def at_amazon(app: Flask, sandbox: Running, page: Page, live_server: str) -> Page:
-    """A merchant of the demo workspace who has just been sent to Amazon to connect Pune Store."""
+    """A merchant of the demo workspace who has just been sent to Amazon to connect Pune Store, by the wizard's end."""
     demo.make()
+    seller = db.session.scalars(select(Seller).where(Seller.name == "Sunrise Retail")).one()
+    draft_id = make_store(seller, StoreStatus.DRAFT, name="Pune Store").id
+    db.session.rollback()  # what is read here would be too old to write from once the app has written
     sign_in(page, live_server)
-    ask_to_connect(page, "Pune Store")
+    page.get_by_role("link", name="Apps & Integration").first.wait_for()
+    page.goto(f"{live_server}/apps/amazon-seller-flex/{draft_id}/integrate")
+    page.get_by_role("button", name="Integrate").click()
     return page
 
 

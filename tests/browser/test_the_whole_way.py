@@ -1,5 +1,6 @@
 """From the sign-in page to an order in New Order that Amazon knows as acknowledged, by the words a person reads."""
 
+import re
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,10 @@ from tests.support.servers import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 SELLER = "A3SBXSUNRISEIN"
+CATALOG = b"""sku_code,asin,name
+TEE-BLK-M,B0SANDBOX1,"T-shirt, black, size M"
+MUG-STD,B0SANDBOX2,"Mug, 300 ml"
+"""
 
 
 @pytest.fixture
@@ -27,6 +32,7 @@ def test_from_sign_in_to_an_acknowledged_order(
 ) -> None:
     flexdash("worker", "--queues", "tick")
     flexdash("worker", "--queues", "sync")
+    flexdash("worker", "--queues", "upload")
     [ours] = sandbox.control.create_orders(1, location_id="EXSB", seller_id=SELLER, sku_codes=["TEE-BLK-M"], lines=1)
     [other] = sandbox.control.create_orders(1, location_id="PNQ1", seller_id=SELLER)
 
@@ -41,6 +47,14 @@ def test_from_sign_in_to_an_acknowledged_order(
     form.get_by_label("Seller Flex Hub ID").fill("EXSB")
     form.get_by_role("button", name="Map hub").click()
     expect(page.get_by_text("EXSB").first).to_be_visible()
+
+    page.get_by_role("navigation", name="Store pages").get_by_role("link", name="Catalog").click()
+    page.get_by_role("link", name="Upload the catalog").click()
+    page.get_by_label("CSV file").set_input_files([{"name": "catalog.csv", "mimeType": "text/csv", "buffer": CATALOG}])
+    page.get_by_role("button", name="Upload and check").click()
+    page.get_by_role("button", name="Apply 2 changes").click(timeout=60_000)
+    page.get_by_role("link", name="See the catalog of Pune Store").click(timeout=60_000)
+    expect(page.get_by_role("row").filter(has_text="TEE-BLK-M").get_by_text("B0SANDBOX1")).to_be_visible()
 
     page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("button", name="Turn Order Sync on").click()
@@ -58,11 +72,16 @@ def test_from_sign_in_to_an_acknowledged_order(
 
     row.get_by_role("link").click()
     expect(page.get_by_text("routed to Pune Warehouse by its Seller Flex Hub ID EXSB")).to_be_visible()
+    expect(page.get_by_text("Its stock is reserved at Pune Warehouse.")).to_be_visible()
     expect(page.get_by_text("Acknowledged to Amazon: it is Accepted (CONFIRMED) there.")).to_be_visible()
     expect(page.get_by_text("processShipment")).to_be_visible()
 
+    page.get_by_role("link", name=re.compile(r"^11\d available$")).click()  # of 120 that the demo workspace has
+    expect(page.get_by_role("heading", name="TEE-BLK-M at Pune Warehouse")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="Reserved for an order")).to_be_visible()
+
     page.get_by_role("link", name="Sync runs").first.click()
-    expect(page.get_by_role("row").nth(1).get_by_text("Healthy")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="Order Sync").last.get_by_text("Healthy")).to_be_visible()
 
 
 def reload_until(page: Page, is_so: Callable[[], bool], timeout: float = 30) -> None:

@@ -135,13 +135,13 @@ def test_a_pull_that_cannot_write_says_so_and_is_made_again(
     n_times = scaled(n_times) if n_times > 1 else n_times
     store_id, workspace_id = store.id, store.workspace_id
     for _ in range(n_times):
-        sandbox.control.create_orders(300, location_id=MAPPED, seller_id=SELLER)
+        sandbox.control.create_orders(110, location_id=MAPPED, seller_id=SELLER)
         run_id = new_run(store_id)
         n_before = db.session.scalar(select(func.count(Order.id)))
         db.session.remove()  # a transaction of the test's own would stand in the way of the other's lock
         with _from_the_second_page_on(monkeypatch, fault, settings, lasts):
             _attempt_as_a_worker(run_id)
-        assert n_before <= db.session.scalar(select(func.count(Order.id))) <= n_before + 200
+        assert n_before <= db.session.scalar(select(func.count(Order.id))) <= n_before + 100
         if row(run_id).state is RunState.RUNNING:
             assert lasts == "beyond it"  # its failure could not be written either: the next tick finds it silent
             take_up(run_id, LOST_AFTER)
@@ -199,10 +199,11 @@ def test_a_change_that_cannot_be_written_is_refused_in_words_and_leaves_nothing(
         # On PostgreSQL the log is locked too, and with it the page: its form is made without asking.
         for version in range(1, 40):
             form = {
-                "toggle": Toggle.INVENTORY_SYNC.value,
-                f"{Toggle.INVENTORY_SYNC.value}-turn_on": "1" if version % 2 else "",
-                f"{Toggle.INVENTORY_SYNC.value}-version": str(version),
-                f"{Toggle.INVENTORY_SYNC.value}-reason": "x" * 300,
+                "toggle": Toggle.ORDER_SYNC.value,
+                f"{Toggle.ORDER_SYNC.value}-turn_on": "" if version % 2 else "1",
+                f"{Toggle.ORDER_SYNC.value}-version": str(version),
+                f"{Toggle.ORDER_SYNC.value}-is_confirmed": "1",
+                f"{Toggle.ORDER_SYNC.value}-reason": "x" * 300,
             }
             answer = merchant.post(address, data=form)
             if answer.status_code != 303:

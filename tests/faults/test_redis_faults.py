@@ -15,7 +15,7 @@ from sqlalchemy import select
 from flexdash import clock, create_app, logs
 from flexdash.extensions import db
 from flexdash.jobs import dispatch
-from flexdash.models import Role, RunState, SyncRun, Trigger
+from flexdash.models import Role, RunState, Sync, SyncRun, Trigger
 from tests.factories import make_user
 from tests.support.pulls import (
     ENDED_WELL,
@@ -195,5 +195,6 @@ def test_a_minute_without_redis_in_real_time(store, sandbox, settings, environme
 
 def _runs(store_id: int) -> list[SyncRun]:
     db.session.rollback()
-    query = select(SyncRun).where(SyncRun.store_id == store_id).order_by(SyncRun.id)
+    of_orders = (SyncRun.store_id == store_id, SyncRun.sync == Sync.ORDER_PULL)
+    query = select(SyncRun).where(*of_orders).order_by(SyncRun.id)
     return list(db.session.scalars(query.execution_options(populate_existing=True)))

@@ -20,9 +20,10 @@ from flexdash.extensions import db
 from flexdash.jobs import dispatch, queues
 from flexdash.jobs.schedule import TICK
 from flexdash.jobs.scheduling import TickScheduler
-from flexdash.models import RunState, SyncRun, Trigger
+from flexdash.models import RunState, Sync, SyncRun, Trigger
 from flexdash.services import sync_attempts
 from tests.factories import make_run, make_seller, make_store, make_workspace
+from tests.support.schedules import scheduled
 from tests.support.servers import kill_session, running_redis, wait_for
 
 pytestmark = pytest.mark.faults
@@ -41,7 +42,8 @@ def clock():
 @pytest.fixture
 def stores(app):
     seller = make_seller(make_workspace())
-    return [make_store(seller, is_order_sync_on=True) for _ in range(20)]
+    with scheduled(Sync.ORDER_PULL):
+        yield [make_store(seller, is_order_sync_on=True) for _ in range(20)]
 
 
 def finish_all():

@@ -14,7 +14,16 @@ from flexdash.services import config_log, hub_mapping, hub_mapping_overview, hub
 from flexdash.services.amazon_access import StoreNotConnected
 from flexdash.services.changed_meanwhile import ChangedByOther
 from flexdash.services.errors import ChangedMeanwhile, FieldRefused, NotAllowed, NotVisible, ServiceError
-from tests.factories import make_actor, make_hub, make_mapping, make_order, make_seller, make_store, make_user
+from tests.factories import (
+    make_actor,
+    make_hub,
+    make_mapping,
+    make_order,
+    make_seller,
+    make_store,
+    make_user,
+    make_workable,
+)
 from tests.factories import make_workspace as new_workspace
 
 
@@ -266,6 +275,7 @@ def test_the_overview_takes_three_queries_however_many_hubs_there_are(workspace,
 
 def test_a_mapping_lets_go_the_orders_that_waited_for_it(asha, store, pune) -> None:
     order = make_order(store, OrderState.ON_HOLD, seller_flex_hub_id="EXSB", hold_reason=HoldReason.NO_HUB_MAPPED)
+    make_workable(pune, order)
     hub_mapping.add(asha, store.id, pune.id, "EXSB")
     assert order_holds.release_fixed(store.id) == [order.id]
     assert db.session.get(Order, order.id, populate_existing=True).state is OrderState.NEW

@@ -102,8 +102,8 @@ def test_a_changed_hub_is_one_sentence(asha):
         "“United Arab Emirates”"
     )
     assert (row.old_value, row.new_value) == (
-        {"city": "Pune", "country": "India"},
-        {"city": "Pimpri", "country": "United Arab Emirates"},
+        {"hub_id": hub.id, "city": "Pune", "country": "India"},
+        {"hub_id": hub.id, "city": "Pimpri", "country": "United Arab Emirates"},
     )
     n_rows = row.sequence
     hubs.edit(asha, hub.id, **{**PUNE, "city": "Pimpri", "country_code": "AE"})

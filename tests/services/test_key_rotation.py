@@ -5,10 +5,10 @@ from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
 from flexdash.extensions import db
-from flexdash.models import Order, QuarantinedShipment, Store
+from flexdash.models import AlarmSettings, Order, OrderDocument, QuarantinedShipment, Store
 from flexdash.services import key_rotation
 from flexdash.vault import Vault
-from tests.factories import make_order, make_seller, make_store, make_workspace
+from tests.factories import make_document, make_order, make_seller, make_store, make_workspace
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
@@ -20,12 +20,12 @@ def use_keys(app, monkeypatch):
 
 @pytest.fixture
 def store(use_keys):
-    """A store with three orders and a quarantined shipment, all under the old key."""
+    """A store with three orders, one with its label, a quarantined shipment and a webhook, all under the old key."""
     use_keys(OLD)
     store = make_store(make_seller(make_workspace()), refresh_token="Atzr|one")
     for name in ("Priya", "Anil", "Zoya"):
         make_order(store, buyer=f'{{"name": "{name}"}}')
-    make_order(store, buyer=None)
+    make_document(make_order(store, buyer=None), content=b"%PDF-1.4 label")
     db.session.add(
         QuarantinedShipment(
             workspace_id=store.workspace_id,
@@ -33,6 +33,13 @@ def store(use_keys):
             amazon_shipment_id="SHIP",
             error_sentence="It has no lines.",
             payload_encrypted=Vault([OLD]).encrypt("{}"),
+        )
+    )
+    db.session.add(
+        AlarmSettings(
+            workspace_id=store.workspace_id,
+            webhook_url_encrypted=Vault([OLD]).encrypt("https://hooks.company.example/"),
+            webhook_secret_encrypted=Vault([OLD]).encrypt("fdwh_one"),
         )
     )
     db.session.commit()
@@ -51,7 +58,14 @@ def test_everything_opens_with_the_newest_key_alone_afterwards(store, use_keys):
         ("stores.refresh_token_encrypted", 1),
         ("orders.buyer_encrypted", 3),
         ("quarantined_shipments.payload_encrypted", 1),
+        ("order_documents.content_encrypted", 1),
+        ("alarm_settings.webhook_url_encrypted", 1),
+        ("alarm_settings.webhook_secret_encrypted", 1),
     ]
+    asked = db.session.scalars(select(AlarmSettings)).one()
+    assert Vault([NEW]).decrypt(asked.webhook_url_encrypted) == "https://hooks.company.example/"
+    assert Vault([NEW]).decrypt(asked.webhook_secret_encrypted) == "fdwh_one"
+    assert Vault([NEW]).decrypt_bytes(db.session.scalar(select(OrderDocument.content_encrypted))) == b"%PDF-1.4 label"
     assert buyers() == ['{"name": "Priya"}', '{"name": "Anil"}', '{"name": "Zoya"}']
     assert Vault([NEW]).decrypt(db.session.scalar(select(Store.refresh_token_encrypted))) == "Atzr|one"
     assert Vault([NEW]).decrypt(db.session.scalar(select(QuarantinedShipment.payload_encrypted))) == "{}"
@@ -62,7 +76,7 @@ def test_a_second_run_passes_over_what_is_done(store, use_keys):
     key_rotation.rotate()
     before = db.session.scalars(select(Order.buyer_encrypted).order_by(Order.id)).all()
     counts = key_rotation.rotate()
-    assert [(count.n_rotated, count.n_current) for count in counts] == [(0, 1), (0, 3), (0, 1)]
+    assert [(count.n_rotated, count.n_current) for count in counts] == [(0, 1), (0, 3), *[(0, 1)] * 4]
     assert db.session.scalars(select(Order.buyer_encrypted).order_by(Order.id)).all() == before
 
 
@@ -80,7 +94,7 @@ def test_a_run_that_was_stopped_is_taken_up_again(store, use_keys, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         key_rotation.rotate(stop_after_three)
     counts = key_rotation.rotate()
-    assert [(count.n_rotated, count.n_current) for count in counts] == [(0, 1), (1, 2), (1, 0)]
+    assert [(count.n_rotated, count.n_current) for count in counts] == [(0, 1), (1, 2), *[(1, 0)] * 4]
     assert buyers() == ['{"name": "Priya"}', '{"name": "Anil"}', '{"name": "Zoya"}']
 
 

@@ -2,13 +2,24 @@
 
 import pytest
 
+from flexdash import clock
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, Role, Section, Store, StoreStatus
+from flexdash.models import ConfigEvent, Role, Section, Store, StoreStatus, Sync, SyncState
 from flexdash.services import config_log, store_settings
 from flexdash.services.changed_meanwhile import ChangedByOther
 from flexdash.services.errors import FieldRefused, NotAllowed, NotVisible, ServiceError
 from flexdash.services.store_settings import Toggle
-from tests.factories import make_actor, make_seller, make_sku, make_store, make_user, make_workspace
+from tests.factories import (
+    make_actor,
+    make_hub,
+    make_listing,
+    make_mapping,
+    make_seller,
+    make_sku,
+    make_store,
+    make_user,
+    make_workspace,
+)
 
 
 @pytest.fixture
@@ -134,9 +145,42 @@ def test_the_effects_say_what_would_really_happen(workspace, store) -> None:
     assert order_sync.second_run_at is not None
     assert not order_sync.is_effect_serious
     assert "no catalog yet, so there is nothing to send" in views[Toggle.INVENTORY_SYNC].effect
-    assert "are not cancelled in FlexDash but at Amazon" in views[Toggle.AUTOMATED_CANCELLATION].effect
+    assert "sends the next cancellations to Amazon" in views[Toggle.AUTOMATED_CANCELLATION].effect
     make_sku(store.seller)
     assert "no ASIN in this store" in store_settings.views(store)[1].effect
+
+
+def inventory_effect(store) -> str:
+    return next(view for view in store_settings.views(store) if view.toggle is Toggle.INVENTORY_SYNC).effect
+
+
+def test_the_effect_of_inventory_sync_counts_what_would_be_pushed(workspace, store) -> None:
+    make_listing(store)
+    assert "there is nowhere to send stock to" in inventory_effect(store)
+    make_mapping(store, make_hub(workspace))
+    assert inventory_effect(store) == "Turning this on pushes 1 SKU at {at}, and then what changed every hour."
+    make_listing(store)
+    view = store_settings.views(store)[1]
+    assert view.effect == "Turning this on pushes 2 SKUs at {at}, and then what changed every hour."
+    assert view.first_run_at is not None
+    assert view.needs_preview
+    store.status = StoreStatus.DISCONNECTED
+    assert "pushes 2 SKUs once the store is connected to Amazon again" in inventory_effect(store)
+
+
+def test_the_effect_of_inventory_sync_knows_that_everything_was_pushed_before(workspace, asha, store) -> None:
+    make_listing(store)
+    make_mapping(store, make_hub(workspace))
+    db.session.add(
+        SyncState(workspace_id=workspace.id, store_id=store.id, sync=Sync.INVENTORY_PUSH, last_full_at=clock.now())
+    )
+    db.session.commit()
+    assert "pushes what changed of 1 SKU since the last push" in inventory_effect(store)
+    store_settings.set_toggle(asha, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=1)
+    view = store_settings.views(store)[1]
+    assert view.is_effect_serious
+    assert view.effect.startswith("Turning this off leaves Amazon with what it was told last")
+    assert not view.needs_preview
 
 
 def test_the_effect_of_order_sync_knows_the_connection_and_the_present_state(workspace) -> None:

@@ -318,20 +318,6 @@ def test_the_worst_health_wins(seller) -> None:
     assert store_health.worst([]) is None
 
 
-def test_the_checklist_counts_only_what_works(workspace, seller) -> None:
-    store = make_store(seller)
-    assert not store_overview.set_up(store).is_hub_mapped
-    factories.make_mapping(store, factories.make_hub(workspace), is_active=False)
-    factories.make_mapping(store, factories.make_hub(workspace, is_active=False))
-    assert not store_overview.set_up(store).is_hub_mapped
-    factories.make_mapping(store, factories.make_hub(workspace))
-    assert store_overview.set_up(store).is_hub_mapped
-    assert not store_overview.set_up(store).is_complete
-    store.is_order_sync_on = True
-    db.session.commit()
-    assert store_overview.set_up(store).is_complete
-
-
 def test_what_waits_is_counted_per_reason_and_id(seller) -> None:
     store, other = make_store(seller), make_store(seller)
     assert not store_overview.waiting(store)

@@ -103,7 +103,8 @@ def test_a_change_is_one_sentence_with_old_and_new_values(asha, ravi):
     users.edit(make_actor(asha), ravi.id, **values_of(ravi, role=Role.ADMIN))
     row = log()[-1]
     assert row.sentence == "Asha changed Ravi's role from merchant to admin"
-    assert (row.old_value, row.new_value) == ({"role": "merchant"}, {"role": "admin"})
+    ids = {"user_id": ravi.id, "seller_ids": None}
+    assert (row.old_value, row.new_value) == (ids | {"role": "merchant"}, ids | {"role": "admin"})
     assert row.actor_id == asha.id
 
 

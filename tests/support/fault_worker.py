@@ -1,7 +1,8 @@
-"""A real worker that can be told, through Redis, to die right after Amazon's answer to an acknowledgement.
+"""A real worker that can be told, through Redis, to die right after Amazon's answer to what it did there.
 
-`python -m tests.support.fault_worker sync`. Each answer that Amazon has given takes a word from the list FATES; at the
-word "die" the work horse kills itself, before anything is committed, and leaves the key DIED.
+`python -m tests.support.fault_worker sync`. Each answer that Amazon has given to an acknowledgement, a patch of a
+listing or a new feed takes a word from the list FATES; at the word "die" the work horse kills itself, before anything
+is committed, and leaves the key DIED.
 """
 
 import os
@@ -9,27 +10,61 @@ import signal
 import sys
 
 from flexdash import create_app
+from flexdash.amazon.feeds import Feeds
+from flexdash.amazon.listings import Listings
+from flexdash.amazon.transport import Transport
 from flexdash.extensions import db
 from flexdash.jobs.worker import run_worker
 from flexdash.services import acknowledgement
 
 FATES, DIED = "tests:fates", "tests:died"
+STEP_FATES = "tests:step_fates"
+DIES_AFTER = "tests:dies_after"  # the name of the operation whose next answer is the last thing the work horse sees
+STEP_OPERATIONS = {
+    "getShipment",
+    "createPackages",
+    "retrieveShippingOptions",
+    "generateInvoice",
+    "retrieveInvoice",
+    "generateShipLabels",
+    "updatePackageStatus",
+}
 
 
 def main() -> None:
     """Serve the queues named as the first argument until killed."""
-    app = create_app()
+    app = create_app(has_pages=False)
     redis = app.extensions["flexdash_redis"]
-    confirm = acknowledgement._confirm
 
-    def confirm_and_die(*arguments):
-        answer = confirm(*arguments)
-        if answer.error is None and redis.lpop(FATES) == b"die":
-            redis.set(DIED, 1)
-            os.kill(os.getpid(), signal.SIGKILL)
+    def deadly(call, is_answer=lambda _: True):
+        def call_and_die(*arguments, **named):
+            answer = call(*arguments, **named)
+            if is_answer(answer) and redis.lpop(FATES) == b"die":
+                redis.set(DIED, 1)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return answer
+
+        return call_and_die
+
+    acknowledgement._confirm = deadly(acknowledgement._confirm, lambda answer: answer.error is None)
+    Listings.patch_offers = deadly(Listings.patch_offers)
+    Feeds.create = deadly(Feeds.create)
+    call = Transport.call
+
+    def die() -> None:
+        redis.set(DIED, 1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def call_and_die(transport, operation, *arguments, **named):
+        fate = redis.lpop(STEP_FATES) if operation.name in STEP_OPERATIONS else None
+        if fate == b"before":
+            die()
+        answer = call(transport, operation, *arguments, **named)
+        if fate == b"after" or (redis.get(DIES_AFTER) == operation.name.encode() and redis.delete(DIES_AFTER)):
+            die()
         return answer
 
-    acknowledgement._confirm = confirm_and_die
+    Transport.call = call_and_die
     with app.app_context():
         db.session.remove()
     run_worker(app, sys.argv[1].split(","))

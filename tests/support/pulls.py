@@ -1,8 +1,6 @@
 """Stores, runs and real workers for tests of whole order pulls, and what must be true afterwards."""
 
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,12 +12,14 @@ from rq import Worker
 from sqlalchemy import func, select, update
 
 from amazon_sandbox.serving import Running
-from config import PROJECT_DIR
+from amazon_sandbox.world.people import SKU_CODES
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.jobs import queues, runner
 from flexdash.models import (
     Acknowledgement,
+    Hub,
+    HubMapping,
     Order,
     OrderEvent,
     OrderLine,
@@ -31,6 +31,8 @@ from flexdash.models import (
 )
 from flexdash.services import order_pull, sync_attempts
 from tests import factories
+from tests.support import nursery
+from tests.support.ledgers import stock_problems
 from tests.support.servers import kill_session, wait_for
 
 SELLER = "A3SBXSUNRISEIN"
@@ -40,20 +42,30 @@ ENDED_WELL = (RunState.SUCCEEDED, RunState.PARTIAL)
 QUICK = {"SHIPMENTS_REQUESTS_PER_SECOND": "1000", "RUN_MAX_ATTEMPTS": "20", "AMAZON_TIMEOUT_SECONDS": "5"}
 
 
-def make_pulled_store(sandbox: Running, *, partner: str = SELLER, **values) -> Store:
-    """Return a connected store of the sandbox's Indian seller in a workspace of its own; MAPPED leads to its hub.
+def make_pulled_store(
+    sandbox: Running, *, partner: str = SELLER, on_hand: int = 1_000_000, beside: Store | None = None, **values
+) -> Store:
+    """Return a connected store of the sandbox's Indian seller in a workspace of its own; MAPPED leads to its full hub.
 
-    Amazon's pace is kept per `partner`: stores with partners of their own do not wait for each other.
+    Amazon's pace is kept per `partner`: stores with partners of their own do not wait for each other. `on_hand` is what
+    the hub has of each SKU; a store made `beside` another is of the same seller and sells from the same hub.
     """
-    workspace = factories.make_workspace()
+    seller = beside.seller if beside is not None else factories.make_seller(factories.make_workspace())
     store = factories.make_store(
-        factories.make_seller(workspace),
+        seller,
         refresh_token=sandbox.control.issue_tokens(SELLER)["refresh_token"],
         amazon_selling_partner_id=partner,
         is_order_sync_on=True,
         **values,
     )
-    factories.make_mapping(store, factories.make_hub(workspace, name="Pune Warehouse"), MAPPED)
+    if beside is not None:
+        hub = db.session.scalars(select(Hub).join(HubMapping).where(HubMapping.store_id == beside.id)).one()
+        for code in SKU_CODES:
+            factories.make_listing(store, code)
+    else:
+        hub = factories.make_hub(seller.workspace, name="Pune Warehouse")
+        factories.make_sellable(store, hub, *SKU_CODES, on_hand=on_hand)
+    factories.make_mapping(store, hub, MAPPED)
     return store
 
 
@@ -113,30 +125,23 @@ class Workers:
     def __init__(self, environment: Mapping[str, str], stack: ExitStack, log: IO[bytes] | None) -> None:
         self._environment = {**os.environ, **environment}
         self._stack, self._log = stack, log
-        self.alive: list[subprocess.Popen] = []
+        self.alive: list[nursery.Child] = []
 
-    def start(self, queue_names: str = "sync") -> subprocess.Popen:
+    def start(self, queue_names: str = "sync") -> nursery.Child:
         """Start one more worker and return its process."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.fault_worker", queue_names],
-            env=self._environment,
-            cwd=PROJECT_DIR,
-            start_new_session=True,
-            stdout=self._log,
-            stderr=self._log,
-        )
+        process = nursery.fork("tests.support.fault_worker", [queue_names], self._environment, self._log)
         self._stack.callback(self.kill, process)
         self.alive.append(process)
         return process
 
-    def kill(self, process: subprocess.Popen) -> None:
+    def kill(self, process: nursery.Child) -> None:
         """Kill a worker and its work horse."""
         if process in self.alive:
             self.alive.remove(process)
             kill_session(process.pid)
             process.wait()
 
-    def busy(self) -> tuple[subprocess.Popen, "psutil.Process"] | None:  # noqa: F821 - psutil is imported late
+    def busy(self) -> tuple[nursery.Child, "psutil.Process"] | None:  # noqa: F821 - psutil is imported late
         """Return a worker at work with its work horse; None when all are idle."""
         import psutil
 
@@ -149,7 +154,7 @@ class Workers:
                 return process, horses[0]
         return None
 
-    def run_of(self, worker: subprocess.Popen, connection: redis.Redis) -> int:
+    def run_of(self, worker: nursery.Child, connection: redis.Redis) -> int:
         """Return the id of the run that `worker` is at."""
         for known in Worker.all(connection=connection):
             if known.pid == worker.pid:
@@ -188,6 +193,7 @@ def problems(store: Store, sandbox: Running) -> dict[str, int]:
         "without lines": db.session.scalar(
             select(func.count()).select_from(Order).where(Order.store_id == store_id, ~Order.lines.any())
         ),
+        "wrong stock": len(stock_problems()),
         "double effects": sum(kinds.get("confirm", 0) > 1 for kinds in effects.values()),
         "stuck": sum(item["status"] == "ACCEPTED" and item["location_id"] == MAPPED for item in at_amazon.values())
         + db.session.scalar(

@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 
 from config import PROJECT_DIR
 from flexdash.cli import embedded_redis
+from tests.support import nursery
 
 
 def wait_for(is_so: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
@@ -89,14 +90,9 @@ def serving_app(app: Flask, listener: socket.socket) -> Iterator[str]:
 
 
 @contextmanager
-def flexdash_process(environ: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen]:
+def flexdash_process(environ: Mapping[str, str], *arguments: str) -> Iterator[nursery.Child]:
     """Run `python -m flexdash ARGUMENTS` under `environ`; stopped, and killed if need be, at the end."""
-    process = subprocess.Popen(
-        _dying_with_us([sys.executable, "-m", "flexdash", *arguments]),
-        env={**os.environ, **environ, "PYTHONUNBUFFERED": "1"},
-        cwd=PROJECT_DIR,
-        start_new_session=True,
-    )
+    process = nursery.fork("flexdash", arguments, {**os.environ, **environ})
     try:
         yield process
     finally:

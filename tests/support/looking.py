@@ -1,0 +1,69 @@
+"""Looking at a page as axe does: against WCAG 2.2 AA, on a desk in the light and on a phone in the dark."""
+
+import json
+from functools import cache
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, ViewportSize
+
+RULES = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    },
+    # Of what passes axe would list every element with a selector of its own, which takes longer than the rules do.
+    "resultTypes": ["violations"],
+    # The stylesheets are read anew for a single rule, that a page may be turned; ours have no rule about turning.
+    "preload": False,
+}
+
+DESK: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 360, "height": 800}
+
+# The frame that every page of a signed-in person has: as many elements as most pages have themselves.
+_WITHOUT_FRAME = {"exclude": [[".topbar"], [".sidebar"]]}
+
+
+def problems(page: Page, path: str, *, without_frame: bool = False) -> list[str]:
+    """Return what is wrong with the page that is open, in both looks: what axe finds, and what is too wide.
+
+    `without_frame` leaves the bar and the menu out, which are the same on another page that was looked at whole.
+    Afterwards the page is as on a desk in the light.
+    """
+    bring_axe(page)
+    found = []
+    for name, size, scheme in (("phone", PHONE, "dark"), ("desk", DESK, "light")):
+        page.set_viewport_size(size)
+        # Without motion, or a button is still on its way from one scheme's colour to the other's.
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        if wide > size["width"]:
+            found.append(f"{path}: {wide} px wide on a {name}")
+        found += [f"{path} on a {name}: {violation}" for violation in violations(page, without_frame=without_frame)]
+    return found
+
+
+def bring_axe(page: Page) -> None:
+    """Load axe into the page that is open; `violations` may then be asked as often as wanted."""
+    page.evaluate(_script())
+
+
+def violations(page: Page, *, without_frame: bool = False, rules: dict[str, Any] = RULES) -> list[str]:
+    """Return what axe finds on the page as it is now: the rule, and the first element that breaks it."""
+    context = json.dumps(_WITHOUT_FRAME) if without_frame else "document"
+    found = page.evaluate(
+        f"axe.run({context}, {json.dumps(rules)})"
+        ".then(({violations}) => violations.map(({id, nodes}) => [id, nodes[0].html.slice(0, 200)]))"
+    )
+    return [f"{rule}: {html}" for rule, html in found]
+
+
+def area(path: str) -> str:
+    """Return the part of FlexDash that `path` belongs to: all its pages have the same frame, menu entry included."""
+    return path.split("?")[0].split("/")[1]
+
+
+@cache
+def _script() -> str:
+    return Axe().axe_script
