@@ -229,6 +229,11 @@ class Settings:
         "How often a sign-in may be tried, as limits separated by semicolons.",
         parse.rate_limits,
     )
+    lookup_limit: str = _setting(
+        "30 per minute",
+        "How often one person may ask Help's questions and fetch evidence packs, as limits separated by semicolons.",
+        parse.rate_limits,
+    )
     access_log_days: int = _setting(
         "400",
         "How many days the access log keeps its rows: a year at least.",

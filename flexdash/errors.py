@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import redis
 import structlog
 from flask import Flask, Response, current_app, g, make_response, render_template, request
+from flask_limiter import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateError
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
+from flexdash import limits
 from flexdash.logs import new_request_id
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
 from flexdash.vault import UnreadableSecret
@@ -113,6 +115,13 @@ KEY_MISSING = ErrorPage(
     "What is stored is safe, but nobody can read it without that key. Nothing was changed.",
     "Tell whoever runs FlexDash to put the key back into ENCRYPTION_KEYS, with this reference:",
 )
+ASKED_TOO_OFTEN = ErrorPage(
+    "Too many look-ups at once",
+    "You asked for more answers or evidence packs than FlexDash gives one person in so short a time.",
+    "Each may call Amazon and reads much of what is kept, and others want to work meanwhile. Nothing is lost: what you "
+    "asked for stands in the address of this page.",
+    "Wait a minute, then reload this page.",
+)
 OTHER = ErrorPage(
     "That did not work",
     "FlexDash could not answer this request.",
@@ -125,6 +134,7 @@ def init_app(app: Flask) -> None:
     """Answer refusals, faults and absences in `app` with pages for people."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(CSRFError, _form_too_old)
+    app.register_error_handler(RateLimitExceeded, _asked_too_often)
     app.register_error_handler(NotVisible, _not_visible)
     app.register_error_handler(NotAllowed, lambda error: _refusal(403, error))
     app.register_error_handler(ServiceError, lambda error: _refusal(409, error))
@@ -175,6 +185,13 @@ def _note(code: int, error: Exception) -> None:
 def _form_too_old(error: CSRFError) -> Response:
     logger.info("form refused", reason=error.description)
     return _page(400, FORM_TOO_OLD)
+
+
+def _asked_too_often(error: RateLimitExceeded) -> Response:
+    _note(429, error)
+    answer = _page(429, ASKED_TOO_OFTEN)
+    answer.headers["Retry-After"] = str(limits.seconds_to_wait())
+    return answer
 
 
 def _database_away(error: SQLAlchemyError) -> Response:

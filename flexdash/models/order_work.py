@@ -168,6 +168,10 @@ class BatchState(StrEnum):
     DONE = "done"
 
 
+# What a worker still has to do, as SQL for the partial index.
+IS_BATCH_WORK = "state IN ('waiting', 'running')"
+
+
 class WorkBatch(db.Model):
     """One action on many orders, done by a worker, with a result per order."""
 
@@ -177,8 +181,8 @@ class WorkBatch(db.Model):
         Index(
             "ix_work_batches_to_do",
             "id",
-            sqlite_where=text("state IN ('waiting', 'running')"),
-            postgresql_where=text("state IN ('waiting', 'running')"),
+            sqlite_where=text(IS_BATCH_WORK),
+            postgresql_where=text(IS_BATCH_WORK),
         ),
     )
 

@@ -77,6 +77,7 @@ class Upload(db.Model):
     state: Mapped[UploadState] = mapped_column(Choice(UploadState), default=UploadState.RECEIVED)
     attempt_token: Mapped[str] = mapped_column(String(32), default="")
     n_attempts: Mapped[int] = mapped_column(default=0)  # at the present step
+    # The last sign of life of its worker, or since when it waits for one; None: since it was uploaded.
     heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error_sentence: Mapped[str] = mapped_column(String(1000), default="")
 

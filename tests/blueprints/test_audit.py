@@ -326,6 +326,13 @@ def test_a_store_without_changes_says_so(admin, store) -> None:
     assert "Nothing has been changed in this store yet." in words(admin.get(f"/stores/{store.id}/configuration-log"))
 
 
+def test_a_stores_own_tab_says_whether_the_chain_holds(admin, store) -> None:
+    tab = f"/stores/{store.id}/configuration-log"
+    assert "Chain not verified yet" in words(admin.get(tab))
+    admin.post("/configuration-log/verify")
+    assert "Chain verified at" in words(admin.get(tab))
+
+
 def test_the_days_before_and_after_are_left_out_of_the_export_too(admin, ada) -> None:
     start = datetime(2026, 11, 20, 12, tzinfo=UTC)
     for n in range(5):

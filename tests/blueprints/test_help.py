@@ -1,5 +1,6 @@
 """The help page and the four questions as pages: what each role reads and may do, and what a mistyped one says."""
 
+import dataclasses
 import re
 
 import pytest
@@ -151,3 +152,22 @@ def test_every_fix_leads_somewhere(app: Flask) -> None:
     assert set(TARGETS) == set(FixKind)
     endpoints = {target.endpoint for target in TARGETS.values() if target.endpoint}
     assert endpoints <= set(app.view_functions)
+
+
+def test_one_person_cannot_ask_without_end_and_the_question_is_kept(person, app, store, monkeypatch) -> None:
+    monkeypatch.setitem(
+        app.config, "SETTINGS", dataclasses.replace(app.config["SETTINGS"], lookup_limit="3 per minute")
+    )
+    merchant, support = person(Role.MERCHANT), person(Role.SUPPORT)
+    order = factories.make_order(store)
+    for path in (*QUESTIONS[:2], f"/orders/{order.id}/evidence.zip"):
+        assert merchant.get(f"{path}?q=404-1").status_code in (200, 422)
+    for path in (QUESTIONS[2], QUESTIONS[3], f"/orders/{order.id}/evidence.zip"):
+        refused = merchant.get(f"{path}?q=404-1")
+        assert refused.status_code == 429
+        assert "what you asked for stands in the address of this page" in refused.text
+        assert "Wait a minute, then reload this page." in refused.text
+        assert 1 <= int(refused.headers["Retry-After"]) <= 61  # the storage rounds up
+    for path in QUESTIONS:
+        assert merchant.get(path).status_code == 200  # the empty form costs nothing
+    assert support.get(f"{QUESTIONS[0]}?q=404-1").status_code == 200

@@ -20,12 +20,14 @@ from flexdash.models import (
     Sync,
     SyncState,
     Trigger,
+    UploadState,
     Workspace,
 )
 from flexdash.services import config_log_verify, sync_status
 from flexdash.services.alarms import keeping, looking
 from flexdash.services.alarms.findings import Parts
 from flexdash.services.alarms.kinds import KINDS
+from flexdash.services.uploads import deciding
 from tests import factories
 from tests.factories import make_run, make_store
 
@@ -204,8 +206,54 @@ def test_runs_that_wait_for_a_worker_for_too_long_are_an_alarm(store) -> None:
     assert alarms() == []
     make_run(store, RunState.QUEUED, sync=Sync.INVENTORY_PUSH, queued_at=clock.now() - timedelta(minutes=16))
     assert the_alarm(AlarmKind.QUEUE_WAITING).sentence == (
-        "1 sync run has waited for a worker for more than 15 minutes."
+        "1 sync run has waited for a worker of the queue sync for more than 15 minutes."
     )
+
+
+def test_files_that_wait_to_be_checked_or_applied_for_too_long_are_an_alarm(store) -> None:
+    state_of(store, last_success_at=clock.now())
+    long_ago, lately = clock.now() - timedelta(minutes=16), clock.now() - timedelta(minutes=14)
+    factories.make_upload(store, UploadState.CHECKED, uploaded_at=long_ago)  # a person decides
+    factories.make_upload(store, UploadState.RECEIVED, uploaded_at=lately)
+    file = factories.make_upload(store, UploadState.ACCEPTED, uploaded_at=clock.now() - LONG_AGO, heartbeat_at=lately)
+    assert alarms() == []
+    file.heartbeat_at = long_ago
+    db.session.commit()
+    alarm = the_alarm(AlarmKind.QUEUE_WAITING)
+    assert alarm.sentence == "1 uploaded file has waited for a worker of the queue upload for more than 15 minutes."
+    assert alarm.path == "/uploads"
+
+
+def test_a_file_that_waits_for_another_of_its_kind_does_not_wait_for_a_worker(store) -> None:
+    state_of(store, last_success_at=clock.now())
+    factories.make_upload(store, UploadState.APPLYING, uploaded_at=clock.now() - LONG_AGO, heartbeat_at=clock.now())
+    factories.make_upload(store, UploadState.RECEIVED, uploaded_at=clock.now() - LONG_AGO)
+    assert alarms() == []
+
+
+def test_a_file_that_is_accepted_late_waits_from_then_on(store, workspace) -> None:
+    state_of(store, last_success_at=clock.now())
+    merchant = factories.make_actor(factories.make_user(workspace))
+    file = factories.make_upload(
+        store, n_new=1, uploaded_at=clock.now() - LONG_AGO, heartbeat_at=clock.now() - LONG_AGO
+    )
+    assert deciding.accept(merchant, file.id)
+    assert alarms() == []
+
+
+def test_actions_on_many_orders_that_wait_for_too_long_are_an_alarm(store, workspace) -> None:
+    state_of(store, last_success_at=clock.now())
+    order, user = factories.make_order(store), factories.make_user(workspace)
+    batches = [factories.make_batch(order, user) for _ in range(2)]
+    assert [alarm for alarm in alarms() if alarm.kind is AlarmKind.QUEUE_WAITING] == []
+    for batch in batches:
+        batch.made_at = clock.now() - timedelta(minutes=16)
+    db.session.commit()
+    alarm = the_alarm(AlarmKind.QUEUE_WAITING)
+    assert alarm.sentence == (
+        "2 actions on many orders have waited for a worker of the queue work for more than 15 minutes."
+    )
+    assert alarm.path == "/orders/batches"
 
 
 def test_a_run_that_was_put_off_does_not_wait_for_a_worker(store) -> None:

@@ -12,13 +12,14 @@ from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import HoldReason, Order, OrderState, QuarantinedShipment, Role, RunState, Store, Sync, SyncState
-from flexdash.services import amazon_access
+from flexdash.services import amazon_access, store_settings
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import asking
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
 from flexdash.services.diagnosis.common import Parts
 from flexdash.services.diagnosis.order_missing import why_missing
 from flexdash.services.errors import FieldRefused, NotVisible
+from flexdash.services.store_settings import Toggle
 from tests import factories
 from tests.support.diagnoses import AT_WORK, by_name, fixes, outcome, sentence
 from tests.support.pulls import MAPPED, SELLER, UNMAPPED, do_run, make_pulled_store
@@ -520,3 +521,16 @@ def test_nothing_and_several_ids_are_refused_at_the_field(scene: Scene, text: st
 def test_asking_changes_no_order(scene: Scene) -> None:
     scene.why(scene.make())
     assert db.session.query(Order).count() == 0
+
+
+def test_who_turned_order_sync_off_is_named_with_the_row_of_the_log(scene: Scene) -> None:
+    merchant = factories.make_actor(factories.make_user(scene.store.seller.workspace, name="Asha Rao"))
+    scene.change(is_order_sync_on=True)
+    version = scene.store.settings_version
+    store_settings.set_toggle(merchant, scene.store.id, Toggle.ORDER_SYNC, turn_on=False, version=version)
+    cause = scene.why(scene.make()).cause.finding
+    row = store_settings.last_change(scene.store, Toggle.ORDER_SYNC)
+    assert cause.sentence.startswith("Order Sync is off for Pune Store, so no order comes in by itself.")
+    assert cause.sentence.endswith("Asha Rao turned it off.")
+    assert cause.moments == (("Turned off", row.occurred_at),)
+    assert [fix.values for fix in cause.fixes if fix.kind is FixKind.LOG_ROW] == [{"event_id": row.id}]

@@ -10,7 +10,7 @@ from flexdash.blueprints.audit.forms import FilterForm
 from flexdash.blueprints.guard import current_actor
 from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.models import Store
-from flexdash.services import access_log, config_log_queries, csv_export
+from flexdash.services import access_log, config_log_queries, config_log_verify, csv_export
 from flexdash.templating import viewer_zone
 
 
@@ -25,6 +25,7 @@ def page_of_log(store_id: int | None = None) -> dict[str, Any]:
         "page": keyset_page(query, turned(config_log_queries.NEWEST_FIRST, form.is_oldest_first), request.args),
         "changes_of": config_log_queries.changes,
         "at_most": csv_export.AT_MOST,
+        "verification": config_log_verify.latest(actor.workspace_id),
         "csv_arguments": {name: value for name, value in request.args.items() if name != "page" and value},
     }
 

@@ -5,7 +5,7 @@ from flask_limiter import RateLimitExceeded
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from flexdash import clock, metrics
+from flexdash import limits, metrics
 from flexdash.blueprints.auth import blueprint, throttle
 from flexdash.blueprints.auth.forms import SignInForm
 from flexdash.blueprints.auth.loader import TOKEN_KEY
@@ -72,8 +72,7 @@ def too_many_attempts(_error: RateLimitExceeded) -> Response:
     if request.endpoint == "auth.sign_in":
         access_log.throttled(sign_ins.normal_email(request.form.get("email", "")[:254]), request.remote_addr or "")
         metrics.count("sign_ins", outcome="throttled")
-    limit = limiter.current_limit
-    seconds = max(1, round(limit.reset_at - clock.now().timestamp())) if limit else 60
+    seconds = limits.seconds_to_wait()
     n_minutes = max(1, (seconds + 55) // 60)  # rounded up, but the storage's odd second does not make two of one
     response = make_response(
         render_template("auth/_too_many_attempts.html", n_minutes=n_minutes, reference=reference()), 429

@@ -41,6 +41,7 @@ TARGETS: dict[FixKind, Target] = {
     FixKind.CONNECT_STORE: Target("Connect a store", "apps.seller_flex", Permission.CONNECT_STORES),
     FixKind.RECONNECT: Target("Reconnect {name}", "stores.reconnect", Permission.CONNECT_STORES),
     FixKind.TOGGLES: Target("Open the settings of {name}", "stores.settings", Permission.CONFIGURE_STORES),
+    FixKind.LOG_ROW: Target("See that change in the Configuration Log", "audit.detail"),
     FixKind.STOCK_RULES: Target("Open the stock rules of {name}", "stores.settings", Permission.CONFIGURE_STORES),
     FixKind.HUB_MAPPING: Target("Open Hub Mapping", "stores.hub_mapping", Permission.CONFIGURE_STORES),
     FixKind.HUBS: Target("Open Hubs", "admin.hubs", Permission.MANAGE_PEOPLE),

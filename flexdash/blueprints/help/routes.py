@@ -7,6 +7,7 @@ from flask import render_template, request
 from flask_wtf import FlaskForm
 from redis.exceptions import RedisError
 
+from flexdash import limits
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.help import blueprint
 from flexdash.blueprints.help.fixes import remedies
@@ -77,6 +78,7 @@ def index() -> str:
 
 @blueprint.get("/order-missing", endpoint="order_missing")
 @requires(Permission.VIEW)
+@limits.lookups
 def order_missing_page() -> Answer:
     """Say why an order is not here."""
     form = MissingForm(request.args, _stores())
@@ -89,6 +91,7 @@ def order_missing_page() -> Answer:
 
 @blueprint.get("/cancellation", endpoint="cancellation")
 @requires(Permission.VIEW)
+@limits.lookups
 def cancellation_page() -> Answer:
     """Say why a cancellation did not reach Amazon."""
     return _page(
@@ -100,6 +103,7 @@ def cancellation_page() -> Answer:
 
 @blueprint.get("/sku")
 @requires(Permission.VIEW)
+@limits.lookups
 def sku() -> Answer:
     """Say why a SKU's stock or price is not updated on Amazon."""
     form = SkuForm(request.args, _stores())
@@ -109,6 +113,7 @@ def sku() -> Answer:
 
 @blueprint.get("/order-open", endpoint="order_open")
 @requires(Permission.VIEW)
+@limits.lookups
 def order_open_page() -> Answer:
     """Say why an order is not completed on Amazon."""
     return _page(

@@ -3,6 +3,7 @@
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from flexdash import limits
 from flexdash.blueprints.evidence import send as send_pack
 from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
@@ -34,6 +35,7 @@ def detail(order_id: int) -> str:
 
 @blueprint.get("/<int:order_id>/evidence.zip")
 @requires(Permission.VIEW)
+@limits.lookups
 def order_evidence(order_id: int) -> Response:
     """Send everything that is kept of one order but its buyer, for a case with Amazon."""
     return send_pack(evidence.order_pack(current_actor(), order_id))

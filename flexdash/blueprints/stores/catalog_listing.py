@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response
 from wtforms import Field, HiddenField, StringField
 from wtforms.validators import ValidationError
 
+from flexdash import limits
 from flexdash.blueprints.evidence import send as send_pack
 from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
@@ -85,6 +86,7 @@ def listing(store_id: int, listing_id: int) -> str:
 
 @blueprint.get("/<int:store_id>/catalog/<int:listing_id>/evidence.zip")
 @requires(Permission.VIEW)
+@limits.lookups
 def listing_evidence(store_id: int, listing_id: int) -> Response:
     """Send everything that is kept of the SKU in this store, for a case with Amazon."""
     return send_pack(evidence.listing_pack(current_actor(), store_id, listing_id))

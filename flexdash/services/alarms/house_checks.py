@@ -8,6 +8,8 @@ from sqlalchemy import func, or_, select, text
 from flexdash.extensions import db
 from flexdash.models import AlarmKind, ConfigChainHead, RunState, Severity, SyncRun, Workspace
 from flexdash.services.alarms.findings import Finding, Parts
+from flexdash.services.order_work import batches
+from flexdash.services.uploads import attempts
 
 WAITS_TOO_LONG = timedelta(minutes=15)
 WHAT_WAITS = {
@@ -49,30 +51,39 @@ def parts(seen: Parts) -> Iterator[Finding]:
 
 
 def queues(now: datetime) -> Iterator[Finding]:
-    """Find workspaces whose sync runs wait for a worker for too long."""
+    """Find workspaces whose sync runs, files or actions on many orders wait for a worker for too long."""
     too_old = now - WAITS_TOO_LONG
+    minutes = round(WAITS_TOO_LONG.total_seconds() / 60)
+    for queue, what, waiting, path in (
+        ("sync", ("sync run", "sync runs"), _runs_waiting_since, "/sync-runs?state=queued&sort=oldest"),
+        ("upload", ("uploaded file", "uploaded files"), attempts.n_waiting_since, "/uploads"),
+        ("work", ("action on many orders", "actions on many orders"), batches.n_waiting_since, "/orders/batches"),
+    ):
+        for workspace_id, n in waiting(too_old).items():
+            yield Finding(
+                workspace_id,
+                AlarmKind.QUEUE_WAITING,
+                f"queue:{queue}",
+                f"{n:,} {what[n > 1]} {'has' if n == 1 else 'have'} waited for a worker of the queue {queue} for more "
+                f"than {minutes} minutes.",
+                path=path,
+                stage=len(str(n)),
+            )
+
+
+def _runs_waiting_since(before: datetime) -> dict[int, int]:
     of_workspace = SyncRun.workspace_id + 0  # else SQLite reads every run, in the order of an index of workspaces
-    rows = db.session.execute(
-        select(of_workspace, func.count().label("n"))
+    waiting_ones = (
+        select(of_workspace, func.count())
         .where(
             text("sync_runs.state IN ('queued', 'running')"),  # in the words of the partial index
             SyncRun.state == RunState.QUEUED,
-            SyncRun.queued_at < too_old,
-            or_(SyncRun.retry_at.is_(None), SyncRun.retry_at < too_old),
+            SyncRun.queued_at < before,
+            or_(SyncRun.retry_at.is_(None), SyncRun.retry_at < before),
         )
         .group_by(of_workspace)
     )
-    for workspace_id, n in rows:
-        what = "1 sync run has" if n == 1 else f"{n:,} sync runs have"
-        minutes = round(WAITS_TOO_LONG.total_seconds() / 60)
-        yield Finding(
-            workspace_id,
-            AlarmKind.QUEUE_WAITING,
-            "queue:sync",
-            f"{what} waited for a worker for more than {minutes} minutes.",
-            path="/sync-runs?state=queued&sort=oldest",
-            stage=len(str(n)),
-        )
+    return dict(db.session.execute(waiting_ones).all())
 
 
 def broken_logs(now: datetime) -> Iterator[Finding]:

@@ -40,9 +40,9 @@ KINDS: dict[AlarmKind, KindFacts] = {
         KindFacts(
             AlarmKind.QUEUE_WAITING,
             "Queue growing",
-            "A sync run has waited for a worker for more than 15 minutes.",
-            "Whoever runs FlexDash looks whether the workers of the queue sync live, and starts more if they do.",
-            "Look at the runs that wait",
+            "A sync run, an uploaded file or an action on many orders has waited for a worker for over 15 minutes.",
+            "Whoever runs FlexDash looks whether the workers of that queue live, and starts more if they do.",
+            "Look at what waits",
         ),
         KindFacts(
             AlarmKind.AUTHORIZATION,

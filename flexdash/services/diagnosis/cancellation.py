@@ -24,6 +24,7 @@ from flexdash.services.diagnosis.one_order import Case
 from flexdash.services.order_work import cancelling
 from flexdash.services.order_work.cancelling import TOGGLE
 from flexdash.services.order_work.overview import cancelled_words
+from flexdash.services.store_settings import Toggle, last_change
 
 
 def why_not_sent(actor: Actor, text: str, *, parts: Parts) -> Diagnosis:
@@ -71,13 +72,17 @@ def _was_toggle_on(case: Case) -> Finding:
     order = case.order
     if order.cancellation is not OrderCancellation.NOT_SENT:
         return passed("Amazon was to be told.")
+    change = (
+        None if order.store.is_automated_cancellation_on else last_change(order.store, Toggle.AUTOMATED_CANCELLATION)
+    )
     return failed(
         f"{case.number} was cancelled in FlexDash only: {order.cancellation_message or f'{TOGGLE} was off.'} Amazon "
         "still expects it to be shipped. Send the cancellation now; turn the toggle on to have the next ones sent by "
         "themselves.",
         Fix(FixKind.SEND_CANCELLATION, {"order_id": order.id}, case.number),
         Fix(FixKind.TOGGLES, {"store_id": order.store_id}, order.store.name),
-        moments=[("Cancelled here", order.cancelled_at)],
+        *([Fix(FixKind.LOG_ROW, {"event_id": change.id})] if change else []),
+        moments=[("Turned off", change.occurred_at if change else None), ("Cancelled here", order.cancelled_at)],
     )
 
 

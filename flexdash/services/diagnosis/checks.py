@@ -29,6 +29,7 @@ class FixKind(StrEnum):
     CONNECT_STORE = "connect_store"
     RECONNECT = "reconnect"
     TOGGLES = "toggles"
+    LOG_ROW = "log_row"  # the row of the Configuration Log that says who changed it
     STOCK_RULES = "stock_rules"
     HUB_MAPPING = "hub_mapping"
     HUBS = "hubs"

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from flexdash.models import Store, StoreStatus, Sync
-from flexdash.services import countries, store_health
+from flexdash.services import countries, store_health, store_settings
 from flexdash.services.diagnosis.checks import Finding, Fix, FixKind, answered, failed, passed
+from flexdash.services.store_settings import Toggle
 from flexdash.services.sync_status import SyncStatus
 
 
@@ -52,6 +53,22 @@ def connection(store: Store) -> Finding:
             moments=[("Ended", store.authorization_expires_at)],
         )
     return passed(f"{store.name} is connected to Amazon.")
+
+
+def toggle_off(store: Store, toggle: Toggle, consequence: str, *fixes: Fix) -> Finding:
+    """Say that `toggle` is off, that `consequence` follows, and who turned it off when, as far as the log tells."""
+    settings = Fix(FixKind.TOGGLES, {"store_id": store.id}, store.name)
+    sentence = f"{toggle.label} is off for {store.name}, {consequence}"
+    change = store_settings.last_change(store, toggle)
+    if change is None:
+        return failed(f"{sentence} It was never turned on.", settings, *fixes)
+    return failed(
+        f"{sentence} {change.actor_name} turned it off.",
+        settings,
+        *fixes,
+        Fix(FixKind.LOG_ROW, {"event_id": change.id}),
+        moments=[("Turned off", change.occurred_at)],
+    )
 
 
 def parts_at_work(parts: Parts, queues: tuple[str, ...] = ("tick", "sync")) -> Finding:

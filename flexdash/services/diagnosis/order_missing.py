@@ -20,10 +20,19 @@ from flexdash.services.diagnosis.checks import (
     passed,
     unknown,
 )
-from flexdash.services.diagnosis.common import Parts, account_of, connection, last_run, parts_at_work, sync_now
+from flexdash.services.diagnosis.common import (
+    Parts,
+    account_of,
+    connection,
+    last_run,
+    parts_at_work,
+    sync_now,
+    toggle_off,
+)
 from flexdash.services.diagnosis.holds import fixes_of
 from flexdash.services.diagnosis.missed import Case, in_quarantine, likelihood, which_store
 from flexdash.services.diagnosis.pasted import orders_here, read
+from flexdash.services.store_settings import Toggle
 from flexdash.services.words import listed
 
 
@@ -99,11 +108,8 @@ def _is_order_sync_on(case: Case) -> Finding:
     store = case.known_store
     if store.is_order_sync_on:
         return passed(f"Order Sync is on for {store.name}.")
-    return failed(
-        f"Order Sync is off for {store.name}, so no order comes in by itself. Turn it on, or recover this one by hand.",
-        Fix(FixKind.TOGGLES, {"store_id": store.id}, store.name),
-        case.recover(store),
-    )
+    consequence = "so no order comes in by itself. Turn it on, or recover this one by hand."
+    return toggle_off(store, Toggle.ORDER_SYNC, consequence, case.recover(store))
 
 
 def _is_connected(case: Case) -> Finding:

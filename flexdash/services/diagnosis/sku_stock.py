@@ -23,11 +23,12 @@ from flexdash.services.diagnosis.checks import (
     passed,
     unknown,
 )
-from flexdash.services.diagnosis.common import Parts, last_run, sync_now
+from flexdash.services.diagnosis.common import Parts, last_run, sync_now, toggle_off
 from flexdash.services.diagnosis.one_sku import Case
 from flexdash.services.inventory import brake, drift
 from flexdash.services.inventory.drift import DriftLine
 from flexdash.services.inventory.places import active_locations
+from flexdash.services.store_settings import Toggle
 from flexdash.services.words import listed
 
 LOCATIONS_ASKED = 10  # as many as one call to Amazon takes
@@ -45,11 +46,8 @@ def why_not_updated(actor: Actor, text: str, *, store_id: int | None = None, par
 def _is_inventory_sync_on(case: Case) -> Finding:
     if case.store.is_inventory_sync_on:
         return passed(f"Inventory Sync is on for {case.store.name}.")
-    return failed(
-        f"Inventory Sync is off for {case.store.name}, so Amazon is told no stock. Turn it on; before that, a preview "
-        "shows what the first push changes.",
-        Fix(FixKind.TOGGLES, {"store_id": case.store.id}, case.store.name),
-    )
+    consequence = "so Amazon is told no stock. Turn it on; before its first push, a preview shows what that changes."
+    return toggle_off(case.store, Toggle.INVENTORY_SYNC, consequence)
 
 
 def _does_a_hub_sell_it(case: Case) -> Finding:

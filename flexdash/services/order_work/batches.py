@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 import structlog
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import joinedload
 
@@ -20,6 +20,7 @@ from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import BatchAction, BatchState, Order, User, WorkBatch, WorkBatchItem
+from flexdash.models.order_work import IS_BATCH_WORK
 from flexdash.services import access
 from flexdash.services.actors import Actor
 from flexdash.services.errors import AccessRefused, NotVisible, ServiceError
@@ -161,6 +162,18 @@ def waiting() -> list[int]:
     )
     db.session.rollback()
     return found
+
+
+def n_waiting_since(before: datetime) -> dict[int, int]:
+    """Return how many batches a worker could have begun on since `before`, by workspace; none where there are none."""
+    since = func.coalesce(WorkBatch.heartbeat_at, WorkBatch.made_at)
+    of_workspace = WorkBatch.workspace_id + 0  # else SQLite reads every batch, in the order of an index of workspaces
+    waiting_ones = (
+        select(of_workspace, func.count())
+        .where(text(IS_BATCH_WORK), WorkBatch.state == BatchState.WAITING, since < before)
+        .group_by(of_workspace)
+    )
+    return dict(db.session.execute(waiting_ones).all())
 
 
 def listing(actor: Actor) -> Select[tuple[WorkBatch]]:

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, and_, exists, or_, select, update
+from sqlalchemy import Connection, Engine, and_, exists, func, or_, select, text, update
 from sqlalchemy.orm import Session, aliased
 
 from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import Upload, UploadState
+from flexdash.models.upload import IS_WORK
 from flexdash.services.run_context import HandBack, Superseded
 
 # What waits for a worker: what it is while one works on it.
@@ -97,6 +98,18 @@ def waiting() -> list[int]:
     found = list(db.session.scalars(ids))
     db.session.rollback()
     return found
+
+
+def n_waiting_since(before: datetime) -> dict[int, int]:
+    """Return how many uploads a worker could have begun on since `before`, by workspace; none where there are none."""
+    since = func.coalesce(Upload.heartbeat_at, Upload.uploaded_at)
+    of_workspace = Upload.workspace_id + 0  # else SQLite reads every upload, in the order of an index of workspaces
+    waiting_ones = (
+        select(of_workspace, func.count())
+        .where(text(IS_WORK), Upload.state.in_(STEPS), since < before, ~_is_blocked())
+        .group_by(of_workspace)
+    )
+    return dict(db.session.execute(waiting_ones).all())
 
 
 def beat(engine: Engine, attempt: Attempt) -> bool:

@@ -66,6 +66,7 @@ def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_a
                 "then apply this file."
             )
         upload.state, upload.n_attempts, upload.n_applied = UploadState.ACCEPTED, 0, 0
+        upload.heartbeat_at = clock.now()
         upload.applied_by_id, upload.applied_by_name = actor.user_id, actor.name
         upload.applied_from = actor.address[:45]
         return True
@@ -101,6 +102,7 @@ def try_again(actor: Actor, upload_id: int) -> None:
             raise ServiceError("This file cannot be taken up again. Upload it once more.")
         if upload.applied_by_name:
             upload.state, upload.n_attempts, upload.error_sentence = UploadState.ACCEPTED, 0, ""
+            upload.heartbeat_at = clock.now()
             upload.finished_at = None
         else:
             _to_be_checked(upload)
@@ -157,7 +159,7 @@ def _check_may(actor: Actor) -> None:
 
 def _to_be_checked(upload: Upload) -> None:
     upload.state, upload.attempt_token, upload.n_attempts = UploadState.RECEIVED, "", 0
-    upload.error_sentence, upload.finished_at = "", None
+    upload.error_sentence, upload.finished_at, upload.heartbeat_at = "", None, clock.now()
     for name, value in NOTHING_COUNTED.items():
         setattr(upload, name, value)
 
