@@ -17,20 +17,29 @@ from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import (
     AccessEvent,
+    Alarm,
+    AlarmMessage,
+    AmazonReturn,
     ApiCall,
     ConfigEvent,
     ItemFate,
     Listing,
     Order,
+    OrderConflict,
     OrderEvent,
     OrderHold,
     OrderLine,
+    OrderStep,
     PublishedStock,
+    QuarantinedShipment,
     StockLevel,
     StockMovement,
     Store,
     SyncRun,
     SyncState,
+    Upload,
+    WorkBatch,
+    WorkBatchItem,
     Workspace,
 )
 from flexdash.models.types import JsonValue, UtcDateTime
@@ -53,6 +62,21 @@ PAGES = {
     "orders, by hub": "/orders?hub={hub}",
     "orders, search by Amazon id": "/orders?q=403-0000500",
     "orders, search by SKU": "/orders?q=SKU-7",
+    "orders, needing a retry": "/orders?needs=step",
+    "orders, in conflict": "/orders?needs=conflict",
+    "shipments to fix": "/orders/to-fix",
+    "invoices to do": "/orders/invoices",
+    "conflicts": "/orders/conflicts",
+    "quarantine": "/orders/quarantine",
+    "actions on many orders": "/orders/batches",
+    "one action on many orders": "/orders/batches/500",
+    "returns": "/returns",
+    "returns, by status": "/returns?status=CREATED",
+    "returns, search by order": "/returns?q=403-0000500-0000001",
+    "uploads": "/uploads",
+    "alarms": "/alarms",
+    "alarms, past ones": "/alarms?show=past",
+    "messages about alarms": "/alarms/messages",
     "sync runs": "/sync-runs",
     "sync runs, failed": "/sync-runs?state=failed",
     "sync runs, of one sync": "/sync-runs?sync=order_pull",
@@ -221,6 +245,7 @@ def _fill(n_rows: int) -> dict[str, Any]:
             "currency": "'INR'",
             "n_units": "1",
             "n_lines": "1",
+            "is_invoice_waiting": "i % 17 = 0",
         },
     )
     _insert(OrderLine, n_rows, {"order_id": "i", "sku_code": "'SKU-' || (i % 15)", "n_units": "1"})
@@ -228,6 +253,7 @@ def _fill(n_rows: int) -> dict[str, Any]:
     held = own | {"order_id": "i * 19", "reason": "'no_hub_mapped'"}
     del held["store_id"]
     _insert(OrderHold, n_rows // 19, held)
+    _fill_to_dos(n_rows, own, user.id)
     run_state = "CASE WHEN i % 15 = 0 THEN 'failed' ELSE 'succeeded' END"
     _insert(
         SyncRun,
@@ -270,6 +296,33 @@ def _fill(n_rows: int) -> dict[str, Any]:
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
     return places
+
+
+def _fill_to_dos(n_rows: int, own: dict[str, str], user_id: int) -> None:
+    """Make what waits for people and what they did about it: a share of it open, the rest its history."""
+    workspace = {"workspace_id": own["workspace_id"]}
+    one_in_fifteen = "CASE WHEN i % 15 = 0 THEN NULL ELSE {} END".format
+    step_state = "CASE WHEN i % 15 = 0 THEN 'failed' ELSE 'done' END"
+    _insert(OrderStep, n_rows, own | {"order_id": "i", "kind": "'ship'", "state": step_state})
+    conflict = {"order_id": "i", "event": "'cancelled on Amazon'", "sentence": "'Amazon cancelled it.'"}
+    _insert(OrderConflict, n_rows, workspace | conflict | {"closed_at": one_in_fifteen(_moment("0"))})
+    shipment = {"amazon_shipment_id": "'Q' || i", "resolved_at": one_in_fifteen(_moment("0"))}
+    _insert(QuarantinedShipment, n_rows, own | shipment)
+    batch = {"action": "'pick'", "state": "'done'", "asked_by_id": str(user_id), "asked_by_name": "'Asha'"}
+    _insert(WorkBatch, n_rows, workspace | batch | {"id": "i", "n_items": "1", "n_done": "1"})
+    _insert(WorkBatchItem, n_rows, {"batch_id": "i", "order_id": "i", "is_done": "true"})
+    status = "CASE WHEN i % 15 = 0 THEN 'CREATED' ELSE 'PROCESSED' END"
+    returned = {"order_id": "i", "amazon_return_id": "'R' || i", "amazon_status": status, "sku_code": "'SKU-7'"}
+    returned |= {"amazon_order_id": _padded("403-", 7) + " || '-0000001'"}
+    _insert(AmazonReturn, n_rows, own | returned)
+    upload = {"kind": "'catalog'", "state": "'applied'", "file_name": "'catalog.csv'", "seller_id": "{seller}"}
+    upload["seller_id"] = f"(SELECT seller_id FROM stores WHERE id = {own['store_id']})"
+    _insert(Upload, n_rows, own | upload | {"uploaded_by_name": "'Asha'"})
+    alarm = {"kind": "'conflicts'", "subject": "'store:' || i", "severity": "1", "sentence": "'1 conflict.'"}
+    _insert(Alarm, n_rows, own | alarm | {"id": "i", "cleared_at": one_in_fifteen(_moment("0"))})
+    message = {"channel": "'email'", "event": "'opened'", "state": "'sent'", "delivery_id": "'m-' || i"}
+    message |= {"recipient": "'asha@example.com'", "content": _json('{"n_alarms": 2}'), "ended_at": _moment("0")}
+    _insert(AlarmMessage, n_rows, workspace | message)
 
 
 def _fill_stores(n_stores: int) -> Workspace:

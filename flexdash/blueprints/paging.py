@@ -41,7 +41,7 @@ def keyset_page(
     args: MultiDict[str, str],
     size: int = 50,
     *,
-    index: Sequence[InstrumentedAttribute[Any]] | None = None,
+    index: Sequence[ColumnElement[Any]] | None = None,
 ) -> Page:
     """Return the page of `query` that `args` (the request's) ask for, `size` rows long.
 
@@ -49,7 +49,8 @@ def keyset_page(
     and an index must hold them; no row may have NULL in one. A cursor that cannot be read, or that was made for
     another order, is ignored: the first page comes. It takes one query; a second one at the very ends only.
     `index` stands in for `columns` in the SQL where `query` joins another table whose columns are equal to them and
-    whose index holds the order: SQLite does not see that by itself.
+    whose index holds the order: SQLite does not see that by itself. Or expressions equal to them that no index holds,
+    where `query` finds a few rows that are better sorted.
     Raises TypeError for a column that is neither integer, text nor time, ValueError for a NULL where a page ends.
     """
     for column, _ in columns:
@@ -133,11 +134,9 @@ def _fetch(query: Select[Any], columns: Sequence[Column], way: str, values: list
     return list(result.scalars() if len(query.column_descriptions) == 1 else result)
 
 
-def _beyond(
-    columns: list[InstrumentedAttribute[Any]], directions: list[bool], values: list[Any]
-) -> ColumnElement[bool]:
+def _beyond(columns: Sequence[ColumnElement[Any]], directions: list[bool], values: list[Any]) -> ColumnElement[bool]:
     bounds = [literal(value, column.type) for column, value in zip(columns, values, strict=True)]
-    if len(set(directions)) == 1 and len({column.class_ for column in columns}) == 1:
+    if len(set(directions)) == 1 and len({getattr(column, "class_", None) for column in columns}) == 1:
         ours, theirs = tuple_(*columns), tuple_(*bounds)
         return ours < theirs if directions[0] else ours > theirs
     # Mixed directions have no row comparison, and over two tables one uses no index: the first condition sees to that.

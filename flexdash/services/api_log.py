@@ -41,10 +41,14 @@ class CallFilters:
 
 @dataclass(frozen=True)
 class CallListing:
-    """A SELECT of calls, unordered and unpaged. `sift` is what has to be looked for row by row, if anything has to."""
+    """A SELECT of calls, unordered and unpaged. `sift` is what has to be looked for row by row, if anything has to.
+
+    Calls found by a name are few: they are to be put in order themselves, not looked for along an index of all calls.
+    """
 
     found: Select[tuple[ApiCall]]
     sift: ColumnElement[bool] | None = None
+    is_by_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,11 @@ def listing(actor: Actor, filters: CallFilters) -> CallListing:
     if filters.operation:
         query = query.where(ApiCall.operation == filters.operation)
     if filters.outcome is None:
-        return CallListing(query)
+        return CallListing(query, is_by_name=bool(sought))
     if filters.operation and not sought:
         # No index knows which calls of an operation ended so. All of one operation may have ended well.
         return CallListing(query, ApiCall.outcome == filters.outcome)
-    return CallListing(query.where(ApiCall.outcome == filters.outcome))
+    return CallListing(query.where(ApiCall.outcome == filters.outcome), is_by_name=bool(sought))
 
 
 def load(actor: Actor, call_id: int) -> CallDetail:

@@ -16,6 +16,7 @@ from flexdash.services.alarms import wishes
 from flexdash.services.alarms.kinds import KINDS
 from tests import factories
 from tests.factories import make_alarm, make_alarm_message, make_store, make_user
+from tests.support.web import words
 
 SignedIn = Callable[[User], FlaskClient]
 FORM = {
@@ -44,10 +45,6 @@ def admin(workspace, signed_in: SignedIn) -> FlaskClient:
     return signed_in(make_user(workspace, Role.ADMIN, name="Asha"))
 
 
-def words_of(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
-
-
 def after(client: FlaskClient, path: str, data: object = None) -> str:
     """Post, and return the page that it leads to."""
     return client.get(client.post(path, data=data).location).text
@@ -55,7 +52,7 @@ def after(client: FlaskClient, path: str, data: object = None) -> str:
 
 def bell_of(client: FlaskClient) -> str:
     found = re.search(r'<a class="bell.*?</a>', client.get("/orders").text, re.DOTALL)
-    return words_of(found.group()).strip()
+    return words(found.group()).strip()
 
 
 # The bell -------------------------------------------------------------------------------------------------------------
@@ -169,7 +166,7 @@ def test_each_kind_says_what_to_do(merchant, store, kind) -> None:
     alarm = make_alarm(store, kind, sentence="What is wrong.")
     html = merchant.get(f"/alarms/{alarm.id}").text
     assert "What is wrong." in html
-    assert KINDS[kind].label in words_of(html).replace("&#39;", "'")
+    assert KINDS[kind].label in words(html).replace("&#39;", "'")
 
 
 def test_the_link_leads_where_the_persons_role_may_go(merchant, workspace, store, signed_in) -> None:
@@ -260,7 +257,7 @@ def test_what_was_sent_is_listed(admin, workspace) -> None:
     assert "No message has been made" in admin.get("/alarms/messages").text
     make_alarm_message(workspace)
     make_alarm_message(workspace, "waiting", n_attempts=2, error_sentence="The mail server did not answer in time.")
-    html = words_of(admin.get("/alarms/messages").text)
+    html = words(admin.get("/alarms/messages").text)
     assert "Order Sync stale, Pune Store" in html
     assert "The mail server did not answer in time. The next try is" in html
 

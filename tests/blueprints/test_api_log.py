@@ -55,12 +55,18 @@ def test_an_id_that_no_call_is_about_is_answered_in_words(web, store):
 
 
 @pytest.mark.parametrize("sort", ["", "&sort=oldest"])
-def test_the_log_pages_in_the_order_of_time(web, store, sort):
-    now = clock.now()
-    calls = [factories.make_call(store, started_at=now - timedelta(seconds=n)) for n in range(60)]
-    first = web.get(f"/api-log?operation=getShipments{sort}").text
+@pytest.mark.parametrize("by", ["operation=getShipments", "q=SB1"])
+def test_the_log_pages_in_the_order_of_time(web, store, by, sort):
+    now, about = clock.now(), {"amazon_shipment_id": "SB1"}
+    calls = [factories.make_call(store, started_at=now - timedelta(seconds=n // 2), **about) for n in range(59, -1, -1)]
+    calls.reverse()
+    first = web.get(f"/api-log?{by}{sort}").text
     following = html.unescape(re.search(r'rel="next" href="([^"]+)"', first).group(1))
     second = web.get(f"/api-log{following}").text
+    back = html.unescape(re.search(r'rel="prev" href="([^"]+)"', second).group(1))
+    assert re.findall(r'href="/api-log/(\d+)"', web.get(f"/api-log{back}").text) == re.findall(
+        r'href="/api-log/(\d+)"', first
+    )
     in_order = calls[::-1] if sort else calls
     shown = [int(found) for found in re.findall(r'href="/api-log/(\d+)"', first + second)]
     assert shown == [call.id for call in in_order]

@@ -18,6 +18,7 @@ from flexdash.models import Role, Section
 from flexdash.services import config_log, config_log_queries, config_log_verify
 from tests.factories import make_actor, make_seller, make_store, make_user, make_workspace
 from tests.support.chains import append, tampering
+from tests.support.web import words
 
 XSS = '"><svg onload=alert(1)>'
 LOG = "/configuration-log"
@@ -37,11 +38,6 @@ def admin(ada, signed_in):
 @pytest.fixture
 def store(ada):
     return make_store(make_seller(ada.workspace), name="Pune Store")
-
-
-def words(answer) -> str:
-    """Return what the page says, without its markup."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
 
 
 def record(user, sentence: str, section: Section = Section.SETTINGS, **values) -> None:

@@ -1,6 +1,5 @@
 """The page of one row of the Configuration Log, and reverting it: asked first, done once, told everywhere."""
 
-import html
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +21,7 @@ from tests.factories import (
     make_workspace,
 )
 from tests.support.chains import append
+from tests.support.web import words
 
 LOG = "/configuration-log"
 
@@ -40,11 +40,6 @@ def admin(ada, signed_in):
 @pytest.fixture
 def store(ada):
     return make_store(make_seller(ada.workspace), name="Pune Store")
-
-
-def words(answer) -> str:
-    """Return what the page says, without its markup."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
 
 
 def row_page(client, event) -> str:

@@ -25,6 +25,7 @@ from tests.factories import (
     make_user,
     make_zero_brake,
 )
+from tests.support.web import words
 
 SignedIn = Callable[[User], FlaskClient]
 
@@ -45,10 +46,6 @@ def page_for(signed_in: SignedIn, workspace, role: Role, path: str = "/", **valu
     answer = signed_in(make_user(workspace, role, **values)).get(path)
     assert answer.status_code == 200
     return answer.text
-
-
-def words(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from tests.factories import (
     make_workable,
     make_workspace,
 )
+from tests.support.web import words
 
 XSS = '"><svg onload=alert(1)>'
 
@@ -50,11 +51,6 @@ def delhi(asha):
 def merchant(asha, signed_in):
     """A browser in which the merchant Asha is signed in."""
     return signed_in(asha)
-
-
-def words(answer) -> str:
-    """Return what the page says, without its markup."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
 
 
 def fields(answer, hub_id: int) -> dict[str, str]:

@@ -27,6 +27,7 @@ from flexdash.services.inventory import drift
 from flexdash.services.inventory.places import active_locations
 from tests import factories
 from tests.support.stock import make_stocked_store, stock_up
+from tests.support.web import words
 
 XSS = "<svg onload=alert(1)>"
 
@@ -49,10 +50,6 @@ def web(signed_in, store):
 @pytest.fixture
 def support(signed_in, store):
     return signed_in(factories.make_user(store.seller.workspace, Role.SUPPORT))
-
-
-def words(answer) -> str:
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
 
 
 def skus(answer) -> list[str]:

@@ -11,6 +11,7 @@ from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import ConfigEvent, Listing, PriceFeed, PriceState, Role, RunState, Sync
 from tests import factories
+from tests.support.web import words
 
 
 @pytest.fixture
@@ -34,11 +35,6 @@ def priced(store, sku_code="MUG-STD", price="499.00", state=PriceState.APPLIED, 
     if state is PriceState.APPLIED:
         times["price_applied_at"] = now - timedelta(hours=1)
     return factories.make_listing(store, sku_code, **{"price": Decimal(price), "price_state": state, **times, **values})
-
-
-def words(page) -> str:
-    """The page's text without its markup, in one line."""
-    return " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
 
 
 def rows(page) -> list[str]:

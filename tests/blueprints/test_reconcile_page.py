@@ -24,6 +24,7 @@ from flexdash.models import (
     SyncState,
 )
 from tests.factories import make_difference, make_order, make_recovery, make_run, make_seller, make_store, make_user
+from tests.support.web import words
 
 MISSING_HERE, MISSING_THERE = DifferenceKind.MISSING_HERE, DifferenceKind.MISSING_THERE
 STATE, STOCK = DifferenceKind.STATE_DIFFERS, DifferenceKind.STOCK_DIFFERS
@@ -47,11 +48,6 @@ def support(signed_in, workspace):
 @pytest.fixture
 def page_url(store):
     return f"/stores/{store.id}/reconcile"
-
-
-def words(page) -> str:
-    """The page's text without its markup, in one line."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text)).replace("\xa0", " ").split())
 
 
 def make_one_of_each(store) -> dict[DifferenceKind, Difference]:

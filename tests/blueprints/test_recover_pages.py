@@ -24,6 +24,7 @@ from tests.factories import (
     make_user,
     make_workspace,
 )
+from tests.support.web import words
 
 OUTCOMES = {
     "SB1111111": RecoveryOutcome.IMPORTED,
@@ -51,11 +52,6 @@ def asha(signed_in, workspace):
 @pytest.fixture
 def page_url(store):
     return f"/stores/{store.id}/recover"
-
-
-def words(page) -> str:
-    """The page's text without its markup, in one line."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 def n_recoveries() -> int:

@@ -31,6 +31,7 @@ from flexdash.models import (
 )
 from flexdash.services import orders
 from tests import factories
+from tests.support.web import words
 
 SignIn = Callable[[User], FlaskClient]
 
@@ -60,11 +61,6 @@ def support(seller: Seller, signed_in: SignIn) -> FlaskClient:
 def shown(client: FlaskClient, query: str = "") -> list[str]:
     """Return the SKUs that the list shows for this query, in its order."""
     return re.findall(r'<a href="/stock/\d+">([^<]+)</a>', client.get(f"/stock?{query}").text)
-
-
-def words(page: object) -> str:
-    text = re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", page if isinstance(page, str) else page.text)
-    return re.sub(r"\s+", " ", text)
 
 
 def row_of(client: FlaskClient, sku_code: str, query: str = "") -> str:

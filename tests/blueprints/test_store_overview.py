@@ -21,6 +21,7 @@ from flexdash.models import (
 )
 from tests import factories
 from tests.factories import make_seller, make_store, make_user, make_workspace
+from tests.support.web import words
 
 FLEX = "/apps/amazon-seller-flex"
 
@@ -43,11 +44,6 @@ def asha(signed_in, workspace):
 @pytest.fixture
 def support(signed_in, workspace):
     return signed_in(make_user(workspace, Role.SUPPORT))
-
-
-def words(page) -> str:
-    """The page's text without its markup, in one line."""
-    return " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
 
 
 STEPS = ("Map a hub", "Upload the catalog", "Add stock", "Turn on Order Sync", "Turn on Inventory Sync")

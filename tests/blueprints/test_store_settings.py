@@ -10,6 +10,7 @@ from flexdash.models import ConfigEvent, Role, RunState, Store, StoreStatus
 from flexdash.services import store_settings
 from flexdash.services.store_settings import Toggle
 from tests.factories import make_actor, make_run, make_seller, make_store, make_user, make_workspace
+from tests.support.web import words
 
 XSS = '"><svg onload=alert(1)>'
 
@@ -28,11 +29,6 @@ def store(asha):
 def merchant(asha, signed_in):
     """A browser in which the merchant Asha is signed in."""
     return signed_in(asha)
-
-
-def words(answer) -> str:
-    """Return what the page says, without its markup."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
 
 
 def fields(answer, toggle: Toggle) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
@@ -10,15 +11,34 @@ from sqlalchemy import select
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.jobs import runner
-from flexdash.models import ItemFate, Order, QuarantinedShipment, Role, RunState, Store, Sync, SyncRun, SyncState
-from flexdash.services import amazon_access, order_pull, run_retries, run_search, run_sheets, sync_status
+from flexdash.models import (
+    ApiCall,
+    ConfigEvent,
+    ItemFate,
+    Listing,
+    Order,
+    OrderStep,
+    PriceState,
+    QuarantinedShipment,
+    Role,
+    RunState,
+    StepKind,
+    StepState,
+    Store,
+    Sync,
+    SyncRun,
+    SyncState,
+    Trigger,
+)
+from flexdash.services import amazon_access, order_pull, return_pull, run_retries, run_search, run_sheets, sync_status
 from flexdash.services.errors import ServiceError
 from flexdash.services.inventory.fetch import fetch
 from flexdash.services.inventory.push import push
 from tests import factories
 from tests.support.pulls import MAPPED, SELLER, UNMAPPED, do_run, make_pulled_store, row
-from tests.support.returns import make_returning_store, returned, run_returns
+from tests.support.returns import here, make_returning_store, returned, run_returns
 from tests.support.stock import do_fetch, do_push, make_stocked_store, stock_up
+from tests.support.web import words
 
 
 @pytest.fixture(autouse=True)
@@ -151,13 +171,13 @@ def test_a_run_that_is_too_old_or_was_skipped_says_so(app, workspace):
     skipped = factories.make_run(store, RunState.SKIPPED, error_sentence="The run before was still at work.")
     before = factories.make_run(store, n_fetched=3)
     running = factories.make_run(store, RunState.RUNNING)
-    for run, words in (
+    for run, sentence in (
         (old, "kept for 90 days"),
         (skipped, "still at work"),
         (before, "not kept by this run"),
         (running, "not over yet"),
     ):
-        assert words in run_search.search(actor, run, "X1").sentence
+        assert sentence in run_search.search(actor, run, "X1").sentence
 
 
 def test_a_retry_that_gets_no_answer_has_failed_and_is_not_the_last_run_of_the_sync(app, sandbox):
@@ -172,3 +192,63 @@ def test_a_retry_that_gets_no_answer_has_failed_and_is_not_the_last_run_of_the_s
     assert fates(retry, failed) == [ItemFate.NO_ANSWER]
     status = next(one for one in sync_status.of(db.session.get(Store, store.id)) if one.sync is Sync.ORDER_PULL)
     assert status.last_run.id == run.id
+
+
+def test_a_return_that_could_not_be_read_is_asked_for_again_alone(app, sandbox):
+    store = make_returning_store(sandbox)
+    good, odd = returned(sandbox, 2)
+    in_every_list = {"shipment_id": sandbox.control.return_item(odd)["shipment_id"]}
+    sandbox.control.fault("odd_return_no_status", operation="listReturns", **in_every_list)
+    run = run_returns(store)
+    assert (run.n_failed, run_retries.names_of(run.id, run_retries.FAILED)) == (1, [odd])
+    assert set(here(store)) == {good}
+    retry = do_retry(run, return_pull.pull)
+    assert (retry.state, retry.n_failed) == (RunState.SUCCEEDED, 0)
+    assert set(here(store)) == {good, odd}
+    calls = db.session.scalars(select(ApiCall.operation).where(ApiCall.run_id == retry.id)).all()
+    assert calls == ["getReturn"]
+
+
+def test_prices_that_amazon_refused_wait_for_the_next_push(app, signed_in):
+    store = factories.make_store(factories.make_seller(factories.make_workspace()))
+    for code, state in (("TEE-S", "refused"), ("TEE-M", "refused"), ("TEE-L", "applied")):
+        factories.make_listing(store, code, price=Decimal("499"), price_state=state)
+    run = factories.make_run(store, RunState.PARTIAL, sync=Sync.PRICE_PUSH, n_failed=1)
+    factories.make_run_item(run, sku_code="TEE-S")
+    merchant = signed_in(factories.make_user(store.seller.workspace, Role.MERCHANT, name="Asha"))
+    assert "wait for the next price push" in words(merchant.get(f"/sync-runs/{run.id}"))
+    answer = merchant.get(merchant.post(f"/sync-runs/{run.id}/retry").location)
+    assert "1 price waits for the next price push, which starts within a minute." in words(answer)
+    db.session.rollback()
+    assert dict(db.session.execute(select(Listing.sku_code, Listing.price_state)).all()) == {
+        "TEE-S": PriceState.WAITING,
+        "TEE-M": PriceState.REFUSED,
+        "TEE-L": PriceState.APPLIED,
+    }
+    assert "Asha" in db.session.scalars(select(ConfigEvent.sentence).order_by(ConfigEvent.id.desc())).first()
+    again = merchant.get(merchant.post(f"/sync-runs/{run.id}/retry").location)
+    assert "None of these prices is refused any more" in words(again)
+    support = signed_in(factories.make_user(store.seller.workspace, Role.SUPPORT))
+    assert support.post(f"/sync-runs/{run.id}/retry").status_code == 403
+
+
+def test_steps_that_amazon_refused_are_put_back_in_line_and_a_run_begins(app, signed_in):
+    store = factories.make_store(factories.make_seller(factories.make_workspace()), is_order_sync_on=True)
+    orders = [factories.make_order(store, amazon_shipment_id=f"SB{n}") for n in range(3)]
+    refused, cancelled, other = (
+        factories.make_step(order, kind, StepState.FAILED, error_sentence="Amazon refused it.")
+        for order, kind in zip(orders, (StepKind.SHIP, StepKind.CANCEL, StepKind.SHIP), strict=True)
+    )
+    run = factories.make_run(store, RunState.PARTIAL, sync=Sync.ORDER_STEPS, n_failed=2)
+    run_sheets.keep(run.id, [run_sheets.Item(ItemFate.REFUSED, name) for name in ("SB0", "SB1")])
+    db.session.commit()
+    merchant = signed_in(factories.make_user(store.seller.workspace, Role.MERCHANT))
+    answer = merchant.post(f"/sync-runs/{run.id}/retry")
+    db.session.rollback()
+    newest = db.session.scalars(select(SyncRun).order_by(SyncRun.id.desc())).first()
+    assert (newest.sync, newest.state, newest.trigger) == (Sync.ORDER_STEPS, RunState.QUEUED, Trigger.MANUAL)
+    assert answer.location.endswith(f"/sync-runs/{newest.id}")
+    states = [db.session.get(OrderStep, step.id).state for step in (refused, cancelled, other)]
+    assert states == [StepState.WAITING, StepState.FAILED, StepState.FAILED]
+    again = merchant.get(merchant.post(f"/sync-runs/{run.id}/retry").location)
+    assert "No step that this run got refused still waits for somebody" in words(again)

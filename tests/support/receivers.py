@@ -1,9 +1,11 @@
 """A mail server and a webhook's receiver, each a thread of the test with what it got."""
 
 import socketserver
+import ssl
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -12,19 +14,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class MailBox:
-    """What the mail server got. `refuses` is the answer to a recipient; `is_silent` lets every client wait."""
+    """What the mail server got; of each sign-in "user:password", and whether it came encrypted.
+
+    `refuses` is the answer to a recipient; `is_silent` lets every client wait.
+    """
 
     url: str = ""
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
+    sign_ins: list[tuple[str, bool]] = field(default_factory=list)
     refuses: str = ""
     is_silent: bool = False
     released: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
-def mail_server() -> Iterator[MailBox]:
-    """Run a mail server that speaks as much SMTP as an e-mail needs."""
+def mail_server(tls: ssl.SSLContext | None = None, *, is_encrypted_from_start: bool = False) -> Iterator[MailBox]:
+    """Run a mail server that speaks as much SMTP as an e-mail needs; with `tls`, STARTTLS or TLS from the start."""
     box = MailBox()
 
     class Conversation(socketserver.StreamRequestHandler):
@@ -32,6 +38,17 @@ def mail_server() -> Iterator[MailBox]:
             if box.is_silent:
                 box.released.wait(30)
                 return
+            with suppress(OSError):  # whoever does not like the certificate hangs up
+                if is_encrypted_from_start:
+                    self.encrypt()
+                self.converse()
+
+        def encrypt(self) -> None:
+            assert tls is not None
+            self.connection = tls.wrap_socket(self.connection, server_side=True)
+            self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", buffering=0)
+
+        def converse(self) -> None:
             self.say("220 mail.test")
             while line := self.rfile.readline():
                 words = line.decode().strip()
@@ -45,6 +62,15 @@ def mail_server() -> Iterator[MailBox]:
                         self.say("354 go on")
                         box.mails.append(message_from_bytes(self.text(), policy=policy.default))
                         self.say("250 taken")
+                    case "EHLO" if tls is not None:
+                        self.say("250-mail.test\r\n250-AUTH PLAIN\r\n250 STARTTLS")
+                    case "STARTTLS":
+                        self.say("220 begin")
+                        self.encrypt()
+                    case "AUTH":
+                        _, user, password = b64decode(words.split(" ")[2]).decode().split("\0")
+                        box.sign_ins.append((f"{user}:{password}", isinstance(self.connection, ssl.SSLSocket)))
+                        self.say("235 welcome")
                     case "QUIT":
                         self.say("221 bye")
                         return
@@ -59,7 +85,7 @@ def mail_server() -> Iterator[MailBox]:
             return b"".join(line.removeprefix(b".") if line.startswith(b"..") else line for line in lines)
 
     with _serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation)) as port:
-        box.url = f"smtp://127.0.0.1:{port}"
+        box.url = f"{'smtps' if is_encrypted_from_start else 'smtp'}://127.0.0.1:{port}"
         yield box
         box.released.set()
 

@@ -2,7 +2,9 @@
 
 import contextvars
 import hashlib
+import html
 import os
+import re
 from importlib.metadata import version
 from typing import Any
 
@@ -80,3 +82,9 @@ def _begin_session(client: FlaskClient, email: str, password: str) -> None:
         )
         session.clear()
         session[TOKEN_KEY] = token
+
+
+def words(page: TestResponse | str) -> str:
+    """Return what a page, or a piece of one, says: its text in one line, without markup, scripts and styles."""
+    text = page if isinstance(page, str) else page.text
+    return " ".join(html.unescape(re.sub(r"(?s)<(style|script).*?</\1>|<[^>]+>", " ", text)).split())
