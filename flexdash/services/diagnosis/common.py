@@ -58,12 +58,11 @@ def connection(store: Store) -> Finding:
 def toggle_off(store: Store, toggle: Toggle, consequence: str, *fixes: Fix) -> Finding:
     """Say that `toggle` is off, that `consequence` follows, and who turned it off when, as far as the log tells."""
     settings = Fix(FixKind.TOGGLES, {"store_id": store.id}, store.name)
-    sentence = f"{toggle.label} is off for {store.name}, {consequence}"
     change = store_settings.last_change(store, toggle)
     if change is None:
-        return failed(f"{sentence} It was never turned on.", settings, *fixes)
+        return failed(f"{toggle.label} is off for {store.name}, {consequence}", settings, *fixes)
     return failed(
-        f"{sentence} {change.actor_name} turned it off.",
+        f"{change.actor_name} turned {toggle.label} off for {store.name}, {consequence}",
         settings,
         *fixes,
         Fix(FixKind.LOG_ROW, {"event_id": change.id}),
