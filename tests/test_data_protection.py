@@ -16,7 +16,7 @@ from amazon_sandbox.serving import Running
 from config import Settings
 from flexdash.extensions import db, vault
 from flexdash.jobs import queues
-from flexdash.models import Order, QuarantinedShipment, Role, Store, StoreStatus
+from flexdash.models import ApiCall, Order, QuarantinedShipment, Role, Store, StoreStatus
 from tests.factories import make_user
 from tests.support.canaries import all_of_redis, all_values, files, found_in
 from tests.support.pulls import MAPPED, QUICK, SELLER, make_pulled_store, new_run, wait_for_end, workers
@@ -47,6 +47,9 @@ def pulled(app, sandbox: Running, environment, redis_server, tmp_path) -> Iterat
             sandbox.control.fault("drop_after_effect", operation="processShipment", count=1)
             _run_to_its_end(store_id)
             canaries += _access_tokens(redis_server)
+            sandbox.control.fault("names_buyer", operation="processShipment")
+            sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER, buyer=buyer_canaries()[1])
+            _run_to_its_end(store_id)
             sandbox.control.fault("odd_no_lines", operation="getShipments")
             sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER, buyer=buyer_canaries()[0])
             _run_to_its_end(store_id)
@@ -76,6 +79,8 @@ def test_fifty_canaries_are_kept_and_found_nowhere_in_clear(
     store, canaries, worker_log = pulled
     assert len(set(canaries)) >= 52
     assert store.status is StoreStatus.NEEDS_REAUTHORIZATION
+    refused = select(ApiCall.error_message).where(ApiCall.operation == "processShipment", ApiCall.status == 400)
+    assert "Ship-to of [hidden]" in db.session.scalars(refused).first()
     _assert_they_are_kept(canaries)
 
     client = signed_in(make_user(store.seller.workspace, Role.MERCHANT))

@@ -79,6 +79,9 @@ def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, s
         _refuse_by_fault(here.faults.fires(AFTER_TOKEN, name, seller_id=seller_id, shipment_id=path.get("shipment_id")))
         if not here.plans.is_allowed(seller_id, name):
             raise errors.throttled()
+        record = here.shelf.find(path.get("shipment_id", ""), seller_id)
+        if record and here.faults.fires(("names_buyer",), name, seller_id=seller_id, shipment_id=record.id):
+            raise errors.names_buyer(record.shipment()["shippingInfo"].get("shipToAddress", {}))
         status, body = work(seller_id, **path)
     except ApiError as error:
         status, body = error.status, error.body()

@@ -33,6 +33,13 @@ def conflict(details: str) -> ApiError:
     return ApiError(409, "StateConflict", "The request conflicts with the current state.", details)
 
 
+def names_buyer(address: dict) -> ApiError:
+    """400 whose words quote the buyer at `address`, as a refusal of it might."""
+    parts = ("name", "addressLine1", "phoneNumber", "email", "postalCode")
+    quoted = ", ".join(str(address[part]) for part in parts if address.get(part))
+    return ApiError(400, "SC_00002", f"Ship-to of {quoted} is not serviceable", f"Buyer: {quoted}")
+
+
 def unprocessable(details: str) -> ApiError:
     """422: understood, but cannot be done as asked. The code is the sandbox's own, as for 409."""
     return ApiError(422, "UnprocessableEntity", "The instructions cannot be processed.", details)

@@ -21,6 +21,7 @@ KINDS: dict[str, str] = {
     "expired_token": "Says that the access token has expired",
     "revoked_token": "Says that the authorization was revoked (the token service too)",
     "access_denied": "Says that the app lacks the role",
+    "names_buyer": "Refuses a call about a shipment, and quotes its buyer in the refusal",
     "invalid_client": "Token service: refuses the app's own credentials",
     "empty_page": "Inserts an empty page into a listing",
     "repeated_page": "Gives a page of a listing twice",

@@ -56,7 +56,8 @@ class AmazonClient:
 
     `partner_id` is Amazon's selling partner id and `region` NA, EU or FE; together they name the usage plans that all
     workers share. `cipher` encrypts the access token in Redis. `on_call` gets a CallRecord after every attempt, in the
-    thread that made it, so it must be safe to call from several; what it raises reaches the caller. `max_wait_seconds`
+    thread that made it, so it must be safe to call from several; what it raises reaches the caller. `mask_for` is as
+    Transport has it, and just as safe. `max_wait_seconds`
     bounds the wait for a turn under a usage plan (Throttled beyond it). The connections are the process's shared pool
     unless `http` is given; closing the client leaves them open.
     """
@@ -72,6 +73,7 @@ class AmazonClient:
         refresh_token: str,
         on_call: Callable[[CallRecord], None] | None = None,
         on_new_refresh_token: Callable[[str], None] | None = None,
+        mask_for: Callable[[str], Callable[[str], str]] | None = None,
         max_wait_seconds: float = DEFAULT_MAX_WAIT_SECONDS,
         max_attempts: int = MAX_ATTEMPTS,
         max_pause_seconds: float = MAX_PAUSE_SECONDS,
@@ -97,6 +99,7 @@ class AmazonClient:
             user_agent=settings.user_agent,
             timeout_seconds=settings.timeout_seconds,
             on_call=on_call,
+            mask_for=mask_for,
             max_attempts=max_attempts,
             max_pause_seconds=max_pause_seconds,
         )

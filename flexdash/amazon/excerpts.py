@@ -20,17 +20,17 @@ _MAX_MEMBERS = 20
 _MAX_DEPTH = 8
 _MEASURE = re.compile(r"[0-9.]{1,8}")
 _IN_XML = re.compile(r"<(?:Code|Message)>([^<]*)</")
-_NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,40}")
-# Codes, ids, states, times and measures: kept as they are.
+_NAME = re.compile(r"[a-z][A-Za-z_]{0,40}")  # as the models write them; a person's begins otherwise
+_TELEPHONE = re.compile(r"\d{10,13}")
+_NEVER_A_TELEPHONE = frozenset({"feedId", "submissionId"})  # Amazon's own numbers
+# Codes, ids, states, times and measures: kept as they are. What holds others (`errors`, `attributes`, …) is not among
+# them: a bare value in its place is nobody knows what.
 _FACTS = frozenset(
     {
-        "actionableErrors",
         "amount",
         "attributeName",
         "attributeNames",
-        "attributes",
         "audience",
-        "body",
         "categories",
         "channelName",
         "clientSequenceNumber",
@@ -41,13 +41,9 @@ _FACTS = frozenset(
         "createdSince",
         "createdUntil",
         "currency",
-        "dimensions",
         "dimensionUnit",
-        "enforcements",
-        "errors",
         "errorSubType",
         "errorType",
-        "exemption",
         "feedDocumentId",
         "feedId",
         "feedType",
@@ -55,43 +51,32 @@ _FACTS = frozenset(
         "id",
         "includedData",
         "inputFeedDocumentId",
-        "issues",
         "lastUpdatedAfter",
         "lastUpdatedBefore",
         "lastUpdatedSince",
         "lastUpdatedUntil",
         "length",
         "lineItem",
-        "lineItems",
         "locationId",
         "marketplace_id",
-        "marketplaceAttributes",
         "marketplaceId",
         "marketplaceIds",
-        "maximum_retail_price",
         "maxResults",
         "method",
         "mode",
         "op",
         "operation",
-        "our_price",
         "packageId",
         "packageIds",
-        "packageLineItems",
-        "packages",
-        "patches",
         "path",
         "processingStatus",
         "productType",
         "quantity",
         "reason",
         "referenceId",
-        "requests",
         "reservedQuantity",
-        "responses",
         "resultFeedDocumentId",
         "returnLocationId",
-        "schedule",
         "sellableQuantity",
         "severity",
         "shipmentId",
@@ -123,18 +108,19 @@ def of_request(query: Iterable[tuple[str, str]], body: Any) -> str:
     return _cut(said)
 
 
-def of_answer(reply: Reply, data: Any) -> str:
+def of_answer(reply: Reply, data: Any, *, is_about_shipment: bool = False) -> str:
     """Return what Amazon answered to a request that went wrong, on one line; "" when it answered nothing.
 
-    `data` is the answer as JSON, or None. Of an answer that broke off, or that is JSON in part, only the length is
-    told: it may have been anybody's shipment.
+    `data` is the answer as JSON, or None. Of an answer that broke off, that is JSON in part, or that is none and about
+    one shipment, only the length is told: its buyer may stand in it.
     """
     if isinstance(data, dict | list):
         return _cut(_line(_shown(data, "body")))
     if not reply.body:
         return ""
     begins = reply.body[:200].lstrip()[:1]
-    if reply.failure or reply.status is None or reply.status < 400 or begins in (b"{", b"[", b'"'):
+    is_broken = reply.failure or reply.status is None or reply.status < 400 or begins in (b"{", b"[", b'"')
+    if is_broken or is_about_shipment:
         return f"{len(reply.body):,} bytes that could not be read"
     said = reply.body[: 4 * _MAX_VALUE].decode("utf-8", "replace")
     if found := _IN_XML.findall(said):  # of Amazon's document storage, which tells keys and signatures besides
@@ -158,18 +144,21 @@ def _shown(value: Any, name: str, depth: int = 0) -> Any:
         return redacted(str(value), _MAX_VALUE)
     if name not in _FACTS:
         return HIDDEN
+    text = str(value)
+    if name == "value" and not _MEASURE.fullmatch(text):
+        return HIDDEN  # of anything
+    if _TELEPHONE.fullmatch(text) and name not in _NEVER_A_TELEPHONE:
+        return HIDDEN
     if isinstance(value, int | float):
         return value
-    if name == "value" and not _MEASURE.fullmatch(str(value)):
-        return HIDDEN  # of anything
-    text = str(value)
     if "@" in text or any(character.isspace() for character in text):
         return HIDDEN  # a code, an id, a state, a time or a measure has no blanks: these are words, and maybe a buyer's
     return without_secrets(text, _MAX_VALUE)
 
 
 def _name(key: Any) -> str:
-    return key if isinstance(key, str) and _NAME.fullmatch(key) else HIDDEN
+    is_known = isinstance(key, str) and (_NAME.fullmatch(key) or key in _WORDS)
+    return key if is_known else HIDDEN
 
 
 def _line(value: Any) -> str:

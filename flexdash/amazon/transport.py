@@ -60,6 +60,8 @@ class Transport:
     """Calls one selling partner's API at `base_url`. Safe to share between threads.
 
     `on_call` gets a CallRecord after every attempt, in the thread that made the call; what it raises is not caught.
+    `mask_for` gives, for Amazon's id of a shipment, what takes its buyer out of a text: Amazon's words about a refusal
+    may quote the buyer, and neither the error nor the record may. It is asked in that thread too, about failures only.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Transport:
         user_agent: str,
         timeout_seconds: float = 20,
         on_call: Callable[[CallRecord], None] | None = None,
+        mask_for: Callable[[str], Callable[[str], str]] | None = None,
         max_attempts: int = MAX_ATTEMPTS,
         max_pause_seconds: float = MAX_PAUSE_SECONDS,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
@@ -86,6 +89,7 @@ class Transport:
         self._user_agent = user_agent
         self._timeout_seconds = timeout_seconds
         self._on_call = on_call
+        self._mask_for = mask_for
         self._max_attempts = max_attempts
         self._max_pause_seconds = max_pause_seconds  # where Amazon asks for a longer one, its error is raised instead
         self._max_answer_bytes = max_answer_bytes
@@ -124,7 +128,11 @@ class Transport:
             error = error_of(operation, reply, data, expects_json=expects_json, is_last_token=has_new_token)
             self._pacer.follow(self._partner, operation.plan, reply.headers.get("x-amzn-ratelimit-limit"))
             sent = "" if self._on_call is None else _sent(operation, query, body, error)
-            self._record(operation, target, reply, data, error, attempt, waited, shipment_id, sku_code, sent)
+            answered = excerpts.of_answer(reply, data, is_about_shipment=bool(shipment_id)) if error else ""
+            if error is not None and shipment_id and self._mask_for is not None:
+                mask = self._mask_for(shipment_id)
+                error.message, answered = mask(error.message), mask(answered)
+            self._record(operation, target, reply, error, attempt, waited, shipment_id, sku_code, sent, answered)
             if error is None:
                 return Answer(reply.status or 0, data, reply.date, reply.request_id)
             if is_token_refusal(reply, data) and not has_new_token:
@@ -179,13 +187,13 @@ class Transport:
         operation: Operation,
         target: str,
         reply: Reply,
-        data: Any,
         error: AmazonError | None,
         attempt: int,
         waited: float,
         shipment_id: str,
         sku_code: str,
         sent: str,
+        answered: str,
     ) -> None:
         if self._on_call is None:
             return
@@ -204,7 +212,7 @@ class Transport:
                 attempt=attempt,
                 waited_ms=round(waited * 1000),
                 shipment_id=shipment_id,
-                response_excerpt=excerpts.of_answer(reply, data) if error else "",
+                response_excerpt=answered,
                 sent=sent,
                 sku_code=sku_code,
             )

@@ -19,6 +19,7 @@ from flexdash.database import after_commit, release_connection, transaction
 from flexdash.extensions import db, redis_client, settings, vault
 from flexdash.models import ApiCall, Store, StoreStatus, SyncRun
 from flexdash.services import stores
+from flexdash.services.buyer_words import masks_of_shipments
 from flexdash.services.call_outcomes import outcome_of
 from flexdash.services.errors import ServiceError
 
@@ -207,6 +208,7 @@ def new_client(
         refresh_token=store.refresh_token,
         on_call=calls.add,
         on_new_refresh_token=calls.take_refresh_token,
+        mask_for=masks_of_shipments(db.engine, vault._get_current_object(), store.store_id),
         http=http,
         **longest_wait,
     )

@@ -1,23 +1,49 @@
 """Deleting buyers' data in time: 30 days after delivery at the latest, as Amazon's data protection policy demands.
 
 With the buyer go the order's documents, which name the buyer, and what a shipment in quarantine was sent as. What an
-order was, and what happened to it, stays.
+order was, and what happened to it, stays, without the buyer where Amazon's words or a person's note named one: once
+the buyer is gone, nobody could take the name out any more.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 
 from flexdash.database import transaction
-from flexdash.extensions import db
-from flexdash.models import Order, OrderDocument, OrderEvent, OrderState, QuarantinedShipment
+from flexdash.extensions import db, vault
+from flexdash.models import (
+    ApiCall,
+    Order,
+    OrderConflict,
+    OrderDocument,
+    OrderEvent,
+    OrderState,
+    OrderStep,
+    QuarantinedShipment,
+    WorkBatchItem,
+)
+from flexdash.services.buyer_words import BuyerMask, mask_of
+from flexdash.vault import UnreadableSecret
+
+logger = structlog.get_logger(__name__)
 
 AFTER_DELIVERY = timedelta(days=30)
 AFTER_CANCELLATION = timedelta(days=30)
 # Where Amazon never says that it was delivered: no delivery takes longer than a month.
 AFTER_HANDOVER = timedelta(days=60)
 AFTER_QUARANTINE = timedelta(days=60)  # still unreadable after that: delivered or not, it is no work any more
+# Where Amazon's words, or a person's, are kept of an order.
+_ORDER_WORDS = ("acknowledgement_message", "cancellation_message")
+_CALL_WORDS = ("error_message", "answered")
+_WORDS_OF_ORDERS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (OrderEvent, ("sentence",)),
+    (OrderStep, ("error_sentence",)),
+    (OrderConflict, ("sentence", "note")),
+    (WorkBatchItem, ("sentence",)),
+)
 BATCH = 500
 BATCHES_PER_TICK = 4
 
@@ -55,6 +81,7 @@ def _delete_of_orders(now: datetime) -> int:
             .with_for_update(key_share=True)
         ).all()
         of_these = Order.id.in_(locked)
+        _mask_words(of_these)
         shipments = select(Order.store_id, Order.amazon_shipment_id).where(of_these).subquery()
         session.execute(delete(OrderDocument).where(OrderDocument.order_id.in_(locked)))
         session.execute(
@@ -80,6 +107,37 @@ def _delete_of_orders(now: datetime) -> int:
                 ],
             )
         return len(due)
+
+
+def _mask_words(of_these: ColumnElement[bool]) -> None:
+    """Take the buyers of these orders out of everything said about them."""
+    buyers = db.session.execute(
+        select(Order, Order.buyer_encrypted).where(of_these, Order.buyer_encrypted.is_not(None))
+    )
+    masks: dict[int, BuyerMask] = {}
+    by_shipment: dict[tuple[int, str], int] = {}
+    for order, buyer_encrypted in buyers.all():
+        try:
+            masks[order.id] = mask_of(buyer_encrypted, vault)
+        except UnreadableSecret:  # deleting in time comes first
+            logger.error("buyer data cannot be decrypted; what names the buyer in words stays", order_id=order.id)
+            continue
+        by_shipment[order.store_id, order.amazon_shipment_id] = order.id
+        _mask(order, _ORDER_WORDS, masks[order.id])
+    for model, names in _WORDS_OF_ORDERS:
+        for row in db.session.scalars(select(model).where(model.order_id.in_(masks))):
+            _mask(row, names, masks[row.order_id])
+    for (store_id, shipment_id), order_id in by_shipment.items():
+        about = (ApiCall.store_id == store_id, ApiCall.amazon_shipment_id == shipment_id)
+        for call in db.session.scalars(select(ApiCall).where(*about, ApiCall.error_message != "")):
+            _mask(call, _CALL_WORDS, masks[order_id])
+
+
+def _mask(row: Any, names: Sequence[str], mask: BuyerMask) -> None:
+    for name in names:
+        said = getattr(row, name)
+        if said and (masked := mask(said)) != said:
+            setattr(row, name, masked)
 
 
 def _due_orders(now: datetime) -> Sequence[int]:

@@ -99,3 +99,28 @@ def test_words_under_the_name_of_a_fact_are_no_fact(data):
     kept = answered(data)
     assert [word for word in BUYER if word in kept] == []
     assert "[hidden]" in kept
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ["9876543210", "AshaVerma"],
+        {"errors": ["Invalid:AshaVerma:9876543210"]},
+        {"id": 9876543210, "value": 9876543210, "reason": "9876543210"},
+        {"body": "QXNoYVZlcm1hLCAxMiBNRyBSb2Fk"},
+        {"AshaVerma": 1},
+    ],
+)
+def test_a_bare_value_where_others_belong_or_that_may_be_a_telephone_number_is_hidden(data):
+    kept = answered(data)
+    assert [word for word in ("Asha", "9876543210", "QXNo") if word in kept] == []
+
+
+def test_of_an_answer_about_a_shipment_that_is_no_json_only_the_length_is_kept():
+    reply = Reply(status=400, body=b"name=Asha+Verma&address=12+MG+Road")
+    assert excerpts.of_answer(reply, None, is_about_shipment=True) == "34 bytes that could not be read"
+    assert "Bad gateway" in excerpts.of_answer(Reply(status=502, body=b"<h1>Bad gateway</h1>"), None)
+
+
+def test_amazons_own_long_numbers_stay():
+    assert "5023491020580" in answered({"feedId": "5023491020580", "code": "X"})

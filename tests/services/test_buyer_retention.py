@@ -9,7 +9,19 @@ from sqlalchemy import func, select
 from flexdash import clock
 from flexdash.extensions import db, vault
 from flexdash.jobs import dispatch
-from flexdash.models import Order, OrderDocument, OrderState, QuarantinedShipment, Store
+from flexdash.models import (
+    ApiCall,
+    Order,
+    OrderConflict,
+    OrderDocument,
+    OrderEvent,
+    OrderState,
+    OrderStep,
+    QuarantinedShipment,
+    StepKind,
+    StepState,
+    Store,
+)
 from flexdash.services import buyer_retention, orders
 from tests import factories
 
@@ -60,6 +72,36 @@ def test_a_buyer_is_deleted_30_days_after_delivery(store: Store, days: int, is_d
         assert (order.buyer_deleted_at, order.events[-1].kind) == (NOW, "deleted")
         assert orders.masked_buyer(order) is None
     assert buyer_retention.delete_due(NOW) == 0  # once
+
+
+def test_nothing_that_was_said_of_the_order_names_the_deleted_buyer(store: Store) -> None:
+    said = "Ship-to of MEERA  Fictional is not serviceable"
+    values = {"delivered_at": NOW - timedelta(days=31), "acknowledgement_message": said, "cancellation_message": said}
+    order, other = (make(store, OrderState.DELIVERED, **values) for _ in range(2))
+    other.delivered_at = NOW
+    for one in (order, other):
+        factories.make_step(one, StepKind.SHIP, StepState.FAILED, error_sentence=said)
+        factories.make_conflict(one, sentence=said, note="Ms Fictional called")
+        about = {"amazon_shipment_id": one.amazon_shipment_id, "status": 400, "answered": f'{{"message": "{said}"}}'}
+        factories.make_call(store, error_message=said, **about)
+        db.session.add(OrderEvent(order_id=one.id, kind="note", sentence=said))
+    db.session.commit()
+    buyer_retention.delete_due(NOW)
+    assert words_about(order).lower().count("fictional") == 0
+    assert words_about(order).count("Ship-to of [hidden] is not serviceable") == 7
+    assert words_about(other).lower().count("fictional") == 8
+
+
+def words_about(order: Order) -> str:
+    """Return all that is kept in words of an order."""
+    db.session.rollback()
+    db.session.expire_all()
+    calls = db.session.scalars(select(ApiCall).where(ApiCall.amazon_shipment_id == order.amazon_shipment_id))
+    [step] = db.session.scalars(select(OrderStep).where(OrderStep.order_id == order.id))
+    [conflict] = db.session.scalars(select(OrderConflict).where(OrderConflict.order_id == order.id))
+    said = [order.acknowledgement_message, order.cancellation_message, step.error_sentence]
+    said += [conflict.sentence, conflict.note, *(event.sentence for event in order.events)]
+    return "\n".join([*said, *(f"{call.error_message} {call.answered}" for call in calls)])
 
 
 @pytest.mark.parametrize(("days", "is_deleted"), [(29, False), (30, True)])

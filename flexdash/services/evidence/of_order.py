@@ -1,7 +1,6 @@
 """The evidence pack of one order."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -21,21 +20,21 @@ from flexdash.models import (
 )
 from flexdash.services import access, orders, run_sheets
 from flexdash.services.actors import Actor
+from flexdash.services.buyer_words import BuyerMask, mask_of
 from flexdash.services.errors import ServiceError
 from flexdash.services.evidence import pack as packs
-from flexdash.services.evidence.pack import MIN_SECRET, MOST_ROWS, Contents, Pack
+from flexdash.services.evidence.pack import MOST_ROWS, Contents, Pack
 from flexdash.vault import UnreadableSecret
 
 MOST_SHEETS = 3_000  # of the store's newest, looked through for what runs did with the order
 # Who looked at the buyer is a matter of the house, and no evidence.
 _NOT_TOLD = ("revealed",)
-_PLACES = ("city", "state", "country_code")
 
 
 def pack(actor: Actor, order_id: int) -> Pack:
     """Return everything that is kept of one order but its buyer; raise NotVisible."""
     order = orders.load(actor, order_id)
-    contents = Contents(_buyer_words(order))
+    contents = Contents(_buyer_mask(order))
     calls = _calls(order)
     outcomes = run_sheets.search_store(order.store_id, [order.amazon_shipment_id], MOST_ROWS + 1, MOST_SHEETS)
     events = [event for event in order.events if event.kind not in _NOT_TOLD]
@@ -68,32 +67,16 @@ def pack(actor: Actor, order_id: int) -> Pack:
     )
 
 
-def _buyer_words(order: Order) -> list[str]:
-    """Return what is known of the buyer, the longest first: none of it may stand in any text of the pack."""
-    if order.buyer_encrypted is None:
-        return []
+def _buyer_mask(order: Order) -> BuyerMask:
+    """Return what takes the buyer out of every text of the pack."""
     try:
-        buyer = json.loads(vault.decrypt(order.buyer_encrypted))
+        return mask_of(order.buyer_encrypted, vault)
     except UnreadableSecret:
         raise ServiceError(
             "No evidence pack was made: the key that opens this order's buyer data is missing from ENCRYPTION_KEYS, "
             "and without it nobody can make sure that the pack has none of it. Tell whoever runs FlexDash to put it "
             "back."
         ) from None
-    # City and country stay: a hub plans by them, and they may be part of its own name.
-    words = {word.strip() for name, value in buyer.items() if name not in _PLACES for word in _texts(value)}
-    return sorted((word for word in words if len(word) >= MIN_SECRET), key=len, reverse=True)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for member in value.values():
-            yield from _texts(member)
-    elif isinstance(value, list):
-        for member in value:
-            yield from _texts(member)
 
 
 def _calls(order: Order) -> Sequence[ApiCall]:
