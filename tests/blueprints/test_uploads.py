@@ -244,6 +244,21 @@ def test_the_same_delivery_twice_is_asked_about(merchant, seller, actor, workspa
     assert merchant.post(f"/uploads/{again.id}/apply", data={"is_another_delivery": "y"}).status_code == 303
 
 
+def test_a_delivery_that_was_added_in_part_is_asked_about(merchant, seller, actor, workspace) -> None:
+    factories.make_hub(workspace, "PUNE")
+    content = b"hub_code,sku_code,quantity\nPUNE,TEE,5\nPUNE,MUG,5\n"
+    first = applied(actor, seller, content, "stock", mode=StockMode.ADD)
+    first.state, first.n_applied = UploadState.FAILED, 1
+    db.session.commit()
+    again = checked(actor, seller, content, "stock", mode=StockMode.ADD, name="again.csv")
+    page = text_of(merchant.get(f"/uploads/{again.id}"))
+    assert "This very file was applied before, in part" in page
+    assert "given up with 1 row applied, counted from the top" in page
+    answer = merchant.post(f"/uploads/{again.id}/apply")
+    assert answer.status_code == 422
+    assert "The first row of this very file came in before" in answer.text
+
+
 def test_the_same_catalog_twice_says_that_nothing_is_left_to_do(merchant, store, actor) -> None:
     content = catalog("TEE,B0TESTTEE1,Tee")
     applied(actor, store, content)

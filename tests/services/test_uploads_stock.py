@@ -1,7 +1,7 @@
 """Stock files, from the file handed in to the hubs' stock and its ledger."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from flexdash.extensions import db
 from flexdash.models import (
@@ -12,12 +12,14 @@ from flexdash.models import (
     StockLevel,
     StockMode,
     StockMovement,
+    Upload,
     UploadState,
 )
 from flexdash.services.errors import FieldRefused
-from flexdash.services.uploads import deciding
+from flexdash.services.run_context import HandBack
+from flexdash.services.uploads import applying, deciding, working
 from tests import factories
-from tests.support.uploads import applied, checked, counts, outcomes, reasons, work
+from tests.support.uploads import applied, checked, counts, fresh, outcomes, reasons, work
 
 STOCK = "stock"
 
@@ -104,6 +106,49 @@ def test_a_delivery_is_added_once_unless_it_came_twice(seller, hub, actor) -> No
     deciding.accept(actor, again.id, is_another_delivery=True)
     work(again.id)
     assert level(hub, "TEE").on_hand == 25
+
+
+@pytest.mark.parametrize("state", [UploadState.FAILED, UploadState.DISCARDED])
+def test_a_delivery_that_was_added_in_part_is_not_added_again_without_a_word(
+    seller, hub, actor, monkeypatch, state
+) -> None:
+    content = stock_file(*(f"PUNE,SKU-{number},5" for number in range(1, 41)))
+    given_up_after(monkeypatch, 30, checked(actor, seller, content, STOCK, mode=StockMode.ADD), actor, state)
+    assert (level(hub, "SKU-30").on_hand, n_levels()) == (5, 30)
+    again = checked(actor, seller, content, STOCK, mode=StockMode.ADD, name="copy.csv")
+    with pytest.raises(FieldRefused) as refusal:
+        deciding.accept(actor, again.id)
+    assert refusal.value.field == "is_another_delivery"
+    assert refusal.value.sentence.startswith("The first 30 rows of this very file came in before")
+    assert deciding.accept(actor, again.id, is_another_delivery=True)
+
+
+def given_up_after(monkeypatch, n_rows: int, upload: Upload, actor, state: UploadState = UploadState.FAILED) -> None:
+    """Accept the upload, apply its first rows and give it up in `state`."""
+    monkeypatch.setattr(applying, "_FIRST_PIECE", n_rows)
+    deciding.accept(actor, upload.id)
+    asked = iter([False, True])
+    attempt = working.begin(upload.id, lambda: next(asked))
+    with pytest.raises(HandBack):
+        working.work(attempt)
+    applying.fail(attempt, "The worker stopped without a word.")
+    monkeypatch.undo()
+    fresh(upload.id).state = state
+    db.session.commit()
+
+
+def n_levels() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count(StockLevel.id)))
+
+
+def test_what_was_given_up_before_its_first_row_added_nothing(seller, hub, actor) -> None:
+    content = stock_file("PUNE,TEE,10")
+    upload = checked(actor, seller, content, STOCK, mode=StockMode.ADD)
+    deciding.accept(actor, upload.id)
+    applying.fail(working.begin(upload.id), "The worker stopped without a word.")
+    again = checked(actor, seller, content, STOCK, mode=StockMode.ADD)
+    assert deciding.accept(actor, again.id)
 
 
 def test_setting_the_same_file_twice_needs_no_word(seller, hub, actor) -> None:

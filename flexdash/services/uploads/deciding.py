@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from flexdash import clock
 from flexdash.database import transaction
@@ -33,6 +33,11 @@ class Earlier:
     upload: Upload
     needs_consent: bool  # applying it again would add its quantities again
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether it was given up in the middle: its first `n_applied` rows are in, the others are not."""
+        return self.upload.state not in (*_UNDER_WAY, UploadState.APPLIED)
+
 
 def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_another_delivery: bool = False) -> bool:
     """Let a checked file be applied; the caller enqueues it. False when that was said already, as by a double click.
@@ -55,11 +60,7 @@ def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_a
                 "Some prices change by more than 30 %. Look at them, and tick the box if they are meant.",
             )
         if (earlier := same_file_applied(upload)) and earlier.needs_consent and not is_another_delivery:
-            raise FieldRefused(
-                "is_another_delivery",
-                "This very file was applied before. Tick the box if its quantities came in once more; otherwise put "
-                "it aside.",
-            )
+            raise FieldRefused("is_another_delivery", _applied_before(earlier))
         if other := _under_way(upload):
             raise ServiceError(
                 f"{quoted(other.file_name)} is being applied to the same place at the moment. Wait until it is done, "
@@ -132,7 +133,7 @@ def may_be_tried_again(upload: Upload) -> bool:
 
 
 def same_file_applied(upload: Upload) -> Earlier | None:
-    """Return the newest upload of the very same file that was applied to the same place; None when there is none."""
+    """Return the newest upload of the very same file that was applied to the same place, if only in part, or None."""
     query = (
         select(Upload)
         .where(
@@ -140,7 +141,8 @@ def same_file_applied(upload: Upload) -> Earlier | None:
             Upload.kind == upload.kind,
             Upload.sha256 == upload.sha256,
             Upload.id != upload.id,
-            Upload.state.in_((*_UNDER_WAY, UploadState.APPLIED)),
+            # Whatever became of it, the pieces that were applied stand in the stock.
+            or_(Upload.state.in_((*_UNDER_WAY, UploadState.APPLIED)), Upload.n_applied > 0),
             Upload.store_id == upload.store_id if upload.store_id else Upload.store_id.is_(None),
         )
         .order_by(Upload.id.desc())
@@ -150,6 +152,19 @@ def same_file_applied(upload: Upload) -> Earlier | None:
         query = query.where(Upload.stock_mode == StockMode.ADD)
     found = db.session.scalars(query.limit(1)).one_or_none()
     return Earlier(found, needs_consent=is_adding) if found else None
+
+
+def _applied_before(earlier: Earlier) -> str:
+    if earlier.is_partial:
+        n = earlier.upload.n_applied
+        return (
+            f"The first {'row' if n == 1 else f'{n:,} rows'} of this very file came in before, then it was given up. "
+            "Tick the box if all its quantities came in once more; otherwise put it aside, and upload the other rows "
+            "as a file of their own."
+        )
+    return (
+        "This very file was applied before. Tick the box if its quantities came in once more; otherwise put it aside."
+    )
 
 
 def _check_may(actor: Actor) -> None:
