@@ -1,16 +1,32 @@
 """People and clocks that want the same rows at the same moment wait for each other, and never for ever."""
 
+import io
 import threading
 from collections.abc import Callable
 
+import pytest
 from flask import Flask
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from flexdash.extensions import db
-from flexdash.models import HoldReason, OrderState, RunState, Store, StoreStatus, Sync, SyncRun
+from flexdash.models import (
+    HoldReason,
+    OrderState,
+    RunState,
+    Store,
+    StoreStatus,
+    Sync,
+    SyncRun,
+    Upload,
+    UploadKind,
+    UploadState,
+)
 from flexdash.services import disconnecting, order_holds, stores, sync_runs
 from flexdash.services.errors import ServiceError
+from flexdash.services.uploads import applying, cleaning, deciding, places, receiving, working
 from tests import factories
+from tests.support.servers import wait_for
+from tests.support.uploads import catalog, checked, fresh
 
 
 def at_once(app: Flask, *jobs: Callable[[], object]) -> list[Exception]:
@@ -62,6 +78,60 @@ def test_a_store_is_disconnected_while_somebody_starts_its_sync(app: Flask) -> N
 
     assert {store.status for store in db.session.scalars(db.select(Store))} == {StoreStatus.DISCONNECTED}
     assert {run.state for run in db.session.scalars(db.select(SyncRun))} <= {RunState.QUEUED, RunState.FAILED}
+
+
+def test_of_files_for_one_place_accepted_at_once_one_is_applied(app: Flask) -> None:
+    workspace = factories.make_workspace()
+    actor = factories.make_actor(factories.make_user(workspace))
+
+    for _ in range(5):
+        place = factories.make_seller(workspace)
+        upload_ids = [factories.make_upload(place, n_new=1).id for _ in range(4)]
+        raised = at_once(
+            app, *(lambda upload_id=upload_id: deciding.accept(actor, upload_id) for upload_id in upload_ids)
+        )
+        assert [type(error) for error in raised] == [ServiceError] * 3
+        assert all("is being applied to the same place" in error.sentence for error in raised)
+        accepted = db.select(Upload.id).where(Upload.seller_id == place.id, Upload.state == UploadState.ACCEPTED)
+        assert len(db.session.scalars(accepted).all()) == 1
+
+
+def test_a_newer_file_arrives_before_an_older_one_is_taken_up_again_or_after(app: Flask, monkeypatch) -> None:
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("one transaction at a time writes there, and that one cannot be seen waiting")
+    workspace = factories.make_workspace()
+    actor = factories.make_actor(factories.make_user(workspace))
+    store = factories.make_store(factories.make_seller(workspace))
+    older_id = checked(actor, store, catalog("TEE,B0TESTTEE1,Tee")).id
+    deciding.accept(actor, older_id)
+    applying.fail(working.begin(older_id), "The worker stopped without a word.")
+    store_id, to_clean = store.id, []
+
+    def hand_in_newer() -> None:
+        with app.app_context():
+            receiving.receive(actor, UploadKind.CATALOG, "newer.csv", io.BytesIO(b"sku_code"), store_id=store_id)
+            to_clean.extend(cleaning.to_clean())
+
+    newer = threading.Thread(target=hand_in_newer)
+    under_way = places.under_way
+
+    def while_the_newer_one_arrives(upload: Upload) -> Upload | None:
+        newer.start()
+        wait_for(lambda: not newer.is_alive() or is_one_waiting(), "the newer file", 20)
+        return under_way(upload)
+
+    monkeypatch.setattr(places, "under_way", while_the_newer_one_arrives)
+    deciding.try_again(actor, older_id)
+    newer.join(30)
+    assert fresh(older_id).state is UploadState.ACCEPTED
+    assert to_clean == []  # else its rows would be deleted while they are applied
+
+
+def is_one_waiting() -> bool:
+    """Say whether somebody in this test's database waits for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with db.engine.connect() as connection:
+        return bool(connection.scalar(text(waiting)))
 
 
 def test_looking_at_held_orders_again_takes_as_many_queries_for_many_as_for_few(app: Flask) -> None:

@@ -140,6 +140,47 @@ def test_one_file_at_a_time_is_applied_to_a_place(store, actor) -> None:
     assert "is being applied to the same place" in refusal.value.sentence
 
 
+def test_a_file_is_not_taken_up_again_while_another_one_has_its_place(store, actor) -> None:
+    upload = checked(actor, store, catalog("TEE,B0TESTTEE1,Tee"))
+    give_up(actor, upload.id)
+    other = factories.make_upload(store, UploadState.APPLYING, id=upload.id - 1, file_name="summer.csv")
+    with pytest.raises(ServiceError) as refusal:
+        deciding.try_again(actor, upload.id)
+    assert refusal.value.sentence.startswith("“summer.csv” is being applied to the same place")
+    assert fresh(upload.id).state is UploadState.FAILED
+    other.state = UploadState.APPLIED
+    db.session.commit()
+    deciding.try_again(actor, upload.id)
+    assert work(upload.id).state is UploadState.APPLIED
+
+
+@pytest.mark.parametrize("state", [UploadState.RECEIVED, UploadState.APPLYING, UploadState.DISCARDED])
+@pytest.mark.parametrize("was_accepted", [True, False])
+def test_a_file_whose_place_a_newer_one_took_is_not_taken_up_again(store, actor, state, was_accepted) -> None:
+    upload_id = hand_in(actor, store, catalog("TEE,B0TESTTEE1,Tee"))
+    if was_accepted:
+        work(upload_id)
+        give_up(actor, upload_id)
+    else:
+        applying.fail(working.begin(upload_id), "The disk is full.")
+    factories.make_upload(factories.make_store(store.seller), state)  # another place
+    factories.make_upload(store, UploadState.FAILED, sha256="")  # never arrived
+    assert deciding.may_be_tried_again(fresh(upload_id))
+    factories.make_upload(store, state, file_name="winter.csv")
+    assert not deciding.may_be_tried_again(fresh(upload_id))
+    with pytest.raises(ServiceError) as refusal:
+        deciding.try_again(actor, upload_id)
+    assert refusal.value.sentence.startswith("A newer file, “winter.csv”, took the place of this one")
+    assert fresh(upload_id).state is UploadState.FAILED
+    assert cleaning.to_clean() == [upload_id]
+
+
+def give_up(actor: Actor, upload_id: int) -> None:
+    """Accept the file and give it up before its first row."""
+    deciding.accept(actor, upload_id)
+    applying.fail(working.begin(upload_id), "The worker stopped without a word.")
+
+
 def another_like(upload: Upload) -> Upload:
     values = {name: getattr(upload, name) for name in ("workspace_id", "seller_id", "store_id", "kind", "n_bytes")}
     other = Upload(

@@ -15,6 +15,7 @@ from flexdash.models import RowOutcome, Upload, UploadChunk, UploadState
 from flexdash.services.uploads import staging
 from flexdash.services.uploads.checking import ranges
 from flexdash.services.uploads.deciding import UNDECIDED
+from flexdash.services.uploads.places import is_newer
 from flexdash.services.uploads.staging import rows
 
 KEPT_UNDECIDED = timedelta(days=30)
@@ -86,13 +87,7 @@ def put_forgotten_aside(now: datetime) -> int:
 
 def _to_clean(upload_id: int | None = None) -> set[int]:
     newer = aliased(Upload)
-    is_superseded = exists().where(
-        newer.id > Upload.id,
-        newer.kind == Upload.kind,
-        newer.seller_id == Upload.seller_id,
-        or_(newer.store_id == Upload.store_id, and_(newer.store_id.is_(None), Upload.store_id.is_(None))),
-        newer.sha256 != "",
-    )
+    is_superseded = exists().where(is_newer(newer, Upload))
     is_over = or_(
         Upload.state.in_((UploadState.APPLIED, UploadState.DISCARDED)),
         and_(Upload.state == UploadState.FAILED, is_superseded),

@@ -11,8 +11,10 @@ from flexdash.models import StockMode, Upload, UploadChunk, UploadKind, UploadSt
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
+from flexdash.services.uploads import places
 from flexdash.services.uploads.checking import NOTHING_COUNTED
 from flexdash.services.uploads.encodings import ENCODINGS
+from flexdash.services.uploads.places import UNDER_WAY
 from flexdash.services.uploads.records import DELIMITERS
 from flexdash.services.words import quoted
 
@@ -23,7 +25,6 @@ UNDECIDED = (
     UploadState.CHECKED,
     UploadState.REFUSED,
 )
-_UNDER_WAY = (UploadState.ACCEPTED, UploadState.APPLYING)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Earlier:
     @property
     def is_partial(self) -> bool:
         """Whether it was given up in the middle: its first `n_applied` rows are in, the others are not."""
-        return self.upload.state not in (*_UNDER_WAY, UploadState.APPLIED)
+        return self.upload.state not in (*UNDER_WAY, UploadState.APPLIED)
 
 
 def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_another_delivery: bool = False) -> bool:
@@ -47,8 +48,8 @@ def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_a
     """
     _check_may(actor)
     with transaction():
-        upload = access.get(actor, Upload, upload_id, lock=True)
-        if upload.state in (*_UNDER_WAY, UploadState.APPLIED):
+        upload = places.hold(actor, upload_id)
+        if upload.state in (*UNDER_WAY, UploadState.APPLIED):
             return False
         if upload.state is not UploadState.CHECKED:
             raise ServiceError("This file is not ready to be applied any more. Its page says how it stands.")
@@ -61,11 +62,7 @@ def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_a
             )
         if (earlier := same_file_applied(upload)) and earlier.needs_consent and not is_another_delivery:
             raise FieldRefused("is_another_delivery", _applied_before(earlier))
-        if other := _under_way(upload):
-            raise ServiceError(
-                f"{quoted(other.file_name)} is being applied to the same place at the moment. Wait until it is done, "
-                "then apply this file."
-            )
+        _check_place_is_free(upload)
         upload.state, upload.n_attempts, upload.n_applied = UploadState.ACCEPTED, 0, 0
         upload.heartbeat_at = clock.now()
         upload.applied_by_id, upload.applied_by_name = actor.user_id, actor.name
@@ -94,14 +91,21 @@ def read_again(actor: Actor, upload_id: int, *, encoding: str, delimiter: str) -
 def try_again(actor: Actor, upload_id: int) -> None:
     """Take up a file that was given up, where it ended; the caller enqueues it.
 
-    Raises NotVisible, NotAllowed, and ServiceError when it is not such a file, or its rows are gone.
+    Raises NotVisible, NotAllowed, and ServiceError when it is not such a file, when a newer one took its place, or when
+    another one is being applied there.
     """
     _check_may(actor)
     with transaction():
-        upload = access.get(actor, Upload, upload_id, lock=True)
+        upload = places.hold(actor, upload_id)
+        if upload.state is UploadState.FAILED and (newer := places.newest_after(upload)):
+            raise ServiceError(
+                f"A newer file, {quoted(newer.file_name)}, took the place of this one, so it cannot be taken up again. "
+                "If it is still meant, upload it once more."
+            )
         if not may_be_tried_again(upload):
             raise ServiceError("This file cannot be taken up again. Upload it once more.")
         if upload.applied_by_name:
+            _check_place_is_free(upload)
             upload.state, upload.n_attempts, upload.error_sentence = UploadState.ACCEPTED, 0, ""
             upload.heartbeat_at = clock.now()
             upload.finished_at = None
@@ -129,7 +133,8 @@ def discard(actor: Actor, upload_id: int) -> bool:
 
 def may_be_tried_again(upload: Upload) -> bool:
     """Say whether a file that was given up can be taken up again."""
-    return upload.state is UploadState.FAILED and bool(upload.sha256) and has_file(upload)
+    is_given_up = upload.state is UploadState.FAILED and bool(upload.sha256)
+    return is_given_up and has_file(upload) and places.newest_after(upload) is None
 
 
 def same_file_applied(upload: Upload) -> Earlier | None:
@@ -142,7 +147,7 @@ def same_file_applied(upload: Upload) -> Earlier | None:
             Upload.sha256 == upload.sha256,
             Upload.id != upload.id,
             # Whatever became of it, the pieces that were applied stand in the stock.
-            or_(Upload.state.in_((*_UNDER_WAY, UploadState.APPLIED)), Upload.n_applied > 0),
+            or_(Upload.state.in_((*UNDER_WAY, UploadState.APPLIED)), Upload.n_applied > 0),
             Upload.store_id == upload.store_id if upload.store_id else Upload.store_id.is_(None),
         )
         .order_by(Upload.id.desc())
@@ -172,6 +177,14 @@ def _check_may(actor: Actor) -> None:
         raise NotAllowed("Your role does not include uploading files. Ask a merchant or an admin.")
 
 
+def _check_place_is_free(upload: Upload) -> None:
+    if other := places.under_way(upload):
+        raise ServiceError(
+            f"{quoted(other.file_name)} is being applied to the same place at the moment. Wait until it is done, "
+            "then apply this file."
+        )
+
+
 def _to_be_checked(upload: Upload) -> None:
     upload.state, upload.attempt_token, upload.n_attempts = UploadState.RECEIVED, "", 0
     upload.error_sentence, upload.finished_at, upload.heartbeat_at = "", None, clock.now()
@@ -183,14 +196,3 @@ def has_file(upload: Upload) -> bool:
     """Say whether the file itself is still kept."""
     is_there = select(UploadChunk.position).where(UploadChunk.upload_id == upload.id, UploadChunk.position == 0)
     return db.session.scalar(is_there) is not None
-
-
-def _under_way(upload: Upload) -> Upload | None:
-    query = select(Upload).where(
-        Upload.seller_id == upload.seller_id,
-        Upload.kind == upload.kind,
-        Upload.id != upload.id,
-        Upload.state.in_(_UNDER_WAY),
-        Upload.store_id == upload.store_id if upload.store_id else Upload.store_id.is_(None),
-    )
-    return db.session.scalars(query.limit(1)).one_or_none()

@@ -22,6 +22,7 @@ from flexdash.models import (
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
+from flexdash.services.uploads import places
 from flexdash.services.uploads.encodings import FirstLook, NotUsable
 from flexdash.services.words import one_line, quoted
 
@@ -116,6 +117,8 @@ def receive(
         raise FieldRefused("file", refusal.sentence) from None
     _keep(upload, pieces, position)
     with transaction() as session:
+        # From here on older files are out of date: nobody may be in the middle of taking one of them up again.
+        places.hold_seller(actor, upload.seller_id)
         session.execute(
             update(Upload)
             .where(Upload.id == upload.id)
