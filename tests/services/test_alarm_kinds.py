@@ -20,6 +20,7 @@ from flexdash.models import (
     Sync,
     SyncState,
     Trigger,
+    UploadKind,
     UploadState,
     Workspace,
 )
@@ -27,9 +28,10 @@ from flexdash.services import config_log_verify, sync_status
 from flexdash.services.alarms import keeping, looking
 from flexdash.services.alarms.findings import Parts
 from flexdash.services.alarms.kinds import KINDS
-from flexdash.services.uploads import deciding
+from flexdash.services.uploads import applying, attempts, deciding, working
 from tests import factories
 from tests.factories import make_run, make_store
+from tests.support.uploads import applied, catalog, checked, fresh
 
 LONG_AGO = timedelta(days=2)
 ALL_THERE = Parts()
@@ -229,6 +231,42 @@ def test_a_file_that_waits_for_another_of_its_kind_does_not_wait_for_a_worker(st
     factories.make_upload(store, UploadState.APPLYING, uploaded_at=clock.now() - LONG_AGO, heartbeat_at=clock.now())
     factories.make_upload(store, UploadState.RECEIVED, uploaded_at=clock.now() - LONG_AGO)
     assert alarms() == []
+
+
+@pytest.mark.parametrize("ending", ["applied", "failed"])
+@pytest.mark.parametrize("kind", ["catalog", "stock"])
+def test_a_file_that_waited_for_another_waits_for_a_worker_from_its_end_on(store, workspace, kind, ending) -> None:
+    state_of(store, last_success_at=clock.now())
+    merchant = factories.make_actor(factories.make_user(workspace))
+    factories.make_hub(workspace, "PUNE")
+    place, content = store, catalog("TEE,B0TESTTEE1,Tee")
+    if kind == "stock":
+        place, content = store.seller, b"hub_code,sku_code,quantity\nPUNE,TEE,5\n"
+    first = checked(merchant, place, content, kind)
+    deciding.accept(merchant, first.id)
+    attempt = working.begin(first.id)
+    waiting = factories.make_upload(place, UploadState.RECEIVED, uploaded_at=clock.now() - LONG_AGO)
+    assert alarms() == []
+    if ending == "applied":
+        working.work(attempt)
+    else:
+        applying.fail(attempt, "The disk is full.")
+    assert attempts.waiting() == [waiting.id]
+    assert alarms() == []
+    fresh(waiting.id).heartbeat_at = clock.now() - timedelta(minutes=16)
+    db.session.commit()
+    assert the_alarm(AlarmKind.QUEUE_WAITING)
+
+
+def test_the_end_of_a_file_changes_nothing_for_those_that_did_not_wait_for_it(store, workspace) -> None:
+    state_of(store, last_success_at=clock.now())
+    merchant = factories.make_actor(factories.make_user(workspace))
+    factories.make_upload(store, UploadState.RECEIVED, kind=UploadKind.PRICES, uploaded_at=clock.now() - LONG_AGO)
+    elsewhere = factories.make_store(store.seller)
+    state_of(elsewhere, last_success_at=clock.now())
+    factories.make_upload(elsewhere, UploadState.RECEIVED, uploaded_at=clock.now() - LONG_AGO)
+    applied(merchant, store, catalog("TEE,B0TESTTEE1,Tee"))
+    assert the_alarm(AlarmKind.QUEUE_WAITING).sentence.startswith("2 uploaded files have waited")
 
 
 def test_a_file_that_is_accepted_late_waits_from_then_on(store, workspace) -> None:

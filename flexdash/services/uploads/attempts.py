@@ -16,6 +16,7 @@ from flexdash.extensions import db
 from flexdash.models import Upload, UploadState
 from flexdash.models.upload import IS_WORK
 from flexdash.services.run_context import HandBack, Superseded
+from flexdash.services.uploads.places import same_place
 
 # What waits for a worker: what it is while one works on it.
 STEPS = {UploadState.RECEIVED: UploadState.CHECKING, UploadState.ACCEPTED: UploadState.APPLYING}
@@ -61,8 +62,13 @@ class Attempt:
             raise HandBack
 
     def end(self, executor: Connection | Session, state: UploadState, **values: Any) -> None:
-        """Let go of the upload in `state`, inside a transaction; raises Superseded as `check_in` does."""
+        """Let go of the upload in `state`, inside a transaction; raises Superseded as `check_in` does.
+
+        Files that waited until it leaves its place wait for a worker from now on.
+        """
         self.check_in(executor, state=state, attempt_token="", n_attempts=0, **values)
+        if self.step is UploadState.APPLYING:
+            _let_wait_from_now_on(executor, self.upload_id)
 
 
 def claim(upload_id: int, should_stop: Callable[[], bool] = _never) -> Attempt | None:
@@ -180,6 +186,20 @@ def _put_back(attempt: Attempt, **values: Any) -> None:
             .values(state=_WAITING_STATE[attempt.step], attempt_token="", **values)
             .execution_options(**NO_SYNC)
         )
+
+
+def _let_wait_from_now_on(executor: Connection | Session, ended_id: int) -> None:
+    place = select(Upload.kind, Upload.seller_id, Upload.store_id).where(Upload.id == ended_id)
+    executor.execute(
+        update(Upload)
+        .where(
+            same_place(Upload, executor.execute(place).one()),
+            Upload.id > ended_id,
+            Upload.state == UploadState.RECEIVED,
+        )
+        .values(heartbeat_at=clock.now())
+        .execution_options(**NO_SYNC)
+    )
 
 
 def _is_blocked() -> Any:

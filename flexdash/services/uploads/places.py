@@ -19,7 +19,7 @@ UNDER_WAY = (UploadState.ACCEPTED, UploadState.APPLYING)
 
 
 def same_place(one: Any, other: Any) -> ColumnElement[bool]:
-    """Say, in SQL, whether two uploads are for the same place: `one` as columns, `other` as columns or as an upload."""
+    """Say, in SQL, whether two uploads are for the same place: `one` as columns, `other` as columns or with values."""
     return and_(
         one.kind == other.kind,
         one.seller_id == other.seller_id,
