@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, and_, exists, func, or_, select, text, update
+from sqlalchemy import Connection, Engine, and_, exists, func, select, text, update
 from sqlalchemy.orm import Session, aliased
 
 from flexdash import clock
@@ -16,7 +16,7 @@ from flexdash.extensions import db
 from flexdash.models import Upload, UploadState
 from flexdash.models.upload import IS_WORK
 from flexdash.services.run_context import HandBack, Superseded
-from flexdash.services.uploads.places import same_place
+from flexdash.services.uploads.places import UNDER_WAY, same_place
 
 # What waits for a worker: what it is while one works on it.
 STEPS = {UploadState.RECEIVED: UploadState.CHECKING, UploadState.ACCEPTED: UploadState.APPLYING}
@@ -207,10 +207,8 @@ def _is_blocked() -> Any:
     return and_(
         Upload.state == UploadState.RECEIVED,
         exists().where(
+            same_place(other, Upload),
             other.id < Upload.id,
-            other.kind == Upload.kind,
-            other.seller_id == Upload.seller_id,
-            or_(other.store_id == Upload.store_id, and_(other.store_id.is_(None), Upload.store_id.is_(None))),
-            other.state.in_((UploadState.ACCEPTED, UploadState.APPLYING)),
+            other.state.in_(UNDER_WAY),
         ),
     )

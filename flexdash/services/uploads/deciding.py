@@ -14,11 +14,10 @@ from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
 from flexdash.services.uploads import places
 from flexdash.services.uploads.checking import NOTHING_COUNTED
 from flexdash.services.uploads.encodings import ENCODINGS
-from flexdash.services.uploads.places import UNDER_WAY
 from flexdash.services.uploads.records import DELIMITERS
 from flexdash.services.words import quoted
 
-# Before anybody said yes: what may be read again or put aside.
+# Before anybody said yes: what may be read again or put aside, and what a newer file puts aside.
 UNDECIDED = (
     UploadState.RECEIVED,
     UploadState.CHECKING,
@@ -37,7 +36,7 @@ class Earlier:
     @property
     def is_partial(self) -> bool:
         """Whether it was given up in the middle: its first `n_applied` rows are in, the others are not."""
-        return self.upload.state not in (*UNDER_WAY, UploadState.APPLIED)
+        return self.upload.state not in (*places.UNDER_WAY, UploadState.APPLIED)
 
 
 def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_another_delivery: bool = False) -> bool:
@@ -49,7 +48,7 @@ def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_a
     _check_may(actor)
     with transaction():
         upload = places.hold(actor, upload_id)
-        if upload.state in (*UNDER_WAY, UploadState.APPLIED):
+        if upload.state in (*places.UNDER_WAY, UploadState.APPLIED):
             return False
         if upload.state is not UploadState.CHECKED:
             raise ServiceError("This file is not ready to be applied any more. Its page says how it stands.")
@@ -142,13 +141,11 @@ def same_file_applied(upload: Upload) -> Earlier | None:
     query = (
         select(Upload)
         .where(
-            Upload.seller_id == upload.seller_id,
-            Upload.kind == upload.kind,
+            places.same_place(Upload, upload),
             Upload.sha256 == upload.sha256,
             Upload.id != upload.id,
             # Whatever became of it, the pieces that were applied stand in the stock.
-            or_(Upload.state.in_((*UNDER_WAY, UploadState.APPLIED)), Upload.n_applied > 0),
-            Upload.store_id == upload.store_id if upload.store_id else Upload.store_id.is_(None),
+            or_(Upload.state.in_((*places.UNDER_WAY, UploadState.APPLIED)), Upload.n_applied > 0),
         )
         .order_by(Upload.id.desc())
     )

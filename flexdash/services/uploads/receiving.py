@@ -23,14 +23,13 @@ from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
 from flexdash.services.uploads import places
+from flexdash.services.uploads.deciding import UNDECIDED
 from flexdash.services.uploads.encodings import FirstLook, NotUsable
 from flexdash.services.words import one_line, quoted
 
 CHUNK = 256 * 1024  # bytes; also how much is read, checked and decoded at once
 _CHUNKS_AT_ONCE = 64  # in one transaction
 _NEVER_ARRIVED = "The file did not arrive whole, so nothing of it is used. Upload it again."
-# What a newer file of the same kind puts aside.
-_UNDECIDED = (UploadState.RECEIVED, UploadState.CHECKING, UploadState.CHECKED, UploadState.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -169,11 +168,9 @@ def _put_older_aside(upload_id: int, name: str) -> None:
     db.session.execute(
         update(Upload)
         .where(
-            Upload.seller_id == upload.seller_id,
-            Upload.kind == upload.kind,
-            Upload.store_id == upload.store_id if upload.store_id else Upload.store_id.is_(None),
+            places.same_place(Upload, upload),
             Upload.id < upload.id,
-            Upload.state.in_(_UNDECIDED),
+            Upload.state.in_(UNDECIDED),
         )
         .values(
             state=UploadState.DISCARDED,
