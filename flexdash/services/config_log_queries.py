@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.config_log import INTERNAL_KEYS
 from flexdash.services.errors import NotVisible
+from flexdash.services.words import zone_name
 
 FLEXDASH_ITSELF = "flexdash"  # the filter's value for changes no person made
 ROWS_AT_A_TIME = 1_000
@@ -162,12 +163,12 @@ def newest(store: Store, section: Section, key: str | None = None, value: int | 
     return db.session.scalars(query).one_or_none()
 
 
-def changes(event: ConfigEvent) -> list[Change]:
-    """Return what `event` changed, value by value, in the order of their labels."""
+def changes(event: ConfigEvent, zone: tzinfo = UTC) -> list[Change]:
+    """Return what `event` changed, value by value, in the order of their labels; times in `zone`."""
     keys = (event.old_value.keys() | event.new_value.keys()) - INTERNAL_KEYS
     values = [(label(key), event.old_value.get(key), event.new_value.get(key)) for key in keys]
     return [
-        Change(label, in_words(old), in_words(new))
+        Change(label, in_words(old, zone), in_words(new, zone))
         for label, old, new in sorted(values, key=itemgetter(0))
         if old != new
     ]
@@ -232,17 +233,17 @@ def label(key: str) -> str:
     return LABELS.get(key) or key.removeprefix("is_").replace("_", " ").capitalize()
 
 
-def in_words(value: Any) -> str:
-    """Return a value as pages and exports write it; "" for none."""
+def in_words(value: Any, zone: tzinfo = UTC) -> str:
+    """Return a value as pages and exports write it, a time in `zone`; "" for none."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, str) and _MOMENT.fullmatch(value):
-        moment = datetime.fromisoformat(value).astimezone(UTC)
-        return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+        moment = datetime.fromisoformat(value).astimezone(zone)
+        return f"{moment.day} {moment:%b %Y, %H:%M} {zone_name(moment)}"
     if isinstance(value, list):
-        return ", ".join(in_words(part) for part in value)
+        return ", ".join(in_words(part, zone) for part in value)
     if isinstance(value, dict):
-        return ", ".join(f"{label(key)}: {in_words(part)}" for key, part in value.items())
+        return ", ".join(f"{label(key)}: {in_words(part, zone)}" for key, part in value.items())
     return WORDS.get(value, str(value)) if isinstance(value, str) else str(value)

@@ -1,5 +1,8 @@
 """Small helpers for sentences."""
 
+import re
+from datetime import datetime
+
 MAX_SENTENCE = 500  # as long as the log's column
 
 
@@ -32,3 +35,12 @@ def as_clause(sentence: str) -> str:
 def one_line(text: str) -> str:
     """Return `text` without control characters and with single spaces, as a name is kept."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def zone_name(moment: datetime) -> str:
+    """Return what people call the zone of `moment` then: its letters, or UTC and the offset where it has none."""
+    letters = moment.tzname() or ""
+    if re.fullmatch(r"[A-Z]{2,5}", letters):
+        return letters
+    offset = moment.strftime("%z")
+    return f"UTC{offset[:3]}:{offset[3:5]}"

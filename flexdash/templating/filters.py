@@ -1,6 +1,5 @@
 """Times in the viewer's zone, money, and counts, as pages write them."""
 
-import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -10,6 +9,7 @@ from flask_login import current_user
 from markupsafe import Markup, escape
 
 from flexdash import clock
+from flexdash.services.words import zone_name
 
 NOTHING = "–"
 _KEPT = "\N{NO-BREAK SPACE}"
@@ -47,15 +47,6 @@ def relative_time(value: datetime | None, empty: str = "never") -> str:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         _machine(value), _words(here, "second"), _distance((value - clock.now()).total_seconds()) or _words(here, "day")
     )
-
-
-def zone_name(moment: datetime) -> str:
-    """Return what people call the zone of `moment` then: its letters, or UTC and the offset where it has none."""
-    letters = moment.tzname() or ""
-    if re.fullmatch(r"[A-Z]{2,5}", letters):
-        return letters
-    offset = moment.strftime("%z")
-    return f"UTC{offset[:3]}:{offset[3:5]}"
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -82,6 +82,15 @@ def test_each_row_says_what_when_who_from_where_section_change_and_reason(admin,
         assert part in page
 
 
+def test_values_without_one_before_stand_alone_and_times_in_the_viewers_zone(admin, ada, store) -> None:
+    new = {"authorization_expires_at": "2027-11-22T20:30:00+00:00", "n_new": 10}
+    record(ada, "Ada connected Pune Store", store=store, old={}, new=new)
+    page = words(admin.get(LOG))
+    assert "23 Nov 2027, 02:00 IST" in page
+    assert "(new)" not in page
+    assert "22 Nov 2027, 20:30 UTC" in admin.get("/configuration-log.csv").text
+
+
 def test_rows_come_newest_first_fifty_at_a_time(admin, ada) -> None:
     append(ada.workspace_id, 120)
     first = admin.get(LOG)

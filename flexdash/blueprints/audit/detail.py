@@ -6,6 +6,7 @@ from flexdash.blueprints.audit import blueprint
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.services import config_log_detail, config_log_queries, config_log_verify, reverting
 from flexdash.services.actors import Permission
+from flexdash.templating import viewer_zone
 
 
 @blueprint.get("/configuration-log/<int:event_id>")
@@ -19,7 +20,7 @@ def detail(event_id: int) -> str:
         "audit/detail.html",
         detail=found,
         event=found.event,
-        changes=config_log_queries.changes(found.event),
+        changes=config_log_queries.changes(found.event, viewer_zone()),
         subject_id=config_log_detail.subject_id,
         verification=config_log_verify.latest(actor.workspace_id),
         may_revert=may_revert,

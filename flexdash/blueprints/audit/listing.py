@@ -23,7 +23,7 @@ def page_of_log(store_id: int | None = None) -> dict[str, Any]:
     return {
         "form": form,
         "page": keyset_page(query, turned(config_log_queries.NEWEST_FIRST, form.is_oldest_first), request.args),
-        "changes_of": config_log_queries.changes,
+        "changes_of": lambda event: config_log_queries.changes(event, viewer_zone()),
         "at_most": csv_export.AT_MOST,
         "verification": config_log_verify.latest(actor.workspace_id),
         "csv_arguments": {name: value for name, value in request.args.items() if name != "page" and value},

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from flexdash.extensions import settings
 from flexdash.models import Alarm, AlarmKind, AlarmMessage, MessageEvent, Severity, Workspace
 from flexdash.services.alarms.kinds import KINDS
-from flexdash.services.words import one_line, shortened
+from flexdash.services.words import one_line, shortened, zone_name
 
 MOST_LISTED = 50  # alarms in one message
 SEVERITY_WORDS = {Severity.CRITICAL: "Critical", Severity.WARNING: "Warning"}
@@ -140,4 +140,4 @@ def _iso(moment: datetime) -> str:
 
 def _in_words(moment: str, zone: ZoneInfo) -> str:
     here = datetime.fromisoformat(moment).astimezone(zone)
-    return f"{here.day} {here:%b %Y, %H:%M %Z}"
+    return f"{here.day} {here:%b %Y, %H:%M} {zone_name(here)}"
