@@ -11,6 +11,7 @@ from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import (
     Acknowledgement,
+    ApiCall,
     Listing,
     Order,
     OrderCancellation,
@@ -29,7 +30,7 @@ from flexdash.services.order_states import Event
 from flexdash.services.order_work import cancelling, moves, step_rows
 from flexdash.services.order_work.cancelling import Reason
 from tests import factories
-from tests.services.test_order_steps import do_steps, pulled
+from tests.services.test_order_steps import do_steps, make_due, pulled
 from tests.support.diagnoses import AT_WORK, by_name, fixes, outcome, sentence
 from tests.support.pulls import do_run, make_pulled_store
 from tests.support.recoveries import lift_pace
@@ -189,6 +190,12 @@ def cancelled_there_meanwhile(scene: Scene) -> Order:
     return order
 
 
+def cancelled_there_by_the_buyer(scene: Scene) -> Order:
+    order = scene.cancelled()
+    scene.sandbox.control.cancel(order.amazon_shipment_id, by="buyer")
+    return order
+
+
 def not_yet_sent(scene: Scene) -> Order:
     return scene.cancelled()
 
@@ -255,15 +262,83 @@ def test_a_cancellation_that_got_no_answer_says_how_often_it_was_tried(scene: Sc
     assert fixes(found) == [FixKind.RETRY_STEP, FixKind.ORDER]
 
 
+def rejections() -> list[ApiCall]:
+    """The calls by which a cancellation was sent, the oldest first."""
+    db.session.rollback()
+    query = db.select(ApiCall).where(ApiCall.operation == "processShipment").order_by(ApiCall.id)
+    return [call for call in db.session.scalars(query) if "REJECT" in call.sent]
+
+
 def test_a_cancellation_that_was_taken_has_its_time_and_request_id(scene: Scene) -> None:
     order = scene.cancelled()
     do_steps(scene.store)
     found = scene.why_not_sent(order)
-    assert sentence(found).startswith("It was sent, and Amazon cancelled the order. Amazon's request id: ")
+    [call] = rejections()
+    assert call.amazon_request_id
+    assert sentence(found) == (
+        f"It was sent, and Amazon cancelled the order. Amazon's request id: {call.amazon_request_id}."
+    )
     assert outcome(found) is Outcome.ANSWERED
     finding = found.cause.finding
     assert finding is not None
     assert [label for label, _ in finding.moments] == ["Cancelled"]
+
+
+NONE_KEPT = (
+    "so there is nothing left to send. Among the calls that are still kept there is none by which FlexDash sent the "
+    "cancellation."
+)
+
+
+def test_what_was_cancelled_here_only_and_then_by_the_buyer_was_not_sent(scene: Scene) -> None:
+    order = toggle_off(scene)
+    scene.sandbox.control.cancel(order.amazon_shipment_id, by="buyer")
+    do_run(scene.store)
+    db.session.refresh(order)
+    assert order.cancellation is OrderCancellation.DONE
+    confirmed = db.session.scalars(db.select(ApiCall).where(ApiCall.operation == "processShipment")).one()
+    assert confirmed.sent.startswith("operation=CONFIRM"), "the acknowledgement went well, and is no cancellation"
+    assert sentence(scene.why_not_sent(order)) == f"Amazon has the order as cancelled, {NONE_KEPT}"
+
+
+def test_a_buyer_who_was_first_is_named(scene: Scene) -> None:
+    order = cancelled_there_by_the_buyer(scene)
+    do_run(scene.store)
+    found = scene.why_not_sent(order)
+    assert sentence(found) == f"Amazon has the order as cancelled by the buyer or the marketplace, {NONE_KEPT}"
+
+
+def test_a_cancellation_whose_calls_are_not_kept_any_more_is_not_said_to_be_unsent(scene: Scene) -> None:
+    order = scene.cancelled()
+    do_steps(scene.store)
+    db.session.execute(db.delete(ApiCall))
+    db.session.commit()
+    assert sentence(scene.why_not_sent(order)) == f"Amazon has the order as cancelled by the seller, {NONE_KEPT}"
+
+
+def test_a_cancellation_whose_answer_was_lost_was_sent(scene: Scene) -> None:
+    order = scene.cancelled()
+    scene.sandbox.control.fault("drop_after_effect", operation="processShipment", count=1)
+    do_steps(scene.store)
+    make_due(order)
+    do_steps(scene.store)
+    [call] = rejections()
+    assert (call.status, call.amazon_request_id) == (None, "")
+    assert sentence(scene.why_not_sent(order)) == (
+        "It was sent. No answer that takes it has come, but Amazon has the order as cancelled, so there is nothing "
+        "left to send."
+    )
+
+
+def test_of_several_calls_the_one_that_was_taken_is_told(scene: Scene) -> None:
+    order = scene.cancelled()
+    scene.sandbox.control.fault("error_500", operation="processShipment", count=1)
+    do_steps(scene.store)
+    make_due(order)
+    do_steps(scene.store)
+    failed, taken = rejections()
+    assert (failed.status, taken.status) == (500, 204)
+    assert taken.amazon_request_id in sentence(scene.why_not_sent(order))
 
 
 def test_the_checks_of_a_cancellation_go_on_while_amazon_is_away(scene: Scene) -> None:

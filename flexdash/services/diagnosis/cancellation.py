@@ -1,6 +1,6 @@
 """Why was my cancellation not sent?"""
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from flexdash.amazon import statuses
 from flexdash.extensions import db
@@ -21,6 +21,7 @@ from flexdash.services.diagnosis.checks import (
 )
 from flexdash.services.diagnosis.common import Parts
 from flexdash.services.diagnosis.one_order import Case
+from flexdash.services.order_changes import CANCELLED_BY
 from flexdash.services.order_work import cancelling
 from flexdash.services.order_work.cancelling import TOGGLE
 from flexdash.services.order_work.overview import cancelled_words
@@ -61,10 +62,28 @@ def _did_amazon_take_it(case: Case) -> Finding:
     order = case.order
     if order.cancellation is not OrderCancellation.DONE:
         return passed("Amazon has not cancelled it yet, as far as FlexDash knows.")
-    request_id = _request_id(case)
+    return answered(_how_amazon_took_it(case), case.link, moments=[("Cancelled", order.cancelled_at)])
+
+
+def _how_amazon_took_it(case: Case) -> str:
+    """Say what is known of a cancellation that Amazon has: the buyer may have been first, and calls are not kept long.
+
+    Amazon has the order as Cancelled whoever told it, so only a call that is kept shows that FlexDash did.
+    """
+    sent = _sent(case)
+    if sent is None:
+        who = f" {CANCELLED_BY[case.order.cancelled_by]}" if case.order.cancelled_by in CANCELLED_BY else ""
+        return (
+            f"Amazon has the order as cancelled{who}, so there is nothing left to send. Among the calls that are still "
+            "kept there is none by which FlexDash sent the cancellation."
+        )
+    is_taken, request_id = sent
     said = f" Amazon's request id: {request_id}." if request_id else ""
-    return answered(
-        f"It was sent, and Amazon cancelled the order.{said}", case.link, moments=[("Cancelled", order.cancelled_at)]
+    if is_taken:
+        return f"It was sent, and Amazon cancelled the order.{said}"
+    return (
+        "It was sent. No answer that takes it has come, but Amazon has the order as cancelled, so there is nothing "
+        f"left to send.{said}"
     )
 
 
@@ -149,20 +168,25 @@ def _how_far(case: Case) -> Finding:
     )
 
 
-def _request_id(case: Case) -> str:
-    """Return Amazon's id of the request that cancelled the order, "" where Amazon gave none."""
+def _sent(case: Case) -> tuple[bool, str] | None:
+    """Return whether Amazon took the cancellation, and its id of that request; None where no call of it is kept.
+
+    Of several calls the one that was taken counts, else the newest.
+    """
+    is_taken = and_(ApiCall.status.is_not(None), ApiCall.status.between(200, 299))
     query = (
-        select(ApiCall.amazon_request_id)
+        select(is_taken, ApiCall.amazon_request_id)
         .where(
             ApiCall.store_id == case.order.store_id,
             ApiCall.amazon_shipment_id == case.order.amazon_shipment_id,
-            ApiCall.operation == "processShipment",
-            ApiCall.status.between(200, 299),
+            ApiCall.operation == "processShipment",  # which acknowledges, too: what was sent tells them apart
+            ApiCall.sent.startswith("operation=REJECT"),
         )
-        .order_by(ApiCall.id.desc())
+        .order_by(is_taken.desc(), ApiCall.id.desc())
         .limit(1)
     )
-    return db.session.scalar(query) or ""
+    found = db.session.execute(query).one_or_none()
+    return (bool(found[0]), found[1]) if found else None
 
 
 def _seller_central(case: Case) -> list[Fix]:
