@@ -272,7 +272,7 @@ class Settings:
     )
     run_max_attempts: int = _setting(
         "5",
-        "How often a failing sync run is tried before it is given up.",
+        "How often a failing sync run, file or action on many orders is tried before it is given up.",
         parse.whole(1, 20),
     )
 

@@ -31,18 +31,19 @@ def run(batch_id: int) -> None:
             queues.enqueue_batch(batch_id)
         except Exception:
             db.session.rollback()
-            batches.hand_back(hold)  # the next tick tries again
+            batches.retry_or_give_up(hold, settings.run_max_attempts)  # the next tick tries again
             raise
         else:
             logger.info("batch done")
 
 
 def take_up(now: datetime) -> None:
-    """Do what a tick owes batches: lost ones are taken up, and all that wait stand in the queue.
+    """Do what a tick owes batches: lost ones are taken up or given up, and all that wait stand in the queue.
 
     Raises redis.RedisError when Redis is away.
     """
-    batches.take_up_lost(now, timedelta(seconds=settings.run_lost_after_seconds))
+    lost_after = timedelta(seconds=settings.run_lost_after_seconds)
+    batches.take_up_lost(now, lost_after, settings.run_max_attempts)
     queues.enqueue_batches(batches.waiting())
 
 

@@ -196,6 +196,7 @@ class WorkBatch(db.Model):
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempt_token: Mapped[str] = mapped_column(String(32), default="")
+    n_attempts: Mapped[int] = mapped_column(default=0)  # without those of workers that were only asked to stop
     heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     n_items: Mapped[int] = mapped_column(default=0)
     n_done: Mapped[int] = mapped_column(default=0)

@@ -2,10 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+import redis
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
 
 from amazon_sandbox.serving import Running
 from flexdash.extensions import db
@@ -14,6 +19,7 @@ from flexdash.models import BatchAction, BatchState, Order, OrderState, Role, St
 from flexdash.services import amazon_access
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
+from flexdash.services.order_states import Event
 from flexdash.services.order_work import at_amazon, batches, moves
 from flexdash.services.run_context import HandBack, Superseded
 from tests import factories
@@ -106,6 +112,106 @@ def test_an_order_moved_right_before_the_worker_died_counts_as_done(store: Store
     work_batches.take_up(lost + timedelta(hours=1))
     work_batches.run(batch_id)
     assert results(batch_id) == [(True, "Packed.")]
+
+
+def broken_by(monkeypatch: pytest.MonkeyPatch, order_id: int, error: Exception) -> None:
+    """Let moving this order raise `error`."""
+    real = moves.move
+
+    def move(actor: Actor, moved_id: int, event: Event) -> None:
+        if moved_id == order_id:
+            raise error
+        real(actor, moved_id, event)
+
+    monkeypatch.setattr(moves, "move", move)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IntegrityError("UPDATE orders", {}, Exception("check")),
+        DataError("UPDATE orders", {}, Exception("too long")),
+        StaleDataError("no row"),
+        ZeroDivisionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_database_refuses_of_one_order_is_told_there_and_the_others_are_done(
+    store: Store, asha: Actor, monkeypatch, error: Exception
+) -> None:
+    orders = [factories.make_order(store, OrderState.PICKED) for _ in range(3)]
+    broken_by(monkeypatch, orders[0].id, error)
+    batch_id = asked(asha, orders)
+    work_batches.run(batch_id)
+    assert (row(batch_id).state, row(batch_id).n_attempts) == (BatchState.DONE, 1)
+    assert results(batch_id) == [
+        (False, "FlexDash ran into a fault of its own with this order. The log has the details."),
+        (True, "Packed."),
+        (True, "Packed."),
+    ]
+
+
+GIVEN_UP = (
+    "Not done: the work on this batch broke off 3 times, so FlexDash gave it up. Try again; if that breaks off too, "
+    "tell whoever runs FlexDash: the log has the details under batch {}."
+)
+
+
+@pytest.fixture
+def three_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_batches, "settings", SimpleNamespace(run_max_attempts=3, run_lost_after_seconds=45))
+
+
+@pytest.mark.usefixtures("three_attempts")
+@pytest.mark.parametrize(
+    "error",
+    [OperationalError("BEGIN", {}, Exception("away")), PoolTimeout("no connection"), redis.ConnectionError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_batch_that_finds_no_database_is_tried_again_and_in_the_end_given_up(
+    store: Store, asha: Actor, monkeypatch, error: Exception
+) -> None:
+    orders = [factories.make_order(store, OrderState.PICKED) for _ in range(3)]
+    broken_by(monkeypatch, orders[1].id, error)
+    batch_id = asked(asha, orders)
+    for n in (1, 2):
+        with pytest.raises(type(error)):
+            work_batches.run(batch_id)
+        assert (row(batch_id).state, row(batch_id).n_attempts) == (BatchState.WAITING, n)
+        assert results(batch_id) == [(True, "Packed."), (None, ""), (None, "")]
+    with pytest.raises(type(error)):
+        work_batches.run(batch_id)
+    ended = row(batch_id)
+    assert (ended.state, ended.n_done, ended.n_refused, ended.attempt_token) == (BatchState.DONE, 1, 2, "")
+    assert ended.finished_at is not None
+    assert results(batch_id) == [(True, "Packed."), *[(False, GIVEN_UP.format(batch_id))] * 2]
+    assert batches.waiting() == []
+    assert batches.refused_ids(row(batch_id)) == [orders[1].id, orders[2].id], "they can be tried again"
+
+
+@pytest.mark.usefixtures("three_attempts")
+def test_a_batch_that_kills_its_workers_is_given_up(store: Store, asha: Actor) -> None:
+    batch_id = asked(asha, [factories.make_order(store, OrderState.PICKED)])
+    for n in (1, 2, 3):
+        hold = batches.begin(batch_id, lambda: False)  # never heard of again
+        assert hold is not None
+        assert hold.number == n
+        work_batches.take_up(row(batch_id).heartbeat_at + timedelta(seconds=44))
+        assert row(batch_id).state is BatchState.RUNNING, "it may still live"
+        work_batches.take_up(row(batch_id).heartbeat_at + timedelta(seconds=46))
+    assert (row(batch_id).state, row(batch_id).n_refused) == (BatchState.DONE, 1)
+    assert results(batch_id) == [(False, GIVEN_UP.format(batch_id))]
+    with pytest.raises(Superseded):  # the worker lives after all
+        batches.work(hold, lambda *_: None)
+    assert (row(batch_id).state, row(batch_id).n_done) == (BatchState.DONE, 0)
+
+
+def test_a_worker_that_was_asked_to_stop_counts_as_no_attempt(store: Store, asha: Actor, monkeypatch) -> None:
+    batch_id = asked(asha, [factories.make_order(store, OrderState.PICKED)])
+    monkeypatch.setattr(work_batches.stopping, "is_asked", lambda: True)
+    for _ in range(7):
+        work_batches.run(batch_id)
+        assert (row(batch_id).state, row(batch_id).n_attempts) == (BatchState.WAITING, 0)
 
 
 def test_a_worker_that_was_given_up_writes_nothing_more(store: Store, asha: Actor) -> None:

@@ -1,7 +1,7 @@
 """One action on many orders: asked for on the list, done by a worker, with a result for each order.
 
 The database holds what is still to be done, so a batch whose worker dies goes on where it was; an order that was moved
-just before is found moved, and counts as done.
+just before is found moved, and counts as done. One that breaks off again and again is given up, as runs and files are.
 """
 
 import uuid
@@ -12,8 +12,9 @@ from typing import Any
 
 import redis
 import structlog
-from sqlalchemy import Select, func, select, text, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import ColumnElement, Select, and_, func, select, text, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import joinedload
 
 from flexdash import clock
@@ -54,6 +55,7 @@ class Hold:
 
     batch_id: int
     token: str
+    number: int  # of attempts at the batch; 1 for the first
     should_stop: Callable[[], bool]
 
 
@@ -94,10 +96,18 @@ def begin(batch_id: int, should_stop: Callable[[], bool]) -> Hold | None:
         taken = session.execute(
             update(WorkBatch)
             .where(WorkBatch.id == batch_id, WorkBatch.state == BatchState.WAITING)
-            .values(state=BatchState.RUNNING, attempt_token=token, heartbeat_at=clock.now())
+            .values(
+                state=BatchState.RUNNING,
+                attempt_token=token,
+                n_attempts=WorkBatch.n_attempts + 1,
+                heartbeat_at=clock.now(),
+            )
             .execution_options(**_NO_SYNC)
         )
-        return Hold(batch_id, token, should_stop) if taken.rowcount else None  # type: ignore[attr-defined]
+        if not taken.rowcount:  # type: ignore[attr-defined]
+            return None
+        number = session.scalars(select(WorkBatch.n_attempts).where(WorkBatch.id == batch_id)).one()
+        return Hold(batch_id, token, number, should_stop)
 
 
 def work(hold: Hold, moved: Callable[[Actor, int], None]) -> None:
@@ -132,7 +142,7 @@ def work(hold: Hold, moved: Callable[[Actor, int], None]) -> None:
                 sentence, n_silent = refusal.sentence, 0
             except AccessRefused:
                 sentence = "This order cannot be seen or worked any more by the person who asked."
-            except (SQLAlchemyError, redis.RedisError):
+            except (OperationalError, PoolTimeout, redis.RedisError):
                 raise  # the database or Redis is away: that is no order's fault, and the batch is taken up again
             except Exception:
                 db.session.rollback()
@@ -146,13 +156,32 @@ def work(hold: Hold, moved: Callable[[Actor, int], None]) -> None:
 
 
 def hand_back(hold: Hold) -> None:
-    """Put the batch back in line because its worker stops."""
-    _put_back(WorkBatch.id == hold.batch_id, WorkBatch.attempt_token == hold.token)
+    """Put the batch back in line because its worker stops; this attempt does not count."""
+    _put_back(_is_held_by(hold), n_attempts=WorkBatch.n_attempts - 1)
 
 
-def take_up_lost(now: datetime, lost_after: timedelta) -> None:
-    """Put batches whose worker gives no sign of life back in line."""
-    _put_back(WorkBatch.state == BatchState.RUNNING, WorkBatch.heartbeat_at < now - lost_after)
+def retry_or_give_up(hold: Hold, max_attempts: int) -> None:
+    """Put the batch back in line after a failure, for the next tick; after `max_attempts` end it as it is."""
+    if hold.number < max_attempts:
+        _put_back(_is_held_by(hold))
+    else:
+        _give_up(hold.batch_id, hold.number, _is_held_by(hold))
+
+
+def take_up_lost(now: datetime, lost_after: timedelta, max_attempts: int) -> None:
+    """Put batches whose worker gives no sign of life back in line; those tried `max_attempts` times end as they are."""
+    is_lost = and_(WorkBatch.state == BatchState.RUNNING, WorkBatch.heartbeat_at < now - lost_after)
+    found = db.session.execute(
+        select(WorkBatch.id, WorkBatch.n_attempts).where(text(IS_BATCH_WORK), is_lost).order_by(WorkBatch.id)
+    )
+    lost = found.all()
+    db.session.rollback()
+    for batch_id, n_attempts in lost:
+        logger.warning("batch lost its worker", batch_id=batch_id, attempt=n_attempts)
+        if n_attempts < max_attempts:
+            _put_back(WorkBatch.id == batch_id, is_lost)
+        else:
+            _give_up(batch_id, n_attempts, is_lost)
 
 
 def waiting() -> list[int]:
@@ -165,7 +194,10 @@ def waiting() -> list[int]:
 
 
 def n_waiting_since(before: datetime) -> dict[int, int]:
-    """Return how many batches a worker could have begun on since `before`, by workspace; none where there are none."""
+    """Return how many batches a worker could have begun on since `before`, by workspace; none where there are none.
+
+    One that is tried in vain begins anew with each attempt, and is given up before it would stand here for long.
+    """
     since = func.coalesce(WorkBatch.heartbeat_at, WorkBatch.made_at)
     of_workspace = WorkBatch.workspace_id + 0  # else SQLite reads every batch, in the order of an index of workspaces
     waiting_ones = (
@@ -255,11 +287,46 @@ def _check_in(session: Any, hold: Hold, **values: Any) -> None:
         raise Superseded
 
 
-def _put_back(*conditions: Any) -> None:
+def _is_held_by(hold: Hold) -> ColumnElement[bool]:
+    return and_(WorkBatch.id == hold.batch_id, WorkBatch.attempt_token == hold.token)
+
+
+def _put_back(*conditions: ColumnElement[bool], **values: Any) -> None:
     with transaction() as session:
         session.execute(
             update(WorkBatch)
             .where(WorkBatch.state == BatchState.RUNNING, *conditions)
-            .values(state=BatchState.WAITING, attempt_token="")
+            .values(state=BatchState.WAITING, attempt_token="", **values)
             .execution_options(**_NO_SYNC)
         )
+
+
+def _give_up(batch_id: int, n_attempts: int, condition: ColumnElement[bool]) -> None:
+    """End the batch while `condition` holds: what is done stays, and what is left is not done, with the reason."""
+    times = "broke off" if n_attempts == 1 else f"broke off {n_attempts} times"
+    sentence = (
+        f"Not done: the work on this batch {times}, so FlexDash gave it up. Try again; if that breaks off too, tell "
+        f"whoever runs FlexDash: the log has the details under batch {batch_id}."
+    )
+    with transaction() as session:
+        ended = session.execute(
+            update(WorkBatch)
+            .where(WorkBatch.id == batch_id, WorkBatch.state == BatchState.RUNNING, condition)
+            .values(state=BatchState.DONE, attempt_token="", finished_at=clock.now())
+            .execution_options(**_NO_SYNC)
+        )
+        if not ended.rowcount:  # type: ignore[attr-defined]
+            return
+        left = session.execute(
+            update(WorkBatchItem)
+            .where(WorkBatchItem.batch_id == batch_id, WorkBatchItem.is_done.is_(None))
+            .values(is_done=False, sentence=sentence)
+            .execution_options(**_NO_SYNC)
+        )
+        session.execute(
+            update(WorkBatch)
+            .where(WorkBatch.id == batch_id)
+            .values(n_refused=WorkBatch.n_refused + left.rowcount)  # type: ignore[attr-defined]
+            .execution_options(**_NO_SYNC)
+        )
+    logger.error("batch given up", batch_id=batch_id, attempts=n_attempts)
