@@ -42,19 +42,20 @@ def test_a_sqlite_database_of_the_version_before_is_brought_up_with_its_rows(tmp
             _insert(connection, "sync_attempts", run_id=1, outcome="failed")
             _insert(connection, "order_events", order_id=1, run_id=1)
             _insert(connection, "api_calls", run_id=1, is_throttled=1, **own)
-            _insert(connection, "work_batches", workspace_id=1, action="pick", state="waiting")
+            _insert(connection, "work_batches", workspace_id=1, action="pick", state="waiting", seller_ids="[1]")
             _insert(connection, "work_batch_items", batch_id=1, order_id=1)
         connection.close()
         upgrade(directory=folder)
         run_id, outcome = db.session.execute(text("SELECT run_id, outcome FROM api_calls")).one()
-        batch = db.session.execute(text("SELECT state, n_attempts FROM work_batches")).one()
+        batch = db.session.execute(text("SELECT * FROM work_batches")).mappings().one()
         db.session.remove()
         downgrade(directory=folder, revision=RELEASED)
         n_items = db.session.scalar(text("SELECT count(*) FROM work_batch_items JOIN work_batches ON batch_id = 1"))
         db.session.remove()
         db.engine.dispose()
     assert (run_id, outcome) == (1, "throttled")
-    assert batch == ("waiting", 0)
+    assert (batch["state"], batch["n_attempts"]) == ("waiting", 0)
+    assert "seller_ids" not in batch
     assert n_items == 1
 
 

@@ -192,7 +192,6 @@ class WorkBatch(db.Model):
     state: Mapped[BatchState] = mapped_column(Choice(BatchState), default=BatchState.WAITING)
     asked_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     asked_by_name: Mapped[str] = mapped_column(String(100))
-    seller_ids: Mapped[list[int] | None] = mapped_column(JsonValue)  # what the person may see; None: every seller
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempt_token: Mapped[str] = mapped_column(String(32), default="")

@@ -79,7 +79,6 @@ def ask(actor: Actor, action: BatchAction, order_ids: Sequence[int]) -> WorkBatc
             action=action,
             asked_by_id=actor.user_id,
             asked_by_name=actor.name,
-            seller_ids=sorted(actor.seller_ids) if actor.seller_ids is not None else None,
             n_items=len(seen),
         )
         session.add(batch)
