@@ -15,6 +15,11 @@ from flexdash.services.words import quoted, shortened
 
 MAX_LENGTH = 200  # of what is pasted: an id with all that stands around it in a mail
 SHOWN_AT_MOST = 20  # orders that one id names: the shipments of one Amazon order
+# What is asked at Amazon is kept with the call, so what may name a buyer and is no id is not asked for. To Amazon its
+# shipment ids are text and no more. Those known are nine letters and digits by chance, some without a digit: a word is
+# told by how it is written, which chance hardly ever comes to, or by being shorter.
+_WORD = re.compile(r"[A-Za-z]?[a-z]+([_-][A-Za-z]?[a-z]+)*|[A-Za-z]{1,8}")
+_TELEPHONE = re.compile(r"[0-9]{10}|(0|(00)?91)[6-9][0-9]{9}")
 _OWN_NUMBER = re.compile(r"FD-?0*([0-9]{1,9})", re.IGNORECASE)
 
 
@@ -42,11 +47,24 @@ def read(text: str) -> Pasted:
     if n_found > 1:
         raise FieldRefused("q", "This is more than one id. Paste one; many at once are looked up with Recover orders.")
     if found.ids:
-        return Pasted(found.ids[0], amazon_id=found.ids[0])
+        word = found.ids[0]
+        if looks := _looks_like(word):
+            return Pasted(
+                shortened(word, 60),
+                problem=f"{quoted(word)} looks like {looks}, not like an id of Amazon's, so Amazon was not asked.",
+            )
+        return Pasted(word, amazon_id=word)
     [(word, reason)] = found.unreadable
     if number := _OWN_NUMBER.fullmatch(word):
         return Pasted(word.upper(), own_id=int(number[1]))
     return Pasted(shortened(word, 60), problem=f"{quoted(word)} {reason}.")
+
+
+def _looks_like(word: str) -> str:
+    """Return what an id looks like that is hardly one of Amazon's; "" for one that can be."""
+    if _TELEPHONE.fullmatch(word):
+        return "a telephone number"
+    return "a word or a name" if _WORD.fullmatch(word) else ""
 
 
 def orders_here(actor: Actor, pasted: Pasted) -> list[Order]:
