@@ -147,6 +147,18 @@ def test_templates_run_no_queries() -> None:
     assert broken == []
 
 
+def test_what_a_step_lacks_is_asked_of_the_step() -> None:
+    """Its error code stands in one place: pages and verbs that spelled it for themselves would part some day."""
+    spelled = re.compile(r"""error_code\s*[!=]=\s*["']|(code|CODE)\s*[!=]=\s*["']missing|,\s*"missing"\s*,""")
+    broken = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for pattern in ("templates/**/*.html", "services/**/*.py", "blueprints/**/*.py")
+        for path in (ROOT / "flexdash").glob(pattern)
+        for match in spelled.finditer(path.read_text())
+    ]
+    assert broken == []
+
+
 def test_pages_carry_no_inline_script_or_style() -> None:
     inline = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|href=\"javascript:", re.IGNORECASE)
     broken = [

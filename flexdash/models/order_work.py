@@ -32,6 +32,8 @@ class StepState(StrEnum):
     FAILED = "failed"  # given up, or a person has to give something first; a person may retry it
 
 
+# The error code of packages that lack what a person has to give: trying again changes nothing.
+LACKS_SOMETHING = "missing"
 # What a worker has to look at, as SQL for the partial index.
 IS_STEP_WAITING = "order_steps.state = 'waiting'"
 # What a person has to look at, likewise.
@@ -76,6 +78,11 @@ class OrderStep(db.Model):
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     order: Mapped[Order] = relationship()
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether it waits for what a person has to give, so that trying it again changes nothing."""
+        return self.error_code == LACKS_SOMETHING
 
 
 class OrderPackage(db.Model):

@@ -27,6 +27,7 @@ from flexdash.models import (
     SyncRun,
     User,
 )
+from flexdash.models.order_work import LACKS_SOMETHING
 from flexdash.services import orders
 from flexdash.services.order_work import transitions
 from tests import factories
@@ -482,7 +483,7 @@ def test_shipments_to_fix_are_listed_counted_and_tried_again(merchant: FlaskClie
         refused, StepKind.LABELS, StepState.FAILED, error_code="no_label", error_sentence="Amazon made no label."
     )
     factories.make_step(
-        lacking, StepKind.PACKAGES, StepState.FAILED, error_code="missing", error_sentence="It lacks its weight."
+        lacking, StepKind.PACKAGES, StepState.FAILED, error_code=LACKS_SOMETHING, error_sentence="It lacks its weight."
     )
     factories.make_step(worked(store, hub), StepKind.INVOICE)
     factories.make_step(worked(store, hub), StepKind.CANCEL, StepState.FAILED)
@@ -506,7 +507,7 @@ def test_all_that_failed_are_tried_again_at_once_but_what_lacks_something(
     merchant: FlaskClient, store: Store, hub: Hub
 ) -> None:
     failed = [factories.make_step(worked(store, hub), StepKind.LABELS, StepState.FAILED) for _ in range(3)]
-    lacking = factories.make_step(worked(store, hub), StepKind.PACKAGES, StepState.FAILED, error_code="missing")
+    lacking = factories.make_step(worked(store, hub), StepKind.PACKAGES, StepState.FAILED, error_code=LACKS_SOMETHING)
     foreign = factories.make_step(
         factories.make_order(factories.make_store(factories.make_seller(factories.make_workspace()))),
         StepKind.LABELS,

@@ -261,7 +261,8 @@ def test_a_size_the_catalog_does_not_know_is_asked_of_a_person_before_amazon_is(
     moves.pick(asha, order.id)
     do_steps(store)
     step = db.session.scalars(select(OrderStep).where(OrderStep.kind == StepKind.PACKAGES)).one()
-    assert (step.state, step.error_code) == (StepState.FAILED, "missing")
+    assert (step.state, step.is_lacking) == (StepState.FAILED, True)
+    assert not [event for event in order.events if event.sentence == step.error_sentence], "it is asked for, not told"
     assert step.error_sentence.startswith("The package lacks its height and weight: the catalog does not say.")
     assert "packages" not in effects(sandbox, order)
     assert steps.request(asha, order.id) is None  # nothing whose turn has come: no run every minute for nothing

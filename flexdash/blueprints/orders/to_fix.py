@@ -27,7 +27,7 @@ def to_fix() -> str:
     return render_template(
         "orders/to_fix.html",
         page=page,
-        n_retryable=sum(step.error_code != to_fix_list.MISSING for step in page.items),
+        n_retryable=sum(not step.is_lacking for step in page.items),
         number_of=orders.number_of,
         may_work=actor.may(Permission.WORK_ORDERS),
     )

@@ -102,7 +102,7 @@ def _has_step_failed(case: Case) -> Finding:
     ids = {"order_id": case.order.id}
     mend = (
         Fix(FixKind.PACKAGES, ids, case.number)
-        if step.error_code == "missing"
+        if step.is_lacking
         else Fix(FixKind.RETRY_STEP, {**ids, "step_id": step.id}, case.number)
     )
     return failed(f"A step failed, {_LABELS[step.kind]}: {step.error_sentence}", mend, case.link)

@@ -23,6 +23,7 @@ from flexdash.amazon.errors import (
 from flexdash.amazon.packages import Package, PackageLabel, ShippingOption
 from flexdash.amazon.shipment_reader import Cancellation, Shipment, read_shipment
 from flexdash.models import StepKind
+from flexdash.models.order_work import LACKS_SOMETHING
 
 INVOICE_NOT_THERE = ("PENDING", "NOT_AVAILABLE")
 
@@ -152,7 +153,7 @@ def _packages(client: AmazonClient, task: Task) -> Result:
     if rank(shipment) < PACKED:
         if task.missing:
             words = " ".join(task.missing) + " Edit the packages; FlexDash then goes on by itself."
-            return Result(task, Ended.FAILED, words, "missing", shipment, is_confirmed=is_confirmed)
+            return Result(task, Ended.FAILED, words, LACKS_SOMETHING, shipment, is_confirmed=is_confirmed)
         try:
             client.shipments.create_packages(task.shipment_id, _bodies(task))
             made = replace(shipment, status="PACKAGE_CREATED")

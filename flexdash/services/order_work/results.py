@@ -183,7 +183,7 @@ def _fail(order: Order, step: OrderStep, result: Result, run_id: int) -> None:
     step.error_sentence = sentence
     if step.kind is StepKind.CANCEL:
         _cancellation_refused(order, sentence, run_id)
-    elif result.code != "missing":
+    elif not step.is_lacking:
         _say(order, sentence, run_id)
 
 

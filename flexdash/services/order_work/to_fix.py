@@ -7,13 +7,12 @@ from sqlalchemy.orm import joinedload
 
 from flexdash.extensions import db
 from flexdash.models import Order, OrderStep
+from flexdash.models.order_work import LACKS_SOMETHING
 from flexdash.services import access
 from flexdash.services.actors import Actor
 from flexdash.services.order_work import steps
 from flexdash.services.order_work.moves import check_may_work
 from flexdash.services.order_work.step_rows import WAITS_FOR_A_PERSON
-
-MISSING = "missing"  # the error code of packages that lack what a person has to give: trying again changes nothing
 
 
 def listing(actor: Actor) -> Select[tuple[OrderStep]]:
@@ -37,7 +36,7 @@ def retry_all(actor: Actor, step_ids: Collection[int]) -> tuple[int, list[int]]:
     and so does what is not visible to `actor`. Raises NotAllowed.
     """
     check_may_work(actor)
-    query = listing(actor).where(OrderStep.id.in_(step_ids), OrderStep.error_code != MISSING)
+    query = listing(actor).where(OrderStep.id.in_(step_ids), OrderStep.error_code != LACKS_SOMETHING)
     found = [(step.id, step.order_id, step.store_id) for step in db.session.scalars(query.order_by(OrderStep.order_id))]
     for step_id, order_id, _ in found:
         steps.retry(actor, order_id, step_id)
