@@ -4,12 +4,13 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from flexdash.services.order_numbers import is_number
+
 _BETWEEN = re.compile(r"[\s,;|/\\\"'`´“”‘’„«»()\[\]{}<>*•·、，；]+")
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-")
 _ORDER_ID = re.compile(r"[A-Z0-9]{3}-[0-9]{7}-[0-9]{7}")
 _ORDER_ID_WITHOUT_DASHES = re.compile(r"([0-9]{3})([0-9]{7})([0-9]{7})")
 _SHIPMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,99}")
-_OWN_NUMBER = re.compile(r"FD-?[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _plain(text: str) -> str:
 
 
 def _problem(word: str) -> str:
-    if _OWN_NUMBER.fullmatch(word):
+    if is_number(word):
         return "is a number of FlexDash's own, so that order is here already"
     if _ORDER_ID.fullmatch(_with_dashes(word)):
         return ""

@@ -1,7 +1,6 @@
 """The API log: every call to Amazon that people may look at, kept for a set time."""
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,12 +15,12 @@ from flexdash.services import access
 from flexdash.services.actors import Actor
 from flexdash.services.amazon_ids import read_ids
 from flexdash.services.errors import NotVisible
+from flexdash.services.order_numbers import id_of
 
 OPERATIONS = NAMES
 MAX_TEXT = 100
 BATCH = 500
 BATCHES_PER_TICK = 20  # 10,000 calls a minute: more than Amazon's plans let one store make
-_OWN_NUMBER = re.compile(r"FD-?0*([0-9]{1,9})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -141,8 +140,8 @@ def _ids_about(actor: Actor, sought: str) -> Select[tuple[int]]:
         ways.append(select(ApiCall.id).where(own, ApiCall.amazon_shipment_id == name))
         shipments = of_orders.where(Order.amazon_order_id == name)
         ways.append(select(ApiCall.id).where(own, ApiCall.amazon_shipment_id.in_(shipments)))
-    if number := _OWN_NUMBER.fullmatch(sought):
-        shipments = of_orders.where(Order.id == literal(int(number[1])))
+    if (own_id := id_of(sought)) is not None:
+        shipments = of_orders.where(Order.id == literal(own_id))
         ways.append(select(ApiCall.id).where(own, ApiCall.amazon_shipment_id.in_(shipments)))
     found = union(*ways).subquery()
     return select(found.c.id)

@@ -1,7 +1,6 @@
 """Reading orders: the list with its filters, one order whole, and buyer data for those who may see it."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,11 +31,11 @@ from flexdash.models.order import IS_OPEN
 from flexdash.services import access, access_log
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
+from flexdash.services.order_numbers import id_of, number_of
 from flexdash.services.order_work import step_rows
 from flexdash.vault import UnreadableSecret
 
 DEADLINES = {"overdue": "Overdue", "24h": "In the next 24 hours", "72h": "In the next 3 days"}
-_OWN_NUMBER = re.compile(r"^FD-?0*([0-9]{1,9})$", re.IGNORECASE)
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -79,11 +78,6 @@ class BuyerView:
     address: tuple[str, ...]
     gift_message: str
     is_readable: bool = True  # False: no key in ENCRYPTION_KEYS opens what is kept
-
-
-def number_of(order_id: int) -> str:
-    """Return FlexDash's own number of an order, as people see and search it."""
-    return f"FD-{order_id:06d}"
 
 
 def amazon_word(amazon_status: str) -> str:
@@ -260,8 +254,8 @@ def _matching(query: Select[tuple[Order]], workspace_id: int, sought: str) -> Or
         select(Order.id).where(own, column >= sought, column < sought + _LAST_CHARACTER)
         for column in (Order.amazon_order_id, Order.amazon_shipment_id)
     ]
-    if number := _OWN_NUMBER.match(sought):
-        few.append(select(Order.id).where(own, Order.id == int(number[1])))
+    if (own_id := id_of(sought)) is not None:
+        few.append(select(Order.id).where(own, Order.id == own_id))
     has_few = db.session.scalar(select(or_(*(ids.exists() for ids in few))))
     if has_few:
         of_sku = select(Order.id).join(OrderLine).where(own, OrderLine.sku_code == sought)

@@ -1,6 +1,5 @@
 """What one run did with one order, return or SKU: looked for by any name that people have of it."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,11 +22,11 @@ from flexdash.models import (
 from flexdash.services import access, api_log, run_sheets
 from flexdash.services.actors import Actor
 from flexdash.services.amazon_ids import read_ids
+from flexdash.services.order_numbers import id_of
 from flexdash.services.run_sheets import Kept
 
 SHOWN_AT_MOST = 50
 MAX_TEXT = 100
-_OWN_NUMBER = re.compile(r"FD-?0*([0-9]{1,9})", re.IGNORECASE)
 OF_SKUS = frozenset({Sync.INVENTORY_PUSH, Sync.INVENTORY_FETCH, Sync.PRICE_PUSH})
 
 
@@ -101,8 +100,8 @@ def places_of(actor: Actor, run: SyncRun, names: Collection[str]) -> Places:
 
 def _orders(actor: Actor, run: SyncRun, names: set[str], text: str) -> Sequence[Order]:
     ways = [Order.amazon_order_id.in_(names), Order.amazon_shipment_id.in_(names)]
-    if number := _OWN_NUMBER.fullmatch(text):
-        ways.append(Order.id == int(number[1]))
+    if (own_id := id_of(text)) is not None:
+        ways.append(Order.id == own_id)
     own = access.visible(actor, Order).where(Order.store_id == run.store_id, or_(*ways))
     return db.session.scalars(own.order_by(Order.id).limit(SHOWN_AT_MOST)).all()
 

@@ -13,7 +13,7 @@ from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.jobs import work_batches
 from flexdash.models import DocumentKind, Hub, Order, OrderEvent, OrderState, Role, Store, User, WorkBatch
-from flexdash.services import orders
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import documents
 from tests import factories
 
@@ -62,7 +62,7 @@ def test_ticked_orders_are_packed_and_each_has_its_result(merchant: FlaskClient,
     assert "Packed." in page
     assert "On Hold, so it cannot be packed" in page
     assert "Try the 1 order again" in page
-    assert orders.number_of(bad.id) in page
+    assert number_of(bad.id) in page
     assert "Pack" in merchant.get("/orders/batches").text
 
 
@@ -185,4 +185,4 @@ def test_a_list_without_a_good_name_is_not_saved(merchant: FlaskClient, store: S
     assert '<option selected value="Picked">' in answer.text
     assert answer.text.count('name="order"') == 50
     following = answer.text.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
-    assert orders.number_of(picked[0].id) in merchant.get(following).text
+    assert number_of(picked[0].id) in merchant.get(following).text

@@ -29,6 +29,7 @@ from flexdash.models import (
 )
 from flexdash.models.order_work import LACKS_SOMETHING
 from flexdash.services import orders
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import transitions
 from tests import factories
 from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
@@ -186,7 +187,7 @@ def test_conflicts_are_listed_counted_and_closed_with_a_note(merchant: FlaskClie
     assert "Amazon and FlexDash agree about every order." in merchant.get("/orders/conflicts").text
     order = factories.make_order(store, OrderState.SHIPPED, hub=hub)
     conflict = factories.make_conflict(order)
-    assert orders.number_of(order.id) in merchant.get("/orders/conflicts").text
+    assert number_of(order.id) in merchant.get("/orders/conflicts").text
     home = merchant.get("/orders").text
     assert "1 conflict between Amazon and FlexDash" in home
     assert 'href="/orders/conflicts"' in home.split('class="sidebar"')[1].split("</nav>")[0]
@@ -197,7 +198,7 @@ def test_conflicts_are_listed_counted_and_closed_with_a_note(merchant: FlaskClie
     merchant.post(f"/orders/conflicts/{conflict.id}/close", data={"note": "The carrier brings it back."})
 
     assert db.session.get(OrderConflict, conflict.id).closed_at is not None
-    assert orders.number_of(order.id) not in merchant.get("/orders/conflicts").text
+    assert number_of(order.id) not in merchant.get("/orders/conflicts").text
     closed = merchant.get("/orders/conflicts?show=closed").text
     assert "The carrier brings it back." in closed
 
@@ -499,7 +500,7 @@ def test_shipments_to_fix_are_listed_counted_and_tried_again(merchant: FlaskClie
     answer = merchant.post(f"/orders/{refused.id}/steps/{label.id}/retry", data={"back": "list"})
     assert answer.location.endswith("/orders/to-fix")
     page = merchant.get("/orders/to-fix").text
-    assert f"{orders.number_of(refused.id)} is tried again now." in page
+    assert f"{number_of(refused.id)} is tried again now." in page
     assert "Amazon made no label." not in page
 
 

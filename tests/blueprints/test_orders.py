@@ -23,7 +23,7 @@ from flexdash.models import (
     Store,
     User,
 )
-from flexdash.services import orders
+from flexdash.services.order_numbers import number_of
 from tests import factories
 
 BUYER = json.dumps(
@@ -64,7 +64,7 @@ def merchant(as_role: Callable[[str], FlaskClient]) -> FlaskClient:
 def shown(client: FlaskClient, query: str) -> set[int]:
     """Return the ids of the orders that the list shows for this query."""
     text = client.get(f"/orders?{query}").text
-    return {order_id for order_id in range(1, 60) if f">{orders.number_of(order_id)}<" in text}
+    return {order_id for order_id in range(1, 60) if f">{number_of(order_id)}<" in text}
 
 
 def test_an_empty_list_says_how_orders_come_in(merchant: FlaskClient) -> None:
@@ -93,7 +93,7 @@ def test_filters_leave_what_they_say(merchant: FlaskClient, store: Store, hub: H
 def test_search_finds_by_each_id_a_person_may_have(merchant: FlaskClient, store: Store) -> None:
     factories.make_order(store)
     wanted = factories.make_order(store, amazon_order_id="403-777-1", amazon_shipment_id="DXYZ1")
-    for text in ("403-777-1", "403-77", "DXYZ1", orders.number_of(wanted.id), wanted.lines[0].sku_code):
+    for text in ("403-777-1", "403-77", "DXYZ1", number_of(wanted.id), wanted.lines[0].sku_code):
         assert shown(merchant, f"q={text}") == {wanted.id}, text
 
 
@@ -107,10 +107,10 @@ def test_a_search_by_sku_pages_through_its_orders_each_once(merchant: FlaskClien
     first = merchant.get("/orders?q=TWICE").text
     onward = first.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
     pages = first + merchant.get(f"/orders{onward}").text
-    places = [pages.find(f">{orders.number_of(order.id)}<") for order in reversed(wanted)]
+    places = [pages.find(f">{number_of(order.id)}<") for order in reversed(wanted)]
     assert -1 not in places
     assert places == sorted(places)
-    assert all(pages.count(f">{orders.number_of(order.id)}<") == 1 for order in wanted)
+    assert all(pages.count(f">{number_of(order.id)}<") == 1 for order in wanted)
 
 
 @pytest.mark.parametrize("query", ["state=Nonsense", "hub=x", "store=99999999999999999999", "q=%25_'\""])
@@ -123,7 +123,7 @@ def test_most_urgent_first(merchant: FlaskClient, store: Store) -> None:
     later = factories.make_order(store, ship_by_at=clock.now() + timedelta(hours=9)).id
     sooner = factories.make_order(store, ship_by_at=clock.now() + timedelta(hours=1)).id
     page = merchant.get("/orders?sort=deadline").text
-    assert page.index(orders.number_of(sooner)) < page.index(orders.number_of(later))
+    assert page.index(number_of(sooner)) < page.index(number_of(later))
 
 
 def test_the_list_pages_and_keeps_its_filters(merchant: FlaskClient, store: Store) -> None:

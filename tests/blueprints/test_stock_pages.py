@@ -29,7 +29,7 @@ from flexdash.models import (
     StoreStatus,
     User,
 )
-from flexdash.services import orders
+from flexdash.services.order_numbers import number_of
 from tests import factories
 from tests.support.web import words
 
@@ -361,7 +361,7 @@ def test_stock_that_comes_in_lets_the_orders_go_that_waited_for_it(
 
     assert "MUG has 3 on hand now. 1 order On Hold became a New Order; Amazon is told with the next Order Sync." in page
     assert (order.state, order.stock) == (OrderState.NEW, OrderStock.RESERVED)
-    assert orders.number_of(order.id) in page
+    assert number_of(order.id) in page
     assert "Reserved for an order" in page
 
 
@@ -387,9 +387,9 @@ def test_only_orders_that_still_have_it_reserved_are_listed(
     db.session.commit()
     page = merchant.get(f"/stock/{level.id}").text
     card = page[page.index('id="orders"') : page.index('id="ledger"')]
-    assert orders.number_of(kept.id) in card
-    assert orders.number_of(gone.id) not in card
-    assert orders.number_of(released.id) not in card
+    assert number_of(kept.id) in card
+    assert number_of(gone.id) not in card
+    assert number_of(released.id) not in card
 
 
 def test_the_ledger_pages(merchant: FlaskClient, level: StockLevel) -> None:

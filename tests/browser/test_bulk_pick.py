@@ -11,7 +11,8 @@ from sqlalchemy import select
 from amazon_sandbox.serving import Running
 from flexdash.extensions import db
 from flexdash.models import Order, OrderState, Role
-from flexdash.services import amazon_access, orders
+from flexdash.services import amazon_access
+from flexdash.services.order_numbers import number_of
 from tests import factories
 from tests.support.clicking import sign_in
 from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
@@ -51,7 +52,7 @@ def test_a_hundred_orders_are_picked_at_once_but_two_that_were_cancelled(
 
     expect(page.get_by_text("Try the 2 orders again that were not done")).to_be_visible(timeout=SOON)
     for order in cancelled:
-        row = page.get_by_role("table", name="Not done").get_by_role("row").filter(has_text=orders.number_of(order.id))
+        row = page.get_by_role("table", name="Not done").get_by_role("row").filter(has_text=number_of(order.id))
         expect(row).to_contain_text("Not done")
         expect(row).to_contain_text("there the order is cancelled")
     expect(page.get_by_role("row").filter(has_text="Picked.")).to_have_count(98)

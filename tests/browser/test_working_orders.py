@@ -12,7 +12,8 @@ from sqlalchemy import select
 from amazon_sandbox.serving import Running
 from flexdash.extensions import db
 from flexdash.models import Listing, Order, Role, Store, SyncRun
-from flexdash.services import amazon_access, orders
+from flexdash.services import amazon_access
+from flexdash.services.order_numbers import number_of
 from tests import factories
 from tests.support.clicking import sign_in
 from tests.support.pulls import MAPPED, OPEN, SELLER, do_run, make_pulled_store
@@ -44,8 +45,8 @@ def order(store: Store, sandbox: Running, page: Page, live_server: str, flexdash
     person = factories.make_user(store.seller.workspace, Role.MERCHANT, name="Asha")
     sign_in(page, live_server, (person.email, factories.PASSWORD))
     page.get_by_role("link", name="Orders", exact=True).first.click()
-    page.get_by_role("link", name=orders.number_of(order.id)).click()
-    expect(page.get_by_role("heading", name=f"Order {orders.number_of(order.id)}")).to_be_visible()
+    page.get_by_role("link", name=number_of(order.id)).click()
+    expect(page.get_by_role("heading", name=f"Order {number_of(order.id)}")).to_be_visible()
     return order
 
 

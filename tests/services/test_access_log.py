@@ -15,6 +15,7 @@ from flexdash.models import AccessEvent, AccessKind, Role
 from flexdash.services import access_log, account, orders, sign_in, users
 from flexdash.services.actors import Actor
 from flexdash.services.errors import FieldRefused
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import documents
 from tests.factories import (
     PASSWORD,
@@ -147,7 +148,7 @@ def test_looking_at_a_buyer_and_taking_a_document_leave_rows_that_lead_to_the_or
     document = make_document(order)
     orders.reveal_buyer(admin, order.id)
     documents.open_document(admin, order.id, document.id)
-    number = orders.number_of(order.id)
+    number = number_of(order.id)
     assert said() == [
         (AccessKind.BUYER_DATA, f"Ada looked at the buyer's data of {number}"),
         (AccessKind.DOCUMENT, f"Ada downloaded the label of {number}"),

@@ -11,8 +11,9 @@ from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import Page, keyset_page, sifted_page, turned
 from flexdash.extensions import db
 from flexdash.models import ApiCall, Store
-from flexdash.services import access, api_log, orders
+from flexdash.services import access, api_log
 from flexdash.services.actors import Permission
+from flexdash.services.order_numbers import number_of
 from flexdash.templating import viewer_zone
 
 NEWEST_FIRST = [(ApiCall.started_at, "desc"), (ApiCall.id, "desc")]
@@ -53,7 +54,7 @@ def detail(call_id: int) -> str:
         store=found.call.store,
         outcome_words=OUTCOME_WORDS,
         meaning=OUTCOME_MEANINGS.get(found.call.outcome, ""),
-        number_of=orders.number_of,
+        number_of=number_of,
     )
 
 

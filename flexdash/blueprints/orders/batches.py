@@ -10,9 +10,9 @@ from flexdash.blueprints.orders.saved import list_url
 from flexdash.blueprints.paging import keyset_page
 from flexdash.jobs import queues
 from flexdash.models import BatchAction, BatchState, WorkBatch, WorkBatchItem
-from flexdash.services import orders
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import batches as batch_service
 
 ACTION_WORDS = {
@@ -95,5 +95,5 @@ def _page(template: str, batch_id: int) -> str:
         refused=batch_service.first_refused(found),
         words=ACTION_WORDS,
         is_live=found.state is not BatchState.DONE,
-        number_of=orders.number_of,
+        number_of=number_of,
     )

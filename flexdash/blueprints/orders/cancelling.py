@@ -11,6 +11,7 @@ from flexdash.models import OrderCancellation
 from flexdash.services import orders
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import cancelling, overview
 
 
@@ -28,7 +29,7 @@ def cancel(order_id: int) -> Response | str | tuple[str, int]:
     page = render_template(
         "orders/cancel.html",
         order=order,
-        number=orders.number_of(order_id),
+        number=number_of(order_id),
         form=form,
         preview=preview,
         cancelled_words=overview.cancelled_words(order),
@@ -51,7 +52,7 @@ def send_cancellation(order_id: int) -> Response:
 
 
 def _cancel(order_id: int, reason: cancelling.Reason) -> Response:
-    number = orders.number_of(order_id)
+    number = number_of(order_id)
     try:
         order = cancelling.cancel(current_actor(), order_id, reason)
     except ServiceError as refusal:

@@ -12,6 +12,7 @@ from flexdash.models import OrderConflict
 from flexdash.services import access, orders
 from flexdash.services.actors import Permission
 from flexdash.services.errors import FieldRefused
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import conflicts as conflict_service
 
 
@@ -23,7 +24,7 @@ def conflicts() -> str:
     form = ConflictFilterForm(request.args)
     query = conflict_service.listing(actor, is_open=not form.is_about_closed)
     page = keyset_page(query, [(OrderConflict.id, "desc")], request.args)
-    return render_template("orders/conflicts.html", page=page, filter_form=form, number_of=orders.number_of)
+    return render_template("orders/conflicts.html", page=page, filter_form=form, number_of=number_of)
 
 
 @blueprint.post("/conflicts/<int:conflict_id>/close")

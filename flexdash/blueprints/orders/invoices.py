@@ -8,8 +8,8 @@ from flexdash.blueprints.orders import blueprint
 from flexdash.blueprints.orders.steps_start import start_steps
 from flexdash.blueprints.paging import keyset_page
 from flexdash.models import Order
-from flexdash.services import orders
 from flexdash.services.actors import Permission
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import invoices as invoice_service
 
 
@@ -22,7 +22,7 @@ def invoices() -> str:
     return render_template(
         "orders/invoices.html",
         page=page,
-        number_of=orders.number_of,
+        number_of=number_of,
         address_of=invoice_service.address_of,
         may_work=actor.may(Permission.WORK_ORDERS),
     )
@@ -33,7 +33,7 @@ def invoices() -> str:
 def settle_invoice(order_id: int) -> Response:
     """Take an order off the list by hand."""
     invoice_service.settle_by_hand(current_actor(), order_id)
-    flash(f"{orders.number_of(order_id)} is off the list. Its label is asked for now.", "success")
+    flash(f"{number_of(order_id)} is off the list. Its label is asked for now.", "success")
     start_steps(order_id)
     if request.form.get("back") == "list":
         return redirect(url_for(".invoices"), 303)

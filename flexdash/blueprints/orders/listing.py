@@ -15,6 +15,7 @@ from flexdash.models import Order, Store, StoreStatus
 from flexdash.services import access, orders
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.amazon_ids import read_ids
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import conflicts, saved_filters, to_fix
 
 RECOVERABLE_STORES = 5  # named where a search finds nothing
@@ -58,7 +59,7 @@ def list_page(args: MultiDict[str, str], *, save_form: SaveListForm | None = Non
         saved=saved_filters.of(actor),
         query=query_of(args),
         may_work=actor.may(Permission.WORK_ORDERS),
-        number_of=orders.number_of,
+        number_of=number_of,
         amazon_word=orders.amazon_word,
         hold_words=HOLD_WORDS,
         recoverable_in=[] if page.items else _recoverable_in(actor, filters.store_id),

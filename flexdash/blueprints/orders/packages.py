@@ -16,6 +16,7 @@ from flexdash.models import Order, OrderLine, OrderPackage
 from flexdash.services import orders
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import overview, packing, packing_edit
 from flexdash.services.order_work.packing_edit import LineInput, PackageInput, PackagesRefused
 
@@ -69,7 +70,7 @@ def _page(order: Order, form: FlaskForm) -> str:
     return render_template(
         "orders/packages.html",
         order=order,
-        number=orders.number_of(order.id),
+        number=number_of(order.id),
         form=form,
         n_packages=int(form.n_packages.data),
         sizes=_SIZES,

@@ -10,6 +10,7 @@ from flexdash.extensions import db
 from flexdash.models import Hub, Order, OrderState
 from flexdash.services import access, order_lines, orders, returns
 from flexdash.services.actors import Actor, Permission
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_states import OPEN
 from flexdash.services.order_work import conflicts, overview
 
@@ -55,7 +56,7 @@ def work_facts(order: Order) -> dict[str, object]:
     seconds = SECONDS_WHILE_AMAZON_IS_ASKED if view.is_asking_amazon else SECONDS_WHILE_WORKED
     return {
         "order": order,
-        "number": orders.number_of(order.id),
+        "number": number_of(order.id),
         "amazon_word": orders.amazon_word,
         "may_work": current_actor().may(Permission.WORK_ORDERS),
         "work": view,

@@ -10,9 +10,10 @@ from flexdash.blueprints.orders.batches import ticked
 from flexdash.blueprints.orders.page import hubs_of
 from flexdash.blueprints.orders.saved import list_url
 from flexdash.models import Hub
-from flexdash.services import access, orders
+from flexdash.services import access
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import pick_list as pick_lists
 from flexdash.services.order_work import printing
 
@@ -26,7 +27,7 @@ def labels() -> Response | str:
     except ServiceError as refusal:
         flash(refusal.sentence, "error")
         return redirect(list_url(), 303)
-    return render_template("orders/labels.html", printables=printables, number_of=orders.number_of)
+    return render_template("orders/labels.html", printables=printables, number_of=number_of)
 
 
 @blueprint.post("/labels/file")
@@ -61,5 +62,5 @@ def pick_list() -> str:
         hub=hub,
         hubs=hubs_of(actor),
         found=pick_lists.of_hub(actor, hub.id) if hub else None,
-        number_of=orders.number_of,
+        number_of=number_of,
     )

@@ -16,6 +16,7 @@ from flexdash.models import QuarantinedShipment, Store
 from flexdash.services import access, acknowledgement, evidence, order_holds, orders
 from flexdash.services.actors import Permission
 from flexdash.services.errors import FieldRefused, ServiceError
+from flexdash.services.order_numbers import number_of
 
 
 @blueprint.get("")
@@ -72,7 +73,7 @@ def release(order_id: int) -> Response | tuple[str, int]:
             flash(refusal.sentence, "error")
             return redirect(url_for(".detail", order_id=order_id), 303)
         else:
-            flash(f"{orders.number_of(order_id)} is a New Order now. Amazon is told with the next sync.", "success")
+            flash(f"{number_of(order_id)} is a New Order now. Amazon is told with the next sync.", "success")
             return redirect(url_for(".detail", order_id=order_id), 303)
     order = orders.load(current_actor(), order_id)
     return order_page(order, orders.masked_buyer(order), release_form=form), 422

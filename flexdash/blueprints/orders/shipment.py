@@ -12,8 +12,8 @@ from flexdash.blueprints.orders.steps_start import start_steps
 from flexdash.models import DocumentKind
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import documents, packing_edit, steps
-from flexdash.services.orders import number_of
 
 
 @blueprint.post("/<int:order_id>/steps")

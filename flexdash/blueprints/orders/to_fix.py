@@ -9,8 +9,8 @@ from flexdash.blueprints.orders import blueprint
 from flexdash.blueprints.orders.steps_start import start_steps
 from flexdash.blueprints.paging import keyset_page
 from flexdash.models import OrderStep
-from flexdash.services import orders
 from flexdash.services.actors import Permission
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import to_fix as to_fix_list
 
 AT_ONCE = 50  # a page of the list
@@ -28,7 +28,7 @@ def to_fix() -> str:
         "orders/to_fix.html",
         page=page,
         n_retryable=sum(not step.is_lacking for step in page.items),
-        number_of=orders.number_of,
+        number_of=number_of,
         may_work=actor.may(Permission.WORK_ORDERS),
     )
 

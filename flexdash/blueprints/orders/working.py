@@ -11,6 +11,7 @@ from flexdash.blueprints.orders.steps_start import start_steps
 from flexdash.services import orders
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_states import Event
 from flexdash.services.order_work import moves
 from flexdash.services.order_work.at_amazon import AmazonNotAsked
@@ -37,7 +38,7 @@ def pick(order_id: int) -> Response | tuple[str, int]:
     except ServiceError as refusal:
         flash(refusal.sentence, "error")
     else:
-        flash(f"{orders.number_of(order_id)} is picked. Its label and invoice are fetched from Amazon.", "success")
+        flash(f"{number_of(order_id)} is picked. Its label and invoice are fetched from Amazon.", "success")
         start_steps(order_id)
     return redirect(url_for(".detail", order_id=order_id), 303)
 
@@ -76,6 +77,6 @@ def _move(order_id: int, event: Event, done: str) -> Response:
     except ServiceError as refusal:
         flash(refusal.sentence, "error")
     else:
-        flash(f"{orders.number_of(order_id)} {done}.", "success")
+        flash(f"{number_of(order_id)} {done}.", "success")
         start_steps(order_id)
     return redirect(url_for(".detail", order_id=order_id), 303)

@@ -8,8 +8,9 @@ from flexdash.blueprints.returns import blueprint
 from flexdash.blueprints.returns.forms import FilterForm
 from flexdash.extensions import db, settings
 from flexdash.models import AmazonReturn, Store, Sync
-from flexdash.services import access, orders, returns
+from flexdash.services import access, returns
 from flexdash.services.actors import Permission
+from flexdash.services.order_numbers import number_of
 
 
 @blueprint.get("")
@@ -30,7 +31,7 @@ def index() -> str:
         unreadable=returns.unreadable(actor),
         hub_names=returns.hub_names(page.items),
         status_of=returns.status_of,
-        number_of=orders.number_of,
+        number_of=number_of,
         sync=Sync.RETURN_PULL.value,
         interval_minutes=settings.return_pull_interval_minutes,
     )
@@ -49,5 +50,5 @@ def detail(return_id: int) -> str:
         delivery_words=returns.delivery_words(item),
         sku_name=returns.sku_name(item),
         hub_names=returns.hub_names([item]),
-        number_of=orders.number_of,
+        number_of=number_of,
     )

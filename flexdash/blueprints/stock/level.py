@@ -11,9 +11,10 @@ from flexdash.blueprints.stock import blueprint
 from flexdash.blueprints.stock.forms import ChangeForm
 from flexdash.blueprints.stock.released import AT_MOST, released_words
 from flexdash.models import StockCause, StockLevel, StockMovement
-from flexdash.services import evidence, order_holds, orders, stock, stock_queries
+from flexdash.services import evidence, order_holds, stock, stock_queries
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ChangedMeanwhile, ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.stock import Way
 
 MEANWHILE = 409
@@ -83,6 +84,6 @@ def _level_page(level: StockLevel, form: ChangeForm) -> str:
         page=keyset_page(stock_queries.ledger(level), [(StockMovement.id, "desc")], request.args),
         reserving=stock_queries.reserving(level),
         max_orders=stock_queries.MAX_ORDERS,
-        number_of=orders.number_of,
+        number_of=number_of,
         cause_words=CAUSE_WORDS,
     )

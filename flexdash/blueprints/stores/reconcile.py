@@ -14,9 +14,10 @@ from flexdash.blueprints.stores.recover import lead_to
 from flexdash.blueprints.sync.starting import start
 from flexdash.extensions import settings
 from flexdash.models import Difference, DifferenceKind, Store, Sync
-from flexdash.services import access, orders, reconciliation, recovery, sync_runs
+from flexdash.services import access, reconciliation, recovery, sync_runs
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
+from flexdash.services.order_numbers import number_of
 
 # Kind: words for one and for many, and what it means.
 KIND_WORDS = {
@@ -88,7 +89,7 @@ def reconcile(store_id: int) -> Response | str:
         kinds=DifferenceKind,
         kind_words=KIND_WORDS,
         recoverable=reconciliation.RECOVERABLE,
-        number_of=orders.number_of,
+        number_of=number_of,
         interval_hours=settings.reconcile_interval_hours,
     )
 

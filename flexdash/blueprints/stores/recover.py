@@ -16,9 +16,10 @@ from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
 from flexdash.jobs import queues
 from flexdash.models import Recovery, RecoveryItem, RecoveryOutcome, Store
-from flexdash.services import access, access_log, csv_export, orders, recovery, recovery_outcomes
+from flexdash.services import access, access_log, csv_export, recovery, recovery_outcomes
 from flexdash.services.actors import Permission
 from flexdash.services.errors import FieldRefused, ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.sync_runs import RunInProgress, StoreCannotSync
 from flexdash.templating import viewer_zone
 
@@ -131,7 +132,7 @@ def export_recovery(store_id: int, recovery_id: int) -> FileResponse:
         (
             "" if recovery_outcomes.is_nameless(item.amazon_id) else item.amazon_id,
             OUTCOME_WORDS[item.outcome][0],
-            orders.number_of(order.id) if order else "",
+            number_of(order.id) if order else "",
             order.state.value if order else "",
             item.sentence,
         )
@@ -225,7 +226,7 @@ def _result(store_id: int, recovery_id: int) -> dict[str, object]:
         "page": keyset_page(recovery.items(view.recovery, outcome), [(RecoveryItem.id, "asc")], request.args),
         "outcome_words": OUTCOME_WORDS,
         "outcomes": RecoveryOutcome,
-        "number_of": orders.number_of,
+        "number_of": number_of,
         "is_nameless": recovery_outcomes.is_nameless,
         "live_url": url_for(
             "stores.live_recovery",

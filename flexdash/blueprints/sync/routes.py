@@ -20,10 +20,11 @@ from flexdash.blueprints.sync.words import (
 )
 from flexdash.extensions import db
 from flexdash.models import ApiCall, ItemFate, RunSheet, RunState, Store, Sync, SyncRun, SyncRunItem
-from flexdash.services import access, api_log, orders, prices, recovery, run_retries, run_search, run_sheets, sync_runs
+from flexdash.services import access, api_log, prices, recovery, run_retries, run_search, run_sheets, sync_runs
 from flexdash.services.actors import Permission
 from flexdash.services.amazon_ids import read_ids
 from flexdash.services.errors import ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import run_retry
 from flexdash.services.syncs import FACTS
 from flexdash.templating import viewer_zone
@@ -132,7 +133,7 @@ def search(run_id: int) -> str:
         fate_words=FATE_WORDS,
         outcome_words=OUTCOME_WORDS,
         call_words=CALL_WORDS,
-        number_of=orders.number_of,
+        number_of=number_of,
         is_order=text and text in read_ids(text).ids,
     )
 
@@ -198,7 +199,7 @@ def _facts(run_id: int) -> dict[str, object]:
         "duration_of": duration_words,
         "trigger_words": TRIGGER_WORDS,
         "attempt_words": ATTEMPT_WORDS,
-        "number_of": orders.number_of,
+        "number_of": number_of,
         "may_run_again": not FACTS[run.sync].asked_on,
         "result": _result_of(run),
     }

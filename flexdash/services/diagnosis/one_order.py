@@ -7,12 +7,12 @@ from flexdash.amazon import statuses
 from flexdash.amazon.shipment_reader import Shipment
 from flexdash.extensions import db
 from flexdash.models import Order, OrderStep, StepKind, StoreStatus
-from flexdash.services import orders
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import asking
 from flexdash.services.diagnosis.checks import Finding, Fix, FixKind, failed, passed
 from flexdash.services.diagnosis.common import Parts, connection, parts_at_work
 from flexdash.services.diagnosis.pasted import Pasted, orders_here, read
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import step_rows
 
 
@@ -34,7 +34,7 @@ class Case:
     @property
     def number(self) -> str:
         """FlexDash's number of it."""
-        return orders.number_of(self.order.id)
+        return number_of(self.order.id)
 
     @property
     def link(self) -> Fix:
@@ -68,7 +68,7 @@ def is_here(case: Case) -> Finding:
         )
     others = ""
     if len(case.orders) > 1:
-        named = ", ".join(f"{orders.number_of(order.id)} ({order.amazon_shipment_id})" for order in case.orders[1:])
+        named = ", ".join(f"{number_of(order.id)} ({order.amazon_shipment_id})" for order in case.orders[1:])
         others = f" The Amazon order has other shipments, too: {named}. Paste one of their ids to look at it instead."
     return passed(f"It is {case.number} of {case.order.store.name}.{others}", case.link)
 

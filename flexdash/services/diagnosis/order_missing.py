@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from flexdash.extensions import db
 from flexdash.models import Order, OrderState, Store, StoreStatus, Sync
-from flexdash.services import access, orders, sync_status
+from flexdash.services import access, sync_status
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import at_amazon
 from flexdash.services.diagnosis.checks import (
@@ -32,6 +32,7 @@ from flexdash.services.diagnosis.common import (
 from flexdash.services.diagnosis.holds import fixes_of
 from flexdash.services.diagnosis.missed import Case, in_quarantine, likelihood, which_store
 from flexdash.services.diagnosis.pasted import orders_here, read
+from flexdash.services.order_numbers import number_of
 from flexdash.services.store_settings import Toggle
 from flexdash.services.words import listed
 
@@ -82,7 +83,7 @@ def _is_here(case: Case) -> Finding:
         if case.pasted.is_order_id
         else ""
     )
-    links = [Fix(FixKind.ORDER, {"order_id": order.id}, orders.number_of(order.id)) for order in found]
+    links = [Fix(FixKind.ORDER, {"order_id": order.id}, number_of(order.id)) for order in found]
     held = [order for order in found if order.state is OrderState.ON_HOLD]
     if held:
         mends, reasons = [], []
@@ -97,7 +98,7 @@ def _is_here(case: Case) -> Finding:
 def _here_words(found: list[Order]) -> str:
     return listed(
         [
-            f"{orders.number_of(order.id)} of {order.store.name} is {order.state}"
+            f"{number_of(order.id)} of {order.store.name} is {order.state}"
             + (f" at {order.hub.name}" if order.hub else "")
             for order in found
         ]

@@ -11,6 +11,7 @@ from flexdash.services import access
 from flexdash.services.actors import Actor
 from flexdash.services.amazon_ids import is_order_id, read_ids
 from flexdash.services.errors import FieldRefused
+from flexdash.services.order_numbers import id_of
 from flexdash.services.words import quoted, shortened
 
 MAX_LENGTH = 200  # of what is pasted: an id with all that stands around it in a mail
@@ -20,7 +21,6 @@ SHOWN_AT_MOST = 20  # orders that one id names: the shipments of one Amazon orde
 # told by how it is written, which chance hardly ever comes to, or by being shorter.
 _WORD = re.compile(r"[A-Za-z]?[a-z]+([_-][A-Za-z]?[a-z]+)*|[A-Za-z]{1,8}")
 _TELEPHONE = re.compile(r"[0-9]{10}|(0|(00)?91)[6-9][0-9]{9}")
-_OWN_NUMBER = re.compile(r"FD-?0*([0-9]{1,9})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def read(text: str) -> Pasted:
             )
         return Pasted(word, amazon_id=word)
     [(word, reason)] = found.unreadable
-    if number := _OWN_NUMBER.fullmatch(word):
-        return Pasted(word.upper(), own_id=int(number[1]))
+    if (own_id := id_of(word)) is not None:
+        return Pasted(word.upper(), own_id=own_id)
     return Pasted(shortened(word, 60), problem=f"{quoted(word)} {reason}.")
 
 

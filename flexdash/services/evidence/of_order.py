@@ -24,6 +24,7 @@ from flexdash.services.buyer_words import BuyerMask, mask_of
 from flexdash.services.errors import ServiceError
 from flexdash.services.evidence import pack as packs
 from flexdash.services.evidence.pack import MOST_ROWS, Contents, Pack
+from flexdash.services.order_numbers import number_of
 from flexdash.vault import UnreadableSecret
 
 MOST_SHEETS = 3_000  # of the store's newest, looked through for what runs did with the order
@@ -57,7 +58,7 @@ def pack(actor: Actor, order_id: int) -> Pack:
         ],
     )
     contents.facts("state.json", _state(order))
-    number = orders.number_of(order.id)
+    number = number_of(order.id)
     subject = f"Evidence for order {number}: Amazon's order {order.amazon_order_id or 'id not known'}, shipment "
     return contents.finish(
         actor,
@@ -101,7 +102,7 @@ def _state(order: Order) -> dict[str, Any]:
     conflicts = db.session.scalars(of_order(OrderConflict)).all()
     returns = db.session.scalars(of_order(AmazonReturn)).all()
     return {
-        "number": orders.number_of(order.id),
+        "number": number_of(order.id),
         "state": order.state.value,
         "amazon_order_id": order.amazon_order_id,
         "amazon_shipment_id": order.amazon_shipment_id,

@@ -18,10 +18,11 @@ from flexdash.models import (
     Store,
     SyncRun,
 )
-from flexdash.services import access, listing_queries, orders, run_sheets, stock_queries
+from flexdash.services import access, listing_queries, run_sheets, stock_queries
 from flexdash.services.actors import Actor
 from flexdash.services.evidence import pack as packs
 from flexdash.services.evidence.pack import MOST_ROWS, Contents, Pack
+from flexdash.services.order_numbers import number_of
 from flexdash.services.run_sheets import Kept
 
 MOST_SHEETS = 3_000  # of each store's newest: a month of hourly pushes of what changed, or a dozen full ones
@@ -105,7 +106,7 @@ def _ledger(actor: Actor, sku_code: str, seller_id: int) -> list[list[Any]]:
             row.on_hand_after,
             row.reserved_after,
             row.actor_name,
-            orders.number_of(row.order_id) if row.order_id else "",
+            number_of(row.order_id) if row.order_id else "",
             row.note,
         ]
         for row in db.session.scalars(query.limit(MOST_ROWS + 1))
@@ -132,7 +133,7 @@ def _orders(actor: Actor, sku_code: str, store_ids: list[int]) -> list[list[Any]
     )
     return [
         [
-            orders.number_of(order.id),
+            number_of(order.id),
             order.state.value,
             order.amazon_order_id,
             order.amazon_shipment_id,

@@ -9,6 +9,7 @@ from flexdash.database import transaction
 from flexdash.models import Order, OrderCancellation, OrderEvent, OrderState, StepKind
 from flexdash.services import access, order_holds
 from flexdash.services.actors import Actor
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_states import Event, Kind, outcome
 from flexdash.services.order_work import at_amazon, step_rows, transitions
 from flexdash.services.order_work.moves import MoveRefused, check_may_work
@@ -114,7 +115,7 @@ def send_now(actor: Actor, order_id: int) -> Order:
 def _send(order: Order, actor: Actor, reason: Reason) -> None:
     order.cancellation, order.cancellation_message = OrderCancellation.CANCELLING, ""
     order.changed_at = clock.now()
-    detail = {"reason": reason.value, "words": reason.words, "reference": f"FD-{order.id:06d}"}
+    detail = {"reason": reason.value, "words": reason.words, "reference": number_of(order.id)}
     step_rows.make(order, (StepKind.CANCEL,), asked_by=actor.name, detail=detail)
 
 

@@ -21,6 +21,7 @@ from flexdash.models import (
 from flexdash.services import access, access_log
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotVisible, ServiceError
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import step_rows
 from flexdash.services.order_work.moves import MoveRefused, check_may_work
 from flexdash.vault import UnreadableSecret
@@ -100,7 +101,7 @@ def open_document(actor: Actor, order_id: int, document_id: int) -> OpenedDocume
         where = f" from {actor.address}" if actor.address else ""
         sentence = f"{actor.name} downloaded {what}{where}."
         session.add(OrderEvent(order_id=order.id, kind="revealed", sentence=sentence, actor_name=actor.name))
-        number = f"FD-{order.id:06d}"
+        number = number_of(order.id)
         access_log.record(actor, AccessKind.DOCUMENT, f"{actor.name} downloaded {what} of {number}", order=order)
         name = "-".join(part for part in (number, document.kind.value, document.package_id) if part)
         return OpenedDocument(f"{name}.{ENDINGS.get(document.content_type, 'bin')}", document.content_type, content)
