@@ -24,6 +24,21 @@ class StepKind(StrEnum):
     LABELS = "labels"
     SHIP = "ship"  # say that the packages were handed over
 
+    @property
+    def words(self) -> str:
+        """Its short name for people, on pages and in sentences."""
+        return _STEP_WORDS[self]
+
+
+_STEP_WORDS = {
+    StepKind.CANCEL: "Cancellation",
+    StepKind.PACKAGES: "Packages",
+    StepKind.SHIPPING_OPTION: "Shipping option",
+    StepKind.INVOICE: "Invoice",
+    StepKind.LABELS: "Labels",
+    StepKind.SHIP: "Hand-over",
+}
+
 
 class StepState(StrEnum):
     WAITING = "waiting"  # for its turn, or for `not_before`

@@ -30,7 +30,8 @@ from flexdash.models import (
 from flexdash.models.order_work import LACKS_SOMETHING
 from flexdash.services import orders
 from flexdash.services.order_numbers import number_of
-from flexdash.services.order_work import transitions
+from flexdash.services.order_work import results, transitions
+from flexdash.services.order_work.attempts import Ended, Result, Task
 from tests import factories
 from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
 
@@ -502,6 +503,18 @@ def test_shipments_to_fix_are_listed_counted_and_tried_again(merchant: FlaskClie
     page = merchant.get("/orders/to-fix").text
     assert f"{number_of(refused.id)} is tried again now." in page
     assert "Amazon made no label." not in page
+
+
+@pytest.mark.parametrize("kind", [kind for kind in StepKind if kind is not StepKind.CANCEL])
+def test_a_step_has_one_name_wherever_it_is_told_of(merchant: FlaskClient, store: Store, hub: Hub, kind) -> None:
+    order = worked(store, hub)
+    step = factories.make_step(order, kind, StepState.FAILED, error_sentence="Amazon refused it.")
+    assert f'>{kind.words}<span class="cell-note">' in merchant.get(f"/orders/{order.id}").text
+    assert f'>{kind.words}<span class="cell-note">' in merchant.get("/orders/to-fix").text
+    assert f"{kind.words} failed</a>" in merchant.get("/orders").text
+    task = Task(step.id, order.id, kind, "SB1", (), (), {}, (), False, False, "", 1)
+    kept = results.item_of(Result(task, Ended.FAILED, "Amazon refused it."), StepState.FAILED)
+    assert kept.words == f"{kind.words}: Amazon refused it."
 
 
 def test_all_that_failed_are_tried_again_at_once_but_what_lacks_something(

@@ -128,6 +128,11 @@ def test_nothing_is_handed_over_without_its_label(store: Store, asha: Actor) -> 
     with pytest.raises(moves.MoveRefused, match=r"no label of Amazon's yet.*beginning with “Packages”"):
         moves.move(asha, order.id, Event.SHIP)
     assert (order.state, order.stock) == (OrderState.READY_TO_SHIP, OrderStock.RESERVED)
+    done = db.update(OrderStep).where(OrderStep.kind == StepKind.PACKAGES).values(state=StepState.DONE)
+    db.session.execute(done)
+    db.session.commit()
+    with pytest.raises(moves.MoveRefused, match="beginning with “Shipping option”"):  # as the order's page has it
+        moves.move(asha, order.id, Event.SHIP)
 
 
 def test_support_and_strangers_move_nothing(store: Store) -> None:

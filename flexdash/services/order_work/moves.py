@@ -19,14 +19,6 @@ _SAID = {
     Event.SHIP: "{} shipped it; Amazon is told.",
     Event.DELIVER: "{} marked it as delivered.",
 }
-STEP_WORDS = {
-    StepKind.CANCEL: "Cancellation",
-    StepKind.PACKAGES: "Packages",
-    StepKind.SHIPPING_OPTION: "Shipping option",
-    StepKind.INVOICE: "Invoice",
-    StepKind.LABELS: "Labels",
-    StepKind.SHIP: "Hand-over told to Amazon",
-}
 
 
 class MoveRefused(ServiceError):
@@ -115,5 +107,5 @@ def _refuse_what_waits(order: Order, event: Event) -> None:
     if missing is not None:
         raise MoveRefused(
             "This order has no label of Amazon's yet, so no carrier would take it. See what is missing under "
-            f"Shipment, beginning with “{STEP_WORDS[missing]}”."
+            f"Shipment, beginning with “{missing.words}”."
         )

@@ -29,14 +29,6 @@ from flexdash.services.order_work import conflicts, documents, invoices, packing
 from flexdash.services.order_work.attempts import Ended, Result
 from flexdash.services.words import listed, shortened
 
-STEP_WORDS = {
-    StepKind.CANCEL: "Cancellation",
-    StepKind.PACKAGES: "Packages",
-    StepKind.SHIPPING_OPTION: "Way of shipping",
-    StepKind.INVOICE: "Invoice",
-    StepKind.LABELS: "Labels",
-    StepKind.SHIP: "Handed over",
-}
 MAX_ATTEMPTS = 5
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(minutes=15)
 INVOICE_ASKED_EVERY = timedelta(minutes=10)
@@ -78,7 +70,7 @@ def item_of(result: Result, state: StepState | None) -> run_sheets.Item:
         StepState.FAILED: ItemFate.REFUSED,
         StepState.WAITING: ItemFate.WAITS,
     }.get(state or StepState.NOT_NEEDED, ItemFate.DONE)
-    step = STEP_WORDS[result.task.kind]
+    step = result.task.kind.words
     words = f"{step}: {result.sentence}" if result.sentence else step
     return run_sheets.Item(fate, result.task.shipment_id, words=words)
 
