@@ -57,6 +57,13 @@ def redis_server(session_folder) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def redis_cleaner(redis_server) -> Iterator[redis.Redis]:
+    """The connection over which Redis is emptied after each test."""
+    with redis.Redis.from_url(redis_server) as client:
+        yield client
+
+
 @pytest.fixture
 def redis_connection(redis_server) -> Iterator[redis.Redis]:
     """A client of the test process's Redis, which is empty before and after."""
@@ -87,11 +94,10 @@ def sandbox_server(sandbox_port) -> Iterator[serving.Running]:
 
 
 @pytest.fixture
-def sandbox(sandbox_server) -> Iterator[serving.Running]:
+def sandbox(sandbox_server) -> serving.Running:
     """A real sandbox over HTTP in its first state, at the addresses the app's settings name; see amazon_sandbox."""
     sandbox_server.control.reset()
-    yield sandbox_server
-    sandbox_server.control.reset()
+    return sandbox_server
 
 
 @pytest.fixture(scope="session")
@@ -145,15 +151,14 @@ def soon() -> Iterator[None]:
 
 
 @pytest.fixture
-def app(built_app, database, redis_server, soon) -> Iterator[Flask]:
+def app(built_app, database, redis_cleaner, soon) -> Iterator[Flask]:
     """The app on an empty database and an empty Redis, with an app context for the test to work in."""
     # The throttle is one object for all apps of a process: one made by another test would have taken it over.
     vars(limiter).update(built_app.extensions["limiter_of_tests"])
     with built_app.app_context():
         yield built_app
         db.session.remove()
-    with redis.Redis.from_url(redis_server) as connection:
-        connection.flushall()
+    redis_cleaner.flushall()
     database.reset()
 
 

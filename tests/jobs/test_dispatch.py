@@ -320,7 +320,7 @@ def stock_too():
 def test_each_sync_of_a_store_has_turns_of_its_own(stock_too, store):
     store.is_inventory_sync_on = True
     db.session.commit()
-    for n in range(24 * 6):
+    for n in range(6 * 6):  # six hours, a tick every ten minutes
         stock_too.move_to(START + n * 10 * MINUTE)
         dispatch.dispatch()
         finish_all()

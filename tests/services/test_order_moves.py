@@ -327,7 +327,7 @@ def test_random_interleavings_reach_no_illegal_state_and_move_stock_once(
     store.is_automated_cancellation_on = is_toggle_on
     db.session.commit()
 
-    @settings(max_examples=scaled_examples(60), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scaled_examples(40), deadline=None, suppress_health_check=list(HealthCheck))
     @given(HAPPENINGS)
     def live(happenings: list[tuple[Event | str, bool, bool]]) -> None:
         life = Life(store, asha)

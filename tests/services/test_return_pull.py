@@ -244,7 +244,7 @@ def test_of_two_entries_of_one_page_the_newer_counts_and_of_equal_ones_the_later
     assert (newer.status, later.status) == ("DELIVERED", "IN_TRANSIT")
 
 
-def test_twelve_rounds_of_chance_lose_and_double_nothing(store, sandbox, monkeypatch):
+def test_rounds_of_chance_lose_and_double_nothing(store, sandbox, monkeypatch):
     """Returns are made and moved between runs and within them, at equal times too; pages are empty or repeated."""
     chance = random.Random(4)
     known = returned(sandbox, 6) + returned(sandbox, 6, location_id=UNMAPPED) + returned(sandbox, 3, location_id="")
@@ -263,7 +263,7 @@ def test_twelve_rounds_of_chance_lose_and_double_nothing(store, sandbox, monkeyp
         return real(returns, wanted, *more)
 
     monkeypatch.setattr(Returns, "page", page)
-    for _ in range(12):
+    for _ in range(6):
         for _ in range(3):
             something_happens()
         if chance.random() < 0.5:
