@@ -33,11 +33,23 @@ class Base(DeclarativeBase):
     )
 
 
+class Throttle(Limiter):
+    """Flask-Limiter, whose fallback while Redis is away holds for every request and not just for the first."""
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        try:
+            super()._check_request_limit(callable_name, in_middleware)
+        except redis.RedisError:
+            # It waited for Redis while another request found it away. Flask-Limiter raises then; memory counts by now.
+            self.context.seen_limits.clear()
+            super()._check_request_limit(callable_name, in_middleware)
+
+
 db = SQLAlchemy(model_class=Base)
 migrate = Migrate()
 login_manager = LoginManager()
 csrf = CSRFProtect()
-limiter = Limiter(key_func=get_remote_address)
+limiter = Throttle(key_func=get_remote_address)
 bootstrap = Bootstrap5()
 
 settings = cast(Settings, LocalProxy(lambda: current_app.config["SETTINGS"]))

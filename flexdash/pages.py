@@ -21,6 +21,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         BOOTSTRAP_SERVE_LOCAL=True,
         RATELIMIT_STORAGE_URI=settings.redis_url.replace("unix://", "redis+unix://", 1),
+        # A Redis that takes connections and never answers must not keep every web thread for good.
+        RATELIMIT_STORAGE_OPTIONS={"socket_timeout": 1, "socket_connect_timeout": 1, "retry": None},
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,  # Redis away: the throttle counts per process, nobody is locked out
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session lives: a form left open over lunch must still work
         WTF_CSRF_SSL_STRICT=False,  # it asks for a Referer, which our own Referrer-Policy keeps browsers from sending

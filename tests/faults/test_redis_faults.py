@@ -1,6 +1,8 @@
 """Redis gone and come back empty: pages are read all the while, and every run is done."""
 
 import random
+import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from flexdash import clock, create_app, logs
 from flexdash.extensions import db
 from flexdash.jobs import dispatch
 from flexdash.models import Role, RunState, Sync, SyncRun, Trigger
-from tests.factories import make_user
+from tests.factories import PASSWORD, make_user
 from tests.support.pulls import (
     ENDED_WELL,
     MAPPED,
@@ -153,6 +155,29 @@ def _see_through(app: Flask, run_id: int) -> None:
         return run.state not in OPEN
 
     wait_for(is_over, f"the end of run {run_id}", 60)
+
+
+def test_a_redis_that_takes_connections_and_never_answers_keeps_nobody_from_signing_in(app, settings, workspace):
+    """Some at once: each is answered, not just the one that finds Redis away, and wrong passwords are counted."""
+    email = make_user(workspace).email
+    answers: list[int] = []
+    deaf = socket.create_server(("127.0.0.1", 0))
+    with deaf, app_on(settings, f"redis://127.0.0.1:{deaf.getsockname()[1]}/0") as second:
+
+        def sign_in_with(password: str) -> None:
+            with second.app_context():
+                page = second.test_client().post("/sign-in", data={"email": email, "password": password})
+                answers.append(page.status_code)
+
+        for password, n_at_once in ((PASSWORD, 5), ("wrong", 8)):
+            threads = [threading.Thread(target=sign_in_with, args=(password,), daemon=True) for _ in range(n_at_once)]
+            for thread in threads:
+                thread.start()
+            deadline = time.monotonic() + 30
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+    assert answers[:5] == [303] * 5
+    assert sorted(answers[5:]) == [422] * 5 + [429] * 3
 
 
 @pytest.mark.faults
