@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from flask import Flask
 
 from config import Settings
@@ -23,6 +24,7 @@ from flexdash.services.alarms.addresses import BadAddress, checked_url, is_publi
 from flexdash.services.alarms.findings import Parts
 from flexdash.services.alarms.in_time import in_time
 from flexdash.services.alarms.refusals import NotDelivered
+from flexdash.vault import Vault
 from tests import factories
 from tests.support.receivers import MailBox, Receiver, mail_server, webhook_receiver
 from tests.support.servers import wait_for
@@ -384,6 +386,25 @@ def test_a_message_to_a_webhook_that_is_gone_is_given_up(workspace) -> None:
     delivering.deliver_next(Channel.WEBHOOK)
     message = fresh(message)
     assert (message.state, message.error_sentence) == (MessageState.GIVEN_UP, "There is no webhook any more.")
+
+
+def test_a_message_waits_for_the_key_that_opens_its_webhooks_address(
+    app: Flask, workspace, by_webhook, time_machine, monkeypatch
+) -> None:
+    message = alarm_message(workspace, Channel.WEBHOOK)
+    with monkeypatch.context() as without_key:
+        without_key.setitem(app.extensions, "flexdash_vault", Vault([Fernet.generate_key().decode()]))
+        assert delivering.deliver_next(Channel.WEBHOOK)
+    message = fresh(message)
+    assert message.state is MessageState.WAITING
+    assert message.error_sentence == (
+        "The key that the webhook's address is encrypted with is missing from ENCRYPTION_KEYS. Tell whoever runs "
+        "FlexDash to put it back."
+    )
+    time_machine.move_to(message.next_try_at, tick=False)
+    assert delivering.deliver_next(Channel.WEBHOOK)
+    assert fresh(message).state is MessageState.SENT
+    assert len(by_webhook.requests) == 1
 
 
 def test_old_messages_and_alarms_are_forgotten(workspace, time_machine) -> None:

@@ -32,8 +32,8 @@ logger = structlog.get_logger(__name__)
 
 class _InHand(NamedTuple):
     message: AlarmMessage
-    url: str
-    secret: str
+    url: bytes | None  # this and the next as they are kept, encrypted
+    secret: bytes | None
 
 
 def deliver_next(channel: Channel, turns: Turns | None = None, *, is_for_quick: bool = False) -> bool:
@@ -125,10 +125,7 @@ def _take(channel: Channel, workspace_id: int) -> _InHand | None:
     db.session.refresh(message)
     db.session.expunge(message)
     release_connection()
-    try:
-        return _InHand(message, vault.decrypt(url) if url else "", vault.decrypt(secret) if secret else "")
-    except UnreadableSecret:
-        return _InHand(message, "", "")
+    return _InHand(message, url, secret)
 
 
 def _send(taken: _InHand) -> None:
@@ -148,7 +145,14 @@ def _send(taken: _InHand) -> None:
         return
     if not taken.url or not taken.secret:
         raise NotDelivered("There is no webhook any more.", is_final=True)
-    webhook.post(taken.url, taken.secret, content.as_json(message), settings.webhook_private_hosts)
+    try:
+        url, secret = vault.decrypt(taken.url), vault.decrypt(taken.secret)
+    except UnreadableSecret:
+        raise NotDelivered(
+            "The key that the webhook's address is encrypted with is missing from ENCRYPTION_KEYS. Tell whoever runs "
+            "FlexDash to put it back."
+        ) from None
+    webhook.post(url, secret, content.as_json(message), settings.webhook_private_hosts)
 
 
 def _put_off(message: AlarmMessage, refusal: NotDelivered) -> None:
