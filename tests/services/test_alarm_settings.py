@@ -102,6 +102,19 @@ def test_another_address_at_the_same_host_keeps_the_secret_and_is_logged(admin) 
     assert the_event().new_value == {"webhook": "hooks.company.example (another address there)"}
 
 
+def test_another_host_gets_a_secret_that_the_receiver_before_does_not_know(admin) -> None:
+    first = changing.change(admin, asked(webhook_url=URL), version=0)
+    second = changing.change(admin, asked(webhook_url="https://alarms.other.example/x"), version=1)
+    assert second.startswith("fdwh_")
+    assert second != first
+    row = db.session.scalars(select(AlarmSettings).execution_options(populate_existing=True)).one()
+    assert vault.decrypt(row.webhook_secret_encrypted) == second
+    assert changing.change(admin, asked(webhook_url="https://ALARMS.other.example/x"), version=2) == ""
+    assert (
+        changing.change(admin, asked(webhook_url="https://alarms.other.example/x", reminder_hours=4), version=3) == ""
+    )
+
+
 def test_a_webhook_that_is_taken_away_takes_its_secret_along(admin) -> None:
     changing.change(admin, asked(webhook_url=URL), version=0)
     changing.change(admin, asked(), version=1)

@@ -58,7 +58,7 @@ class Asked:
 
 
 def change(actor: Actor, asked: Asked, *, version: int, reason: str = "") -> str:
-    """Set all of it and log what changed, in one transaction; return the secret of a webhook that is new, else "".
+    """Set all of it and log what changed, in one transaction; return the secret of a webhook at a new host, else "".
 
     `version` is that of the wishes the form was made from. The secret can be had here only: it is kept encrypted.
     Raises NotAllowed, FieldRefused for `addresses`, `webhook_url`, `reminder_hours` or `reason`, and ChangedByOther.
@@ -82,7 +82,8 @@ def change(actor: Actor, asked: Asked, *, version: int, reason: str = "") -> str
             changed = ["webhook"]
         if not changed:
             return ""
-        secret = webhook.new_secret() if new.webhook_url and not old.webhook_url else ""
+        # Another host is another receiver: with the old secret, the one before could sign alarms for it.
+        secret = webhook.new_secret() if new.webhook_host and new.webhook_host != old.webhook_host else ""
         row.is_to_admins, row.addresses = new.is_to_admins, list(new.addresses)
         row.least_severity, row.reminder_hours = new.least_severity.value, new.reminder_hours
         row.muted_kinds = sorted(kind.value for kind in new.muted_kinds)
