@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -222,6 +223,22 @@ def test_the_webhooks_secret_is_shown_once(admin) -> None:
     log = admin.get("/configuration-log?section=Alarms").text
     assert "changed who is told of alarms: the webhook" in log
     assert "fdwh_" not in log
+
+
+def test_an_older_cookie_does_not_show_the_webhooks_secret_later_or_after_it_was_renewed(admin, time_machine) -> None:
+    def put_back(cookie: str) -> str:
+        admin.set_cookie("session", cookie)
+        return admin.get("/alarms/settings").text
+
+    admin.post("/alarms/settings", data=FORM | {"webhook_url": "https://hooks.company.example/x"})
+    first = admin.get_cookie("session").value
+    secret = re.search(r"fdwh_[\w-]+", admin.get("/alarms/settings").text).group()
+    admin.post("/alarms/settings/secret", data={"version": "1"})
+    second = admin.get_cookie("session").value
+    assert secret not in put_back(first)
+    assert "fdwh_" in put_back(second)
+    time_machine.move_to(clock.now() + timedelta(minutes=5, seconds=1), tick=False)
+    assert "fdwh_" not in put_back(second)
 
 
 def test_a_wrong_address_stays_typed_with_the_error_at_its_field(admin) -> None:

@@ -1,8 +1,12 @@
 """Who is told of alarms: the settings, trying them out, and what was sent."""
 
+import json
+from datetime import timedelta
+
 from flask import abort, flash, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
+from flexdash import clock
 from flexdash.blueprints.alarms import blueprint
 from flexdash.blueprints.alarms.forms import SecretForm, SettingsForm
 from flexdash.blueprints.fields import whole
@@ -20,6 +24,7 @@ from flexdash.vault import UnreadableSecret
 
 MEANWHILE = 409
 _ONCE = "webhook_secret_to_show_once"
+_SHOWN_FOR = timedelta(minutes=5)
 EVENT_WORDS = {"opened": "Alarm", "reminder": "Reminder", "cleared": "All clear", "test": "Test"}
 
 
@@ -27,7 +32,8 @@ EVENT_WORDS = {"opened": "Alarm", "reminder": "Reminder", "cleared": "All clear"
 @requires(Permission.MANAGE_ALARMS)
 def settings() -> str:
     """Show who is told of which alarms; once, the secret of a webhook that has just been made."""
-    return _page(SettingsForm.of(wishes.of(current_actor().workspace_id)), secret=_take_secret())
+    asked = wishes.of(current_actor().workspace_id)
+    return _page(SettingsForm.of(asked), secret=_take_secret(asked.version))
 
 
 @blueprint.post("/settings")
@@ -37,10 +43,9 @@ def change_settings() -> Response | tuple[str, int]:
     form = SettingsForm()
     if not form.validate():
         return _page(form), 422
+    version = whole(form.version.data) or 0
     try:
-        secret = changing.change(
-            current_actor(), form.asked(), version=whole(form.version.data) or 0, reason=form.reason.data or ""
-        )
+        secret = changing.change(current_actor(), form.asked(), version=version, reason=form.reason.data or "")
     except FieldRefused as refusal:
         form[refusal.field].errors = [refusal.sentence]
         return _page(form), 422
@@ -48,22 +53,23 @@ def change_settings() -> Response | tuple[str, int]:
         form.version.data = str(wishes.of(current_actor().workspace_id).version)
         return _page(form, refusal=refusal), MEANWHILE
     flash("The alarm settings are saved.", "success")
-    return _back(secret)
+    return _back(secret, version + 1)
 
 
 @blueprint.post("/settings/secret")
 @requires(Permission.MANAGE_ALARMS)
 def renew_secret() -> Response | tuple[str, int]:
     """Make another secret for the webhook and show it once."""
+    version = whole(SecretForm().version.data) or 0
     try:
-        secret = changing.renew_secret(current_actor(), version=whole(SecretForm().version.data) or 0)
+        secret = changing.renew_secret(current_actor(), version=version)
     except ChangedByOther as refusal:
         return _page(SettingsForm.of(wishes.of(current_actor().workspace_id)), refusal=refusal), MEANWHILE
     except ServiceError as refusal:
         flash(refusal.sentence, "warning")
         return redirect(url_for(".settings"), 303)
     flash("The webhook has another secret. What is sent from now on is signed with it.", "success")
-    return _back(secret)
+    return _back(secret, version + 1)
 
 
 @blueprint.post("/settings/test")
@@ -118,19 +124,26 @@ def _page(form: SettingsForm, *, secret: str = "", refusal: ChangedByOther | Non
     )
 
 
-def _back(secret: str) -> Response:
+def _back(secret: str, version: int) -> Response:
+    """Lead to the settings, which show `secret` once; `version` is that of the settings since it was made."""
     if secret:
         # Carried encrypted: the cookie of the session is signed, but anyone at the browser could read it.
-        session[_ONCE] = vault.encrypt(f"{current_actor().workspace_id} {secret}").decode()
+        values = [current_actor().workspace_id, version, clock.now().timestamp(), secret]
+        session[_ONCE] = vault.encrypt(json.dumps(values)).decode()
     return redirect(url_for(".settings"), 303)
 
 
-def _take_secret() -> str:
+def _take_secret(version: int) -> str:
+    """Return the secret to show, which the cookie then no longer holds; "" for none.
+
+    Whoever puts an older cookie back gets it for a few minutes at most, and none that was renewed meanwhile.
+    """
     sealed = session.pop(_ONCE, None)
     if not sealed:
         return ""
     try:
-        workspace_id, _, secret = vault.decrypt(sealed.encode()).partition(" ")
-    except UnreadableSecret:
+        workspace_id, of_version, made_at, secret = json.loads(vault.decrypt(sealed.encode()))
+    except (UnreadableSecret, ValueError):
         return ""
-    return secret if workspace_id == str(current_actor().workspace_id) else ""
+    is_fresh = clock.now().timestamp() - made_at <= _SHOWN_FOR.total_seconds()
+    return secret if (workspace_id, of_version) == (current_actor().workspace_id, version) and is_fresh else ""
