@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from flexdash import clock
 from flexdash.extensions import db, vault
@@ -284,6 +284,32 @@ def test_several_watchers_at_once_open_remind_and_clear_once(app: Flask, store, 
     all_at_once()
     made = Counter(db.session.scalars(select(AlarmMessage.event)))
     assert made == {MessageEvent.OPENED: 1, MessageEvent.REMINDER: 1, MessageEvent.CLEARED: 1}
+
+
+def test_what_is_wrong_is_said_anew(travel, store) -> None:
+    look(travel)
+    store.reauthorization_reason = "Amazon refused the token: another reason"
+    db.session.commit()
+    assert look(travel, minutes=1) == []
+    assert "another reason" in db.session.scalars(select(Alarm.sentence)).one()
+
+
+@pytest.mark.parametrize("meanwhile", [{"stage": 9}, {"cleared_at": START}])
+def test_what_another_watcher_has_written_meanwhile_is_not_said_anew(travel, store, monkeypatch, meanwhile) -> None:
+    look(travel)
+    read = keeping._open_alarms
+
+    def read_and_overtaken() -> dict[keeping.Problem, object]:
+        known = read()
+        db.session.execute(update(Alarm).values(sentence="What the other one has found.", **meanwhile))
+        db.session.commit()
+        return known
+
+    store.reauthorization_reason = "Amazon refused the token: another reason"
+    db.session.commit()
+    monkeypatch.setattr(keeping, "_open_alarms", read_and_overtaken)
+    look(travel, minutes=1)
+    assert db.session.scalars(select(Alarm.sentence)).all() == ["What the other one has found."]
 
 
 def test_a_name_with_line_ends_cannot_add_a_header(travel, admin, seller) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, select, update
 
 from flexdash import clock
 from flexdash.database import one_of, transaction
@@ -36,7 +36,7 @@ class Changes:
 
     new: list[Finding] = field(default_factory=list)
     worse: list[tuple[int, Finding]] = field(default_factory=list)
-    reworded: list[tuple[int, Finding]] = field(default_factory=list)
+    reworded: list[tuple[int, int, Finding]] = field(default_factory=list)  # alarm, the stage it is at
     back: list[int] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
     over: list[int] = field(default_factory=list)
@@ -112,7 +112,7 @@ def _compare(
         if finding.stage > alarm.stage:
             mine.worse.append((alarm.id, finding))
         elif (finding.sentence[:500], finding.path, finding.severity) != (alarm.sentence, alarm.path, alarm.severity):
-            mine.reworded.append((alarm.id, finding))
+            mine.reworded.append((alarm.id, alarm.stage, finding))
         elif alarm.next_reminder_at is not None and alarm.next_reminder_at <= now:
             mine.due.append((problem.workspace_id, alarm.id))
     for problem, alarm in known.items():
@@ -216,20 +216,26 @@ def _worsen(alarm_id: int, finding: Finding, asked: dict[int, Wishes], now: date
     return bool(_update([alarm_id], Alarm.cleared_at.is_(None) & (Alarm.stage < finding.stage), **values))
 
 
-def _reword(changed: list[tuple[int, Finding]]) -> None:
-    if changed:
-        db.session.execute(
-            update(Alarm),
-            [
-                {
-                    "id": alarm_id,
-                    "sentence": finding.sentence[:500],
-                    "severity": finding.severity.value,
-                    "path": finding.path,
-                }  # the stage never goes back: what swings between two of them is told once
-                for alarm_id, finding in changed
-            ],
-        )
+def _reword(changed: list[tuple[int, int, Finding]]) -> None:
+    """Say anew what is wrong, but not of an alarm that somebody else has taken a stage on or cleared meanwhile."""
+    if not changed:
+        return
+    alarms = Alarm.__table__
+    db.session.execute(
+        update(alarms)
+        .where(alarms.c.id == bindparam("of_id"), alarms.c.stage == bindparam("at"), alarms.c.cleared_at.is_(None))
+        .values({name: bindparam(name) for name in ("sentence", "severity", "path")}),
+        [
+            {
+                "of_id": alarm_id,
+                "at": stage,
+                "sentence": finding.sentence[:500],
+                "severity": finding.severity.value,
+                "path": finding.path,
+            }  # the stage never goes back: what swings between two of them is told once
+            for alarm_id, stage, finding in changed
+        ],
+    )
 
 
 def _remind(due: list[tuple[int, int]], asked: dict[int, Wishes], now: datetime) -> set[int]:
