@@ -12,9 +12,11 @@ import structlog
 AT_MOST = 1_000_000  # rows of a file that says its end: what a spreadsheet still opens
 SECONDS_AT_MOST = 900
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# Where a comma separates decimals, spreadsheets split cells at semicolons, whatever stands around them.
-_FORMULA_AFTER_SEMICOLON = re.compile(r";(?=[ \u00a0\u200b\ufeff\"]*[=+\-@\t\r\n])")
+_FORMULA_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"  # the last four are the full-width ones, which some take for the others
+_FORMULA_STARTS = (*_FORMULA_SIGNS, "\t", "\r", "\n")
+# Where a comma separates decimals, spreadsheets split at semicolons, whatever stands around them: the quotation marks
+# of our cells then stand in the middle of one, and protect neither a semicolon nor a line end.
+_FORMULA_AFTER_SPLIT = re.compile(rf"([;\n\r])(?=[ \u00a0\u200b\ufeff\"]*[{re.escape(_FORMULA_SIGNS)}\t])")
 logger = structlog.get_logger(__name__)
 _BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as the machine's own encoding
 
@@ -29,7 +31,7 @@ def neutralised(value: Any) -> str:
     text = str(value)
     if isinstance(value, int | float):
         return text
-    text = _FORMULA_AFTER_SEMICOLON.sub(";'", text)
+    text = _FORMULA_AFTER_SPLIT.sub(r"\1'", text)
     beginning = text.lstrip(" \u00a0\u200b\ufeff")
     return f"'{text}" if beginning.startswith(_FORMULA_STARTS) or text.startswith(_FORMULA_STARTS) else text
 

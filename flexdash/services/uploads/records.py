@@ -17,7 +17,7 @@ MOST_LINES_OF_A_ROW = 100
 MOST_CHARACTERS_OF_A_ROW = 200_000
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\n', re.IGNORECASE)
-_SHIELDED = re.compile("'[=+@-]")
+_SHIELDED = re.compile("'[=+@\uff1d\uff0b\uff20\uff0d-]")
 _NEVER_CLOSED = (
     "A quotation mark opens in this row and is not closed where it should be. Write a mark that belongs to a text "
     'twice (""), or leave it out.'
