@@ -337,6 +337,8 @@ def test_retry_after_is_read_in_both_forms(headers, seconds):
         (b'{"a": NaN}', {"a": None}),
         (b'{"a\\u0000": ["\\ud83d", "\\u0000"]}', {"a�": ["�", "�"]}),
         (b'{"a": "\\ud83d\\ude00"}', {"a": "😀"}),
+        (b'{"sku": "\xed\xa0\x80"}', {"sku": "\ufffd"}),
+        ('{"sku": "\\u0000"}'.encode("utf-16"), {"sku": "\ufffd"}),
         (b"[" * 100_000, None),
         (b"\xff\xfe", None),
         (b"", None),
