@@ -49,7 +49,8 @@ def _columns(connection: Connection, table: Table, rows: Sequence[Mapping[str, A
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     for column in table.columns:
         if column.name not in columns and (default := column.default) is not None:
-            columns[column.name] = [default.arg(None) if default.is_callable else default.arg] * len(rows)
+            # Called for each row, for the next default may be a token: a millisecond for a thousand orders.
+            columns[column.name] = [default.arg(None) if default.is_callable else default.arg for _ in rows]
     for name, values in columns.items():
         process = table.columns[name].type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
         if process is not None:

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import ColumnDefault, func, select
 from sqlalchemy.exc import IntegrityError
 
 from flexdash import bulk
@@ -34,6 +35,15 @@ def test_values_types_and_defaults_are_those_of_the_model(order, monkeypatch) ->
     assert [event.sentence for event in found] == [f"{n} {ODD}" for n in range(12)]
     assert {event.occurred_at for event in found} == {at}
     assert {event.actor_name for event in found} == {OrderEvent.__table__.c.actor_name.default.arg}
+
+
+def test_a_default_that_is_called_is_called_for_each_row(order, monkeypatch) -> None:
+    numbers = count(1)
+    monkeypatch.setattr(OrderEvent.__table__.c.actor_name, "default", ColumnDefault(lambda: f"the {next(numbers)}."))
+    insert_rows(OrderEvent.__table__, [{"order_id": order.id, "kind": "note", "sentence": str(n)} for n in range(3)])
+    db.session.commit()
+    found = db.session.scalars(select(OrderEvent.actor_name).where(OrderEvent.kind == "note").order_by(OrderEvent.id))
+    assert found.all() == ["the 1.", "the 2.", "the 3."]
 
 
 def test_amounts_keep_every_digit_and_json_its_shape(order) -> None:
