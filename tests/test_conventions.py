@@ -1,6 +1,7 @@
 """The promises that hold the house together: layers, a sign-in on every route, scoping, and documented settings."""
 
 import ast
+import dataclasses
 import re
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from flask import Flask
 
 from config import SETTINGS_TABLE
+from flexdash.models import Role
 from flexdash.services.actors import Permission
+from tests.factories import make_user
 from tests.support.routes import all_routes
 
 ROOT = Path(__file__).parent.parent
@@ -199,6 +202,24 @@ def test_a_stranger_is_sent_to_the_sign_in_page(app: Flask) -> None:
         if response.status_code not in (302, 303) or "/sign-in" not in response.location:
             let_in.append((route.method, route.rule, response.status_code))
     assert let_in == []
+
+
+def test_every_evidence_pack_and_every_question_counts_as_a_look_up(
+    app: Flask, workspace, signed_in, monkeypatch
+) -> None:
+    settings = dataclasses.replace(app.config["SETTINGS"], lookup_limit="1 per minute")
+    monkeypatch.setitem(app.config, "SETTINGS", settings)
+    lookups = [
+        route
+        for route in all_routes(app)
+        if route.rule.endswith("evidence.zip")
+        or (route.endpoint.startswith("help.") and route.endpoint != "help.index")
+    ]
+    assert len(lookups) >= 7
+    person = signed_in(make_user(workspace, Role.ADMIN))
+    person.get(f"{lookups[0].path()}?q=1")  # the only one that there is: together they have one limit
+    answers = {route.rule: person.open(f"{route.path()}?q=1", method=route.method).status_code for route in lookups}
+    assert [rule for rule, status in answers.items() if status != 429] == []
 
 
 def test_every_template_of_an_area_belongs_to_an_endpoint(app: Flask) -> None:

@@ -3,6 +3,7 @@
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from flexdash import limits
 from flexdash.blueprints.evidence import send as send_pack
 from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
@@ -38,6 +39,7 @@ def detail(level_id: int) -> str:
 
 @blueprint.get("/<int:level_id>/evidence.zip")
 @requires(Permission.VIEW)
+@limits.lookups
 def stock_evidence(level_id: int) -> Response:
     """Send everything that is kept of the SKU in its seller's stores, for a case with Amazon."""
     return send_pack(evidence.stock_pack(current_actor(), level_id))
