@@ -122,6 +122,13 @@ ASKED_TOO_OFTEN = ErrorPage(
     "asked for stands in the address of this page.",
     "Wait a minute, then reload this page.",
 )
+STILL_ANSWERING = ErrorPage(
+    "Another of your questions is still being answered",
+    "FlexDash answers one question of a person at a time, and another of yours is under way, perhaps in another tab.",
+    "Each may wait for Amazon, and others want to work meanwhile. Nothing is lost: what you asked for stands in the "
+    "address of this page.",
+    "Wait until the other answer is there, half a minute at most, then reload this page.",
+)
 OTHER = ErrorPage(
     "That did not work",
     "FlexDash could not answer this request.",
@@ -135,6 +142,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(CSRFError, _form_too_old)
     app.register_error_handler(RateLimitExceeded, _asked_too_often)
+    app.register_error_handler(limits.StillAnswering, _still_answering)
     app.register_error_handler(NotVisible, _not_visible)
     app.register_error_handler(NotAllowed, lambda error: _refusal(403, error))
     app.register_error_handler(ServiceError, lambda error: _refusal(409, error))
@@ -191,6 +199,13 @@ def _asked_too_often(error: RateLimitExceeded) -> Response:
     _note(429, error)
     answer = _page(429, ASKED_TOO_OFTEN)
     answer.headers["Retry-After"] = str(limits.seconds_to_wait())
+    return answer
+
+
+def _still_answering(error: limits.StillAnswering) -> Response:
+    _note(429, error)
+    answer = _page(429, STILL_ANSWERING)
+    answer.headers["Retry-After"] = str(limits.ANSWER_SECONDS)
     return answer
 
 

@@ -2,16 +2,19 @@
 
 import dataclasses
 import re
+from collections.abc import Callable
 
 import pytest
+import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
 from flexdash.blueprints.help import routes
 from flexdash.blueprints.help.fixes import TARGETS
-from flexdash.extensions import db
+from flexdash.extensions import db, redis_client
 from flexdash.models import OrderCancellation, OrderState, Role, RunState, Store, Sync
-from flexdash.services.diagnosis.checks import FixKind
+from flexdash.services.diagnosis import order_missing
+from flexdash.services.diagnosis.checks import Diagnosis, FixKind
 from flexdash.services.diagnosis.common import Parts
 from tests import factories
 
@@ -171,3 +174,61 @@ def test_one_person_cannot_ask_without_end_and_the_question_is_kept(person, app,
     for path in QUESTIONS:
         assert merchant.get(path).status_code == 200  # the empty form costs nothing
     assert support.get(f"{QUESTIONS[0]}?q=404-1").status_code == 200
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Has something done while the question of a missing order is being answered."""
+
+    def during_the_answer(do: Callable[[], object]) -> None:
+        why = order_missing.why_missing
+
+        def answer(*args: object, **values: object) -> Diagnosis:
+            monkeypatch.setattr(order_missing, "why_missing", why)
+            do()
+            return why(*args, **values)
+
+        monkeypatch.setattr(order_missing, "why_missing", answer)
+
+    return during_the_answer
+
+
+def test_one_person_has_one_question_answered_at_a_time(app, store, signed_in, meanwhile) -> None:
+    meera, other = (factories.make_user(store.seller.workspace, Role.MERCHANT) for _ in range(2))
+    browser, colleague, second_browser = signed_in(meera), signed_in(other), signed_in(meera)
+    answers = []
+
+    def ask_more() -> None:
+        answers.append(second_browser.get(f"{QUESTIONS[2]}?q=TEE"))
+        answers.append(second_browser.get(QUESTIONS[2]))
+        answers.append(colleague.get(f"{QUESTIONS[2]}?q=TEE"))
+
+    meanwhile(ask_more)
+    assert browser.get(f"{QUESTIONS[0]}?q=SBNOSUCH1").status_code == 200
+    refused, empty, of_the_other = answers
+    assert (refused.status_code, empty.status_code, of_the_other.status_code) == (429, 200, 200)
+    assert "Another of your questions is still being answered" in refused.text
+    assert "what you asked for stands in the address of this page" in refused.text
+    assert refused.headers["Retry-After"] == "30"
+    assert browser.get(f"{QUESTIONS[2]}?q=%20").status_code == 422
+    assert second_browser.get(f"{QUESTIONS[2]}?q=TEE").status_code == 200
+
+
+def test_an_answer_that_took_too_long_does_not_end_the_next_one(app, person, meanwhile) -> None:
+    def next_one_begins() -> None:
+        (key,) = redis_client.keys("flexdash:answering:*")
+        assert 0 < redis_client.ttl(key) <= 30
+        redis_client.set(key, "the next one's")
+
+    meanwhile(next_one_begins)
+    merchant = person(Role.MERCHANT)
+    assert merchant.get(f"{QUESTIONS[0]}?q=SBNOSUCH1").status_code == 200
+    assert merchant.get(f"{QUESTIONS[0]}?q=SBNOSUCH1").status_code == 429
+
+
+def test_questions_are_answered_while_redis_is_away(app, person, meanwhile, monkeypatch) -> None:
+    merchant, answers = person(Role.MERCHANT), []
+    monkeypatch.setitem(app.extensions, "flexdash_redis", redis.Redis.from_url("redis://127.0.0.1:1/0"))
+    meanwhile(lambda: answers.append(merchant.get(f"{QUESTIONS[0]}?q=SBNOSUCH1").status_code))
+    assert merchant.get(f"{QUESTIONS[0]}?q=SBNOSUCH1").status_code == 200
+    assert answers == [200]

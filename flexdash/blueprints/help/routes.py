@@ -128,7 +128,8 @@ def _page(question: Question, form: FlaskForm, why: Callable[[str], Diagnosis]) 
     diagnosis, status = None, 200
     if "q" in request.args:
         try:
-            diagnosis = why(request.args["q"])
+            with limits.one_answer_at_a_time():
+                diagnosis = why(request.args["q"])
         except FieldRefused as refusal:
             form[refusal.field].errors = [refusal.sentence]
             status = 422
