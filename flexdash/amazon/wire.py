@@ -1,6 +1,7 @@
 """One request and its bounded answer: the part of talking to Amazon that is the same for tokens and for the API."""
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -43,7 +44,8 @@ class Reply:
         return _http_date(self.headers.get("date"))
 
     def json(self) -> Any:
-        """Return the body as JSON, or None when it is not JSON. Numbers that are no JSON (NaN) become None."""
+        """Return the body as JSON, or None when it is not JSON. Numbers that are no JSON (NaN) or too large become
+        None."""
         try:
             return _loads(self.body)
         except (ValueError, RecursionError):
@@ -56,8 +58,13 @@ def _loads(body: bytes) -> Any:
         found = orjson.loads(body)
     except orjson.JSONDecodeError:  # stricter than Amazon is held to: no NaN, no half a character
         # The slow one also takes halves as bytes, and UTF-16, where no pattern finds what is escaped.
-        return _storable(json.loads(body, parse_constant=lambda _: None))
+        return _storable(json.loads(body, parse_constant=lambda _: None, parse_float=_finite))
     return _storable(found) if _MAY_BE_UNSTORABLE.search(body) else found
+
+
+def _finite(number: str) -> float | None:
+    found = float(number)
+    return found if math.isfinite(found) else None
 
 
 def send(http: httpx.Client, request: httpx.Request, *, timeout_seconds: float, max_bytes: int) -> Reply:

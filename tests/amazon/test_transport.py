@@ -335,6 +335,7 @@ def test_retry_after_is_read_in_both_forms(headers, seconds):
     ("body", "expected"),
     [
         (b'{"a": NaN}', {"a": None}),
+        (b'{"a": 1e999, "b": [-1e999, 1.5]}', {"a": None, "b": [None, 1.5]}),
         (b'{"a\\u0000": ["\\ud83d", "\\u0000"]}', {"a�": ["�", "�"]}),
         (b'{"a": "\\ud83d\\ude00"}', {"a": "😀"}),
         (b'{"sku": "\xed\xa0\x80"}', {"sku": "\ufffd"}),
