@@ -140,6 +140,11 @@ def not_cancelled(scene: Scene) -> Order:
     return scene.pulled()
 
 
+def not_cancelled_with_the_toggle_off(scene: Scene) -> Order:
+    scene.change(is_automated_cancellation_on=False)
+    return scene.pulled()
+
+
 def cannot_be_cancelled(scene: Scene) -> Order:
     return factories.make_order(
         scene.store, OrderState.PACKED, amazon_status="SHIPLABEL_GENERATED", rejectable_statuses=["ACCEPTED"]
@@ -201,7 +206,20 @@ def not_yet_sent(scene: Scene) -> Order:
 
 
 CANCELLATIONS: list[tuple[State, str, Outcome, list[FixKind]]] = [
-    (not_cancelled, "in FlexDash: it is New Order. Cancel it here", Outcome.FAILED, [FixKind.CANCEL_ORDER]),
+    (
+        not_cancelled,
+        "in FlexDash: it is New Order. If you cancel it here, Amazon is told, because Automated Order Cancellation on "
+        "Sales Channel is on for Pune Store. The order waits until Amazon answers",
+        Outcome.FAILED,
+        [FixKind.CANCEL_ORDER],
+    ),
+    (
+        not_cancelled_with_the_toggle_off,
+        "If you cancel it here, the order is cancelled in FlexDash only: Automated Order Cancellation on Sales Channel "
+        "is off for Pune Store, so Amazon is not told and still expects it to be shipped. You can tell Amazon",
+        Outcome.FAILED,
+        [FixKind.CANCEL_ORDER, FixKind.TOGGLES],
+    ),
     (
         cannot_be_cancelled,
         "by now that cannot be: Amazon has this order as Label generated (SHIPLABEL_GENERATED) and takes no "

@@ -26,6 +26,7 @@ from flexdash.services.order_work import cancelling
 from flexdash.services.order_work.cancelling import TOGGLE
 from flexdash.services.order_work.overview import cancelled_words
 from flexdash.services.store_settings import Toggle, last_change
+from flexdash.services.words import as_clause
 
 
 def why_not_sent(actor: Actor, text: str, *, parts: Parts) -> Diagnosis:
@@ -47,14 +48,17 @@ def _was_cancelled_here(case: Case) -> Finding:
             case.link,
             moments=[("Cancelled", order.cancelled_at)],
         )
-    refusal = cancelling.preview(order).refusal
-    if refusal:
+    preview = cancelling.preview(order)
+    if preview.refusal:
         return failed(
-            f"Nobody has cancelled {case.number} in FlexDash, and by now that cannot be: {refusal}", case.link
+            f"Nobody has cancelled {case.number} in FlexDash, and by now that cannot be: {preview.refusal}", case.link
         )
+    turn_on = [] if preview.is_sent else [Fix(FixKind.TOGGLES, {"store_id": order.store_id}, order.store.name)]
     return failed(
-        f"Nobody has cancelled {case.number} in FlexDash: it is {order.state}. Cancel it here, and Amazon is told.",
+        f"Nobody has cancelled {case.number} in FlexDash: it is {order.state}. If you cancel it here, "
+        f"{as_clause(preview.sentence)}",
         Fix(FixKind.CANCEL_ORDER, {"order_id": order.id}, case.number),
+        *turn_on,
     )
 
 
