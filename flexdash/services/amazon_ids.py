@@ -10,6 +10,7 @@ _BETWEEN = re.compile(r"[\s,;|/\\\"'`´“”‘’„«»()\[\]{}<>*•·、，
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-")
 _ORDER_ID = re.compile(r"[A-Z0-9]{3}-[0-9]{7}-[0-9]{7}")
 _ORDER_ID_WITHOUT_DASHES = re.compile(r"([0-9]{3})([0-9]{7})([0-9]{7})")
+_LOOK_ALIKES = str.maketrans("OoIil", "00111")  # letters that are taken for digits
 _SHIPMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,99}")
 
 
@@ -44,6 +45,13 @@ def is_order_id(amazon_id: str) -> bool:
     return bool(_ORDER_ID.fullmatch(amazon_id))
 
 
+def order_id_meant(word: str) -> str:
+    """Return the order id of digits that `word` is but for letters that look like digits; "" where it is none."""
+    meant = _with_dashes(word.translate(_LOOK_ALIKES))
+    is_digits = meant.replace("-", "").isdecimal()
+    return meant if is_digits and is_order_id(meant) and meant != _with_dashes(word) else ""
+
+
 def _plain(text: str) -> str:
     """Without what no eye sees, and with plain dashes: mail programs and word processors put in both."""
     shown = (" " if unicodedata.category(sign) == "Cc" else sign for sign in text.translate(_DASHES))
@@ -53,6 +61,8 @@ def _plain(text: str) -> str:
 def _problem(word: str) -> str:
     if is_number(word):
         return "is a number of FlexDash's own, so that order is here already"
+    if meant := order_id_meant(word):
+        return f"has letters, and Amazon order ids have digits only: perhaps {meant} is meant"
     if _ORDER_ID.fullmatch(_with_dashes(word)):
         return ""
     if re.fullmatch(r"[0-9]+(-[0-9]+)+", word):

@@ -216,7 +216,7 @@ def _matching(
 ) -> Select[tuple[Listing]]:
     """Return `query` narrowed to the listings that `sought` names: by SKU and ASIN, else by barcode."""
     own = Listing.store_id == store.id
-    begins = _begins_with(Listing.sku_code, sought)
+    begins = begins_with(Listing.sku_code, sought)
     of_asin = select(Listing.id).where(own, Listing.asin == sought.upper())
     has_sku, has_asin = db.session.execute(
         select(select(Listing.id).where(own, begins).exists(), of_asin.exists())
@@ -225,13 +225,14 @@ def _matching(
         # Without the store once more, or SQLite walks all its listings in their order instead of looking these few up.
         return query.where(Listing.id.in_(union(select(Listing.id).where(own, begins), of_asin)))
     if has_sku:
-        return query.where(own, _begins_with(walked, sought))
+        return query.where(own, begins_with(walked, sought))
     # Without the store as a condition of its own, as above.
     of_barcode = select(Listing.id).where(own, text(HAS_BARCODE), Listing.barcode == sought)
     return query.where(Listing.id.in_(of_barcode))
 
 
-def _begins_with(column: InstrumentedAttribute[str], sought: str) -> Any:
+def begins_with(column: InstrumentedAttribute[str], sought: str) -> Any:
+    """Return the condition that `column` begins with `sought`, in just these letters, through an index of it."""
     # The range is what an index serves; the second condition holds where the database orders letters its own way.
     return and_(column >= sought, column < sought + _LAST_CHARACTER, column.startswith(sought, autoescape=True))
 

@@ -66,6 +66,25 @@ def test_a_diagnosis_names_the_cause_its_fix_and_every_check(person, store: Stor
     assert "&#34;SBNOSUCH1&#34;" in page  # what was typed is kept
 
 
+def test_the_id_that_was_meant_is_one_click_away_in_the_same_store(person, store: Store) -> None:
+    page = person(Role.SUPPORT).get(f"/help/order-missing?q=4OO-0000013-0102947&store={store.id}").text
+    assert "Order ids have digits only: did you mean 400-0000013-0102947?" in page
+    assert f'href="/help/order-missing?q=400-0000013-0102947&amp;store={store.id}"' in page
+
+
+def test_a_sku_like_the_one_typed_is_one_click_away_with_what_was_asked(person, store: Store) -> None:
+    factories.make_listing(store, "MUG-STD&<b>")
+    page = person(Role.MERCHANT).get("/help/sku?q=MUG-ST&about=price").text
+    assert "Did you mean “MUG-STD&amp;&lt;b&gt;”?" in page
+    assert 'href="/help/sku?q=MUG-STD%26%3Cb%3E&amp;about=price"' in page
+
+
+def test_a_number_that_no_order_has_leads_to_the_list_of_orders(person) -> None:
+    page = person(Role.MERCHANT).get("/help/order-open?q=FD-999999").text
+    assert "Look it up among your orders." in page
+    assert '<a class="btn btn-primary" href="/orders">Open the list of orders</a>' in page
+
+
 def test_support_reads_who_can_mend_what_it_may_not(person, store: Store) -> None:
     page = person(Role.SUPPORT).get("/help/order-missing?q=SBNOSUCH1").text
     assert f'href="/stores/{store.id}/settings"' in page

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexdash.services.amazon_ids import is_order_id, read_ids
+from flexdash.services.amazon_ids import is_order_id, order_id_meant, read_ids
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,8 @@ def test_capital_and_small_letters_of_shipment_ids_stay() -> None:
         ("402-1234567-765432", "3, 7 and 7 digits"),
         ("402-1234567", "3, 7 and 7 digits"),
         ("4.0212E+16", "a spreadsheet has shortened"),
+        ("4OO-0000013-0102947", "order ids have digits only: perhaps 400-0000013-0102947 is meant"),
+        ("400000001301O2947", "order ids have digits only: perhaps 400-0000013-0102947 is meant"),
         ("FD-000123", "FlexDash's own"),
         ("fd123", "FlexDash's own"),
         ("Größe", "not an id"),
@@ -54,6 +56,23 @@ def test_what_is_no_id_is_named_with_its_reason(word, reason) -> None:
 )
 def test_order_ids_are_told_from_shipment_ids(amazon_id, is_order) -> None:
     assert is_order_id(amazon_id) is is_order
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("4OO-0000013-0102947", "400-0000013-0102947"),
+        ("40o-00000I3-0l02947", "400-0000013-0102947"),
+        ("400000001301O2947", "400-0000013-0102947"),
+        ("400-0000013-0102947", ""),
+        ("40000000130102947", ""),
+        ("S01-1234567-7654321", ""),
+        ("4OO-0000013", ""),
+        ("SBO10I1OO", ""),
+    ],
+)
+def test_letters_that_look_like_digits_tell_which_order_id_was_meant(word, meant) -> None:
+    assert order_id_meant(word) == meant
 
 
 @given(st.text())

@@ -111,7 +111,7 @@ ALL_SHIPPED = (Event.PICK, Event.PACK, Event.MAKE_READY, Event.SHIP)
     ("text", "words", "offered"),
     [
         ("SBNOSUCH1", "You have no order with the id SBNOSUCH1. Find out first why it is not here.", ["order_missing"]),
-        ("FD-99", "You have no order with the id FD-99. Look it up among your orders.", []),
+        ("FD-99", "You have no order with the id FD-99. Look it up among your orders.", ["orders"]),
         ("402-12-3", "“402-12-3” looks like an Amazon order id, and those have 3, 7 and 7 digits.", []),
     ],
 )
@@ -119,6 +119,23 @@ def test_an_order_that_is_not_here_is_another_question(scene: Scene, why, text, 
     found = why(scene.asker, text, parts=AT_WORK)
     assert words in sentence(found)
     assert fixes(found) == offered
+
+
+@pytest.mark.parametrize("why", [cancellation.why_not_sent, order_open.why_open])
+def test_an_id_in_small_letters_names_the_order_in_capitals(scene: Scene, why) -> None:
+    order = factories.make_order(scene.store, amazon_shipment_id="SB241PAGJ", amazon_order_id="S01-0000001-0000001")
+    for typed in ("sb241pagj", "s01-0000001-0000001"):
+        here = why(scene.asker, typed, parts=AT_WORK).checks[0].finding
+        assert here is not None
+        assert here.sentence.startswith(f"It is FD-{order.id:06d} of Pune Store.")
+
+
+def test_an_id_as_it_was_typed_goes_before_the_one_in_capitals(scene: Scene) -> None:
+    small = factories.make_order(scene.store, amazon_shipment_id="sb241pagj")
+    factories.make_order(scene.store, amazon_shipment_id="SB241PAGJ")
+    here = cancellation.why_not_sent(scene.asker, "sb241pagj", parts=AT_WORK).checks[0].finding
+    assert here is not None
+    assert here.sentence.startswith(f"It is FD-{small.id:06d} of Pune Store.")
 
 
 def test_the_newest_of_several_shipments_is_looked_at_and_the_others_are_named(scene: Scene) -> None:

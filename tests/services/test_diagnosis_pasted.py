@@ -8,7 +8,7 @@ from amazon_sandbox.world.generator import shipment_id
 from flexdash.extensions import db
 from flexdash.models import ApiCall, Role
 from flexdash.services.diagnosis import cancellation, order_missing, order_open
-from flexdash.services.diagnosis.checks import Outcome
+from flexdash.services.diagnosis.checks import FixKind, Outcome
 from flexdash.services.diagnosis.pasted import read
 from tests import factories
 from tests.support.diagnoses import AT_WORK, outcome, sentence
@@ -46,6 +46,17 @@ def test_every_shipment_id_of_the_sandbox_is_taken() -> None:
     ids = [shipment_id(n) for n in range(5_000)]
     assert any(not any(sign.isdigit() for sign in one) for one in ids), "some have no digit"
     assert [one for one in ids if read(one).amazon_id != one] == []
+
+
+@pytest.mark.parametrize("why", [order_missing.why_missing, cancellation.why_not_sent, order_open.why_open])
+@pytest.mark.parametrize("word", ["4OO-0000013-0102947", "400000001301O2947"])
+def test_an_order_id_with_letters_leads_to_the_one_that_was_meant(app: Flask, why, word) -> None:
+    asker = factories.make_actor(factories.make_user(factories.make_workspace(), Role.SUPPORT))
+    found = why(asker, word, parts=AT_WORK)
+    assert sentence(found) == "Order ids have digits only: did you mean 400-0000013-0102947?"
+    assert [(fix.kind, fix.values) for fix in found.cause.finding.fixes] == [
+        (FixKind.ASK_INSTEAD, {"q": "400-0000013-0102947"})
+    ]
 
 
 @pytest.mark.parametrize("why", [order_missing.why_missing, cancellation.why_not_sent, order_open.why_open])

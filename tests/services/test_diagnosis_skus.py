@@ -120,6 +120,25 @@ def in_small_letters(scene: Scene) -> str:
     return "tee"
 
 
+def cut_short(scene: Scene) -> str:
+    for code in ("MUG-STD", "mug-sta", "MUG-ST-2", "MUG-STX", "MUG-LARGE", "MUG_STD"):
+        factories.make_listing(scene.store, code)
+    factories.make_sku(scene.store.seller, "MUG-STA")
+    return "MUG-ST"
+
+
+def cut_short_in_small_letters(scene: Scene) -> str:
+    factories.make_sku(scene.store.seller, "MUG-STD")
+    return "mug-st"
+
+
+def of_another_seller(scene: Scene) -> str:
+    other = factories.make_seller(factories.make_workspace())
+    factories.make_listing(factories.make_store(other), "MUG-STD")
+    factories.make_sku(other, "MUG-STX")
+    return "MUG-ST"
+
+
 def without_listing(scene: Scene) -> str:
     factories.make_sku(scene.store.seller, "MUG")
     return "MUG"
@@ -214,7 +233,25 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
         in_small_letters,
         "No catalog has the SKU “tee”, but there is “TEE”: capital and small letters tell SKUs apart.",
         Outcome.FAILED,
-        [],
+        [FixKind.ASK_INSTEAD],
+    ),
+    (
+        cut_short,
+        "FlexDash does not know the SKU “MUG-ST”. Did you mean “MUG-ST-2” or “MUG-STA” or “MUG-STD”?",
+        Outcome.FAILED,
+        [FixKind.ASK_INSTEAD] * 3,
+    ),
+    (
+        cut_short_in_small_letters,
+        "FlexDash does not know the SKU “mug-st”. Did you mean “MUG-STD”?",
+        Outcome.FAILED,
+        [FixKind.ASK_INSTEAD],
+    ),
+    (
+        of_another_seller,
+        "FlexDash does not know the SKU “MUG-ST”: no catalog, no stock and no seller has it.",
+        Outcome.FAILED,
+        [FixKind.UPLOAD_CATALOG],
     ),
     (without_listing, "The SKU has no ASIN in Pune Store", Outcome.FAILED, [FixKind.UPLOAD_CATALOG]),
     (in_two_stores, "2 stores list this SKU.", Outcome.FAILED, [FixKind.OTHER_STORE, FixKind.OTHER_STORE]),

@@ -53,6 +53,7 @@ TARGETS: dict[FixKind, Target] = {
     FixKind.INVENTORY: Target("Open {name} on the Inventory page", "stores.inventory", Permission.START_SYNCS),
     FixKind.ZEROS: Target("Look at the push that waits", "stores.inventory_zeros", Permission.MANAGE_STOCK),
     FixKind.ORDER: Target("Open order {name}", "orders.detail"),
+    FixKind.ORDERS: Target("Open the list of orders", "orders.index"),
     FixKind.CANCEL_ORDER: Target("Cancel order {name} …", "orders.cancel", Permission.WORK_ORDERS),
     FixKind.SEND_CANCELLATION: Target("Send now", "orders.send_cancellation", Permission.WORK_ORDERS, is_button=True),
     FixKind.ACKNOWLEDGE: Target("Send it again with the next sync", "orders.acknowledge", Permission.WORK_ORDERS, True),
@@ -65,6 +66,7 @@ TARGETS: dict[FixKind, Target] = {
     FixKind.SYNC_NOW: Target("Sync now", "stores.sync_now", Permission.START_SYNCS, is_button=True),
     FixKind.RECOVER: Target("Recover it in {name}", "stores.recover", Permission.START_SYNCS),
     FixKind.OTHER_STORE: Target("Look in {name}", ""),
+    FixKind.ASK_INSTEAD: Target("Ask about {name}", ""),
     FixKind.ORDER_MISSING: Target("Find out why it is not here", "help.order_missing"),
 }
 
@@ -83,6 +85,9 @@ def _remedy(actor: Actor, fix: Fix) -> Remedy:
     if fix.kind is FixKind.OTHER_STORE:
         kept = {name: value for name, value in request.args.items() if name in ("q", "about")}
         return Remedy(label, url_for(str(request.endpoint), store=fix.values["store_id"], **kept))
+    if fix.kind is FixKind.ASK_INSTEAD:
+        kept = {name: value for name, value in request.args.items() if name in ("about", "store")}
+        return Remedy(label, url_for(str(request.endpoint), q=fix.values["q"], **kept))
     may_do = actor.may(target.does)
     who = "" if may_do else _who(target.does)
     if target.is_button and not may_do:

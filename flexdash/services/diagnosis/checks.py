@@ -41,6 +41,7 @@ class FixKind(StrEnum):
     INVENTORY = "inventory"
     ZEROS = "zeros"
     ORDER = "order"
+    ORDERS = "orders"
     CANCEL_ORDER = "cancel_order"
     SEND_CANCELLATION = "send_cancellation"
     ACKNOWLEDGE = "acknowledge"
@@ -53,6 +54,7 @@ class FixKind(StrEnum):
     SYNC_NOW = "sync_now"
     RECOVER = "recover"
     OTHER_STORE = "other_store"  # the same question about another store
+    ASK_INSTEAD = "ask_instead"  # the same question about another id or SKU
     ORDER_MISSING = "order_missing"  # another question
 
 

@@ -57,12 +57,14 @@ def of(actor: Actor, text: str, parts: Parts, *, last: Callable[[Order], bool]) 
 
 def is_here(case: Case) -> Finding:
     """Say which order it is, or that it is not here: then another question comes first."""
+    if case.pasted.meant:
+        return failed(case.pasted.problem, *case.pasted.ask_meant)
     if case.pasted.problem:
         return failed(f"{case.pasted.problem} Copy the id again, or take FlexDash's number from the order's page.")
     if not case.orders:
         words = f"You have no order with the id {case.pasted.shown}."
         if case.pasted.own_id is not None:
-            return failed(f"{words} Look it up among your orders.")
+            return failed(f"{words} Look it up among your orders.", Fix(FixKind.ORDERS))
         return failed(
             f"{words} Find out first why it is not here.", Fix(FixKind.ORDER_MISSING, {"q": case.pasted.shown})
         )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select, union_all
 
 from flexdash.extensions import db
 from flexdash.models import Listing, Sku, StockLevel, Store, StoreStatus
@@ -11,10 +11,13 @@ from flexdash.services.actors import Actor
 from flexdash.services.diagnosis.checks import Finding, Fix, FixKind, failed, passed
 from flexdash.services.diagnosis.common import Parts, connection, parts_at_work
 from flexdash.services.errors import FieldRefused
+from flexdash.services.listing_queries import begins_with
 from flexdash.services.words import listed, quoted
 
 MAX_LENGTH = 100  # as long as a SKU can be
 _STORES_NAMED = 10
+_ALIKE_NAMED = 3
+_ALIKE_LOOKED_IN = 20  # catalogs, and sellers' lists, that are looked through for a SKU like the one typed
 
 
 @dataclass
@@ -61,10 +64,18 @@ def is_known(case: Case) -> Finding:
         for model in (Listing, Sku, StockLevel)
     ):
         return passed(f"FlexDash knows the SKU {case.sku_code}.")
-    if alike := _written_otherwise(case):
+    if alike := _alike(case):
+        instead = [Fix(FixKind.ASK_INSTEAD, {"q": code}, quoted(code)) for code in alike]
+        if alike[0].casefold() == case.sku_code.casefold():
+            return failed(
+                f"No catalog has the SKU {quoted(case.sku_code)}, but there is {quoted(alike[0])}: capital and small "
+                "letters tell SKUs apart. Look for that one, or correct the catalog.",
+                *instead,
+            )
         return failed(
-            f"No catalog has the SKU {quoted(case.sku_code)}, but there is {quoted(alike)}: capital and small letters "
-            "tell SKUs apart. Look for that one, or correct the catalog."
+            f"FlexDash does not know the SKU {quoted(case.sku_code)}. Did you mean "
+            f"{' or '.join(quoted(code) for code in alike)}?",
+            *instead,
         )
     store = case.stores[0] if len(case.stores) == 1 else None
     return failed(
@@ -109,12 +120,22 @@ def parts(case: Case) -> Finding:
     return parts_at_work(case.parts)
 
 
-def _written_otherwise(case: Case) -> str:
-    """Return a SKU that differs only in capital and small letters, where its store is the only one there is to read."""
-    if len(case.stores) != 1:
-        return ""
-    query = access.visible(case.actor, Listing).where(
-        Listing.store_id == case.stores[0].id, func.lower(Listing.sku_code) == case.sku_code.lower()
-    )
-    found = db.session.scalars(query.limit(1)).first()
-    return found.sku_code if found is not None else ""
+def _alike(case: Case) -> list[str]:
+    """Return a few SKUs that are the typed one in other letters, or begin with it; those in other letters come first.
+
+    Each is the beginning of a range of an index, so only the usual ways to write are tried: as typed, in capitals, in
+    small letters, and with a capital first letter.
+    """
+    typed = case.sku_code
+    found: set[str] = set()
+    for written in dict.fromkeys((typed, typed.upper(), typed.lower(), typed.capitalize(), typed.title())):
+        of_catalogs = ((Listing.sku_code, Listing.store_id == store.id) for store in case.stores[:_ALIKE_LOOKED_IN])
+        seller_ids = list(dict.fromkeys(store.seller_id for store in case.stores))[:_ALIKE_LOOKED_IN]
+        of_sellers = ((Sku.sku_code, Sku.seller_id == seller_id) for seller_id in seller_ids)
+        firsts = [
+            select(code.label("code")).where(own, begins_with(code, written)).order_by(code).limit(_ALIKE_NAMED)
+            for code, own in (*of_catalogs, *of_sellers)
+        ]
+        if firsts:
+            found.update(db.session.scalars(union_all(*(select(first.subquery().c.code) for first in firsts))))
+    return sorted(found, key=lambda code: (code.casefold() != typed.casefold(), code))[:_ALIKE_NAMED]

@@ -60,6 +60,8 @@ def why_missing(actor: Actor, text: str, *, store_id: int | None = None, parts: 
 
 
 def _is_an_id(case: Case) -> Finding:
+    if case.pasted.meant:
+        return failed(case.pasted.problem, *case.pasted.ask_meant)
     if case.pasted.problem:
         return failed(f"{case.pasted.problem} Copy the id again from Seller Central, or from the mail or sheet.")
     if case.pasted.own_id is not None:

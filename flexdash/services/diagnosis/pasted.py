@@ -3,13 +3,15 @@
 import re
 from dataclasses import dataclass
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import joinedload, selectinload
 
 from flexdash.extensions import db
 from flexdash.models import Order
 from flexdash.services import access
 from flexdash.services.actors import Actor
-from flexdash.services.amazon_ids import is_order_id, read_ids
+from flexdash.services.amazon_ids import is_order_id, order_id_meant, read_ids
+from flexdash.services.diagnosis.checks import Fix, FixKind
 from flexdash.services.errors import FieldRefused
 from flexdash.services.order_numbers import id_of
 from flexdash.services.words import quoted, shortened
@@ -25,17 +27,26 @@ _TELEPHONE = re.compile(r"[0-9]{10}|(0|(00)?91)[6-9][0-9]{9}")
 
 @dataclass(frozen=True)
 class Pasted:
-    """One id. Either `amazon_id` or `own_id` is given, or `problem` says why it can be neither."""
+    """One id. Either `amazon_id` or `own_id` is given, or `problem` says why it can be neither.
+
+    With a problem, `meant` is the id that was meant in all likelihood, "" where that is not known.
+    """
 
     shown: str
     amazon_id: str = ""
     own_id: int | None = None  # of FlexDash's own number
     problem: str = ""
+    meant: str = ""
 
     @property
     def is_order_id(self) -> bool:
         """Whether it is the id of an Amazon order, which may be several shipments."""
         return is_order_id(self.amazon_id)
+
+    @property
+    def ask_meant(self) -> list[Fix]:
+        """The way to ask about the id that was meant; none where that is not known."""
+        return [Fix(FixKind.ASK_INSTEAD, {"q": self.meant}, self.meant)] if self.meant else []
 
 
 def read(text: str) -> Pasted:
@@ -57,6 +68,8 @@ def read(text: str) -> Pasted:
     [(word, reason)] = found.unreadable
     if (own_id := id_of(word)) is not None:
         return Pasted(word.upper(), own_id=own_id)
+    if meant := order_id_meant(word):
+        return Pasted(word, problem=f"Order ids have digits only: did you mean {meant}?", meant=meant)
     return Pasted(shortened(word, 60), problem=f"{quoted(word)} {reason}.")
 
 
@@ -68,17 +81,22 @@ def _looks_like(word: str) -> str:
 
 
 def orders_here(actor: Actor, pasted: Pasted) -> list[Order]:
-    """Return the orders that `actor` may see and the id names, the newest first."""
+    """Return the orders that `actor` may see and the id names, the newest first.
+
+    An id that names none as it was typed is looked for in capitals: most of Amazon's are, and an index finds those.
+    """
+    if pasted.own_id is not None:
+        return _where(actor, Order.id == pasted.own_id)
+    for written in dict.fromkeys((pasted.amazon_id, pasted.amazon_id.upper())):
+        column = Order.amazon_order_id if is_order_id(written) else Order.amazon_shipment_id
+        if written and (found := _where(actor, column == written)):
+            return found
+    return []
+
+
+def _where(actor: Actor, condition: ColumnElement[bool]) -> list[Order]:
     query = access.visible(actor, Order).options(
         joinedload(Order.store), joinedload(Order.hub), selectinload(Order.holds)
     )
-    if pasted.own_id is not None:
-        query = query.where(Order.id == pasted.own_id)
-    elif pasted.is_order_id:
-        query = query.where(Order.amazon_order_id == pasted.amazon_id)
-    elif pasted.amazon_id:
-        query = query.where(Order.amazon_shipment_id == pasted.amazon_id)
-    else:
-        return []
-    query = query.order_by(Order.id.desc()).limit(SHOWN_AT_MOST)
+    query = query.where(condition).order_by(Order.id.desc()).limit(SHOWN_AT_MOST)
     return list(db.session.scalars(query.execution_options(populate_existing=True)))
