@@ -1,5 +1,6 @@
 """The alarm pages: the bell, the list, one alarm, who is on it, and who is told."""
 
+import dataclasses
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -202,6 +203,52 @@ def test_an_alarm_that_is_over_is_nobodys(merchant, store) -> None:
 
 
 # Who is told ----------------------------------------------------------------------------------------------------------
+
+
+WEBHOOK = FORM | {"is_to_admins": "", "webhook_url": "https://hooks.company.example/x"}
+UNTOLD_BEFORE = "Nobody was told yet: no e-mail or webhook was set up for it when it was noticed."
+
+
+def test_an_alarm_from_before_the_webhook_says_that_its_next_reminder_will_be_sent(admin, store) -> None:
+    page = f"/alarms/{make_alarm(store, next_reminder_at=clock.now()).id}"
+    assert "Nobody was told: no e-mail or webhook is set up for it" in admin.get(page).text
+    admin.post("/alarms/settings", data=WEBHOOK)
+    assert f"{UNTOLD_BEFORE} The next reminder will be sent" in admin.get(page).text
+
+
+def test_an_alarm_from_before_the_webhook_says_when_no_reminder_comes(admin, store) -> None:
+    taken, over = make_alarm(store), make_alarm(store, cleared_at=clock.now())
+    late = make_alarm(store, next_reminder_at=clock.now())
+    admin.post("/alarms/settings", data=WEBHOOK | {"reminder_hours": "0"})
+    before = "Nobody was told: no e-mail or webhook was set up for it when it was noticed"
+    for alarm in (taken, late):
+        assert f"{before}, and no reminder is due<" in admin.get(f"/alarms/{alarm.id}").text
+    assert f"{before}<" in admin.get(f"/alarms/{over.id}").text
+
+
+def test_an_alarm_that_the_settings_leave_out_says_that_nothing_is_set_up_for_it(admin, store) -> None:
+    alarm = make_alarm(store, severity=Severity.WARNING.value, next_reminder_at=clock.now())
+    admin.post("/alarms/settings", data=WEBHOOK | {"least_severity": "2"})
+    assert "no e-mail or webhook is set up for it<" in admin.get(f"/alarms/{alarm.id}").text
+
+
+def test_e_mails_to_admins_count_once_this_flexdash_can_send_them(
+    app: Flask, admin, store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = f"/alarms/{make_alarm(store, next_reminder_at=clock.now()).id}"
+    assert "no e-mail or webhook is set up for it" in admin.get(page).text
+    with_mail = dataclasses.replace(app.config["SETTINGS"], smtp_url="smtp://mail.example:25", mail_from="a@b.example")
+    monkeypatch.setitem(app.config, "SETTINGS", with_mail)
+    assert UNTOLD_BEFORE in admin.get(page).text
+
+
+def test_the_settings_say_where_a_webhook_can_go_and_who_reads_what(admin) -> None:
+    html = admin.get("/alarms/settings").text
+    assert "limited to some sellers" not in html
+    assert "Public https addresses only (http:// is taken in development alone)" in html
+    answer = admin.post("/alarms/settings", data=FORM | {"webhook_url": "https://localhost/x"})
+    assert answer.status_code == 422
+    assert '<a href="#webhook_url">localhost lies inside a private network' in answer.text
 
 
 def test_the_settings_are_saved_and_shown(admin, workspace) -> None:

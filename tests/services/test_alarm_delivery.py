@@ -330,6 +330,16 @@ def test_places_that_are_not_the_internets(place: str) -> None:
         ("https://hooks.example/#x", "Leave out what stands behind the #"),
         ("https://127.0.0.1/x", "lies inside a private network"),
         ("https://[::ffff:10.0.0.1]/", "lies inside a private network"),
+        ("https://10.0.0.1:8443/x", "10.0.0.1 lies inside a private network"),
+        ("https://10.0.0.1./x", "lies inside a private network"),
+        ("https://127.1/x", "127.1 lies inside a private network"),
+        ("https://2130706433/x", "lies inside a private network"),
+        ("https://localhost/x", "localhost lies inside a private network"),
+        ("https://LocalHost./x", "lies inside a private network"),
+        ("https://hooks.localhost/x", "lies inside a private network"),
+        ("https://printer.local/x", "lies inside a private network"),
+        ("https://hooks.internal/x", "name the host in WEBHOOK_PRIVATE_HOSTS"),
+        ("https://intranet/x", "lies inside a private network"),
         ("https://hooks.example/a b", "This is no web address"),
         ("https://hooks.example:99999/", "This is no web address"),
         ("https://hooks.example/" + "x" * 500, "there is room for 500"),
@@ -339,6 +349,24 @@ def test_an_address_that_no_webhook_can_have_is_refused_in_words(url: str, words
     with pytest.raises(BadAddress) as caught:
         checked_url(url, is_https_needed=True, private_hosts=())
     assert words in caught.value.sentence
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://localhost/x",
+        "https://hooks.internal/x",
+        "https://intranet/x",
+        "https://10.0.0.1/x",
+        "https://hooks.company.example/x",
+        "https://localhost.company.example/x",
+        "https://93.184.215.14/x",
+        "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]/x",
+    ],
+)
+def test_a_private_host_that_is_named_and_any_public_one_can_be_saved(url: str) -> None:
+    named = ("localhost", "hooks.internal", "intranet", "10.0.0.1")
+    assert checked_url(url, is_https_needed=True, private_hosts=named) == url
 
 
 # The outbox -----------------------------------------------------------------------------------------------------------

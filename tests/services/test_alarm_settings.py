@@ -154,6 +154,7 @@ def test_a_form_from_before_a_change_is_refused(admin) -> None:
         ({"addresses": "öps@company.example"}, "addresses", "is no e-mail address."),
         ({"addresses": " ".join(f"a{n}@company.example" for n in range(21))}, "addresses", "there is room for 20"),
         ({"webhook_url": "https://192.168.0.1/"}, "webhook_url", "inside a private network"),
+        ({"webhook_url": "https://localhost/x"}, "webhook_url", "inside a private network"),
         ({"reminder_hours": 5}, "reminder_hours", "Choose one of the pauses"),
     ],
 )

@@ -48,7 +48,9 @@ def index() -> str:
 def detail(alarm_id: int) -> str:
     """Show one alarm: what is wrong, what to do, since when, and who is on it."""
     alarm = access.get(current_actor(), Alarm, alarm_id)
-    return render_template("alarms/detail.html", alarm=alarm, facts_of_kind=KINDS[alarm.kind])
+    return render_template(
+        "alarms/detail.html", alarm=alarm, facts_of_kind=KINDS[alarm.kind], why_untold=reading.why_untold(alarm)
+    )
 
 
 @blueprint.post("/<int:alarm_id>/take")

@@ -6,8 +6,10 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from flexdash.services.alarms.refusals import NotDelivered
+from flexdash.services.words import shortened
 
 LONGEST_URL = 500
+_NEVER_PUBLIC = ("localhost", "local", "internal")  # names that end in one of these lead nowhere on the internet
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -39,9 +41,12 @@ def checked_url(url: str, *, is_https_needed: bool, private_hosts: Collection[st
         raise BadAddress("Leave out what stands behind the #: a server never sees it.")
     if is_https_needed and parts.scheme != "https":
         raise BadAddress("The address has to begin with https://, so that nobody reads along.")
-    literal = _literal(parts.hostname)
-    if literal is not None and not is_public(literal) and parts.hostname not in private_hosts:
-        raise BadAddress("This address lies inside a private network. Give one that the internet can reach.")
+    if parts.hostname not in private_hosts and not _can_be_public(parts.hostname):
+        raise BadAddress(
+            f"{shortened(parts.hostname, 60)} lies inside a private network, where FlexDash sends nothing. Give an "
+            "address that the internet can reach, or have whoever runs FlexDash name the host in "
+            "WEBHOOK_PRIVATE_HOSTS."
+        )
     return url
 
 
@@ -74,8 +79,22 @@ def is_public(place: Address) -> bool:
     return place.is_global and not place.is_multicast and not place.is_reserved
 
 
+def _can_be_public(host: str) -> bool:
+    """Say whether `host` can lead to the internet, as far as an address or a name says so without being looked up."""
+    host = host.removesuffix(".")
+    literal = _literal(host)
+    if literal is not None:
+        return is_public(literal)
+    labels = host.split(".")
+    return len(labels) > 1 and labels[-1] not in _NEVER_PUBLIC
+
+
 def _literal(host: str) -> Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))  # 127.1 and 0x7f000001 are addresses to a system, too
+    except OSError:
         return None

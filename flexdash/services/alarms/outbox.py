@@ -61,6 +61,13 @@ def write(events: Mapping[MessageEvent, Collection[int]], wishes: Mapping[int, W
     return len(messages)
 
 
+def reaches_anybody(alarm: Alarm, wishes: Wishes) -> bool:
+    """Say whether a message about `alarm`, written now, would go to anybody."""
+    if not wishes.wants(alarm):
+        return False
+    return bool(wishes.webhook_url or _readers([alarm.workspace_id], {alarm.workspace_id: wishes})[alarm.workspace_id])
+
+
 def _by_workspace(event: MessageEvent, alarms: Iterable[Alarm], wishes: Mapping[int, Wishes]) -> dict[int, list[Alarm]]:
     found: dict[int, list[Alarm]] = defaultdict(list)
     for alarm in sorted(alarms, key=lambda one: (-one.severity, one.id)):

@@ -12,6 +12,7 @@ from flexdash.extensions import db
 from flexdash.models import Alarm, AlarmKind, AlarmMessage, MessageEvent, Severity
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
+from flexdash.services.alarms import outbox, wishes
 from flexdash.services.errors import NotAllowed, ServiceError
 
 OPEN_ORDER = ((Alarm.severity, "desc"), (Alarm.id, "desc"))
@@ -45,6 +46,24 @@ def newest_past(actor: Actor, filters: AlarmFilters, n: int) -> Sequence[Alarm]:
     """Return the `n` alarms that were over last."""
     query = listing(actor, filters, is_open=False)
     return db.session.scalars(query.order_by(Alarm.cleared_at.desc(), Alarm.id.desc()).limit(n)).all()
+
+
+def why_untold(alarm: Alarm) -> str:
+    """Return why nobody was told of `alarm`, and whether the next reminder will be sent; "" when somebody was told.
+
+    Who is told may have been set since it opened: then that it was opened before is why.
+    """
+    if alarm.told_at is not None:
+        return ""
+    asked = wishes.of(alarm.workspace_id)
+    if not outbox.reaches_anybody(alarm, asked):
+        return "Nobody was told: no e-mail or webhook is set up for it"
+    before = "no e-mail or webhook was set up for it when it was noticed"
+    if alarm.cleared_at is not None:
+        return f"Nobody was told: {before}"
+    if alarm.next_reminder_at is None or not asked.reminder_hours:
+        return f"Nobody was told: {before}, and no reminder is due"
+    return f"Nobody was told yet: {before}. The next reminder will be sent"
 
 
 def take(actor: Actor, alarm_id: int) -> Alarm:
