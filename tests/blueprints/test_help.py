@@ -13,9 +13,11 @@ from flexdash.blueprints.help import routes
 from flexdash.blueprints.help.fixes import TARGETS
 from flexdash.extensions import db, redis_client
 from flexdash.models import OrderCancellation, OrderState, Role, RunState, Store, Sync
+from flexdash.services import store_settings
 from flexdash.services.diagnosis import order_missing
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind
 from flexdash.services.diagnosis.common import Parts
+from flexdash.services.store_settings import Toggle
 from tests import factories
 
 QUESTIONS = ("/help/order-missing", "/help/cancellation", "/help/sku", "/help/order-open")
@@ -83,6 +85,17 @@ def test_a_number_that_no_order_has_leads_to_the_list_of_orders(person) -> None:
     page = person(Role.MERCHANT).get("/help/order-open?q=FD-999999").text
     assert "Look it up among your orders." in page
     assert '<a class="btn btn-primary" href="/orders">Open the list of orders</a>' in page
+
+
+def test_the_reason_for_turning_a_sync_off_is_text_and_no_markup(person, store: Store) -> None:
+    asha = factories.make_actor(factories.make_user(store.seller.workspace, name="Asha"))
+    for is_on, reason in ((True, ""), (False, "Stock count <script>alert(1)</script>")):
+        version = store.settings_version
+        store_settings.set_toggle(asha, store.id, Toggle.ORDER_SYNC, turn_on=is_on, version=version, reason=reason)
+    page = person(Role.SUPPORT).get("/help/order-missing?q=SBNOSUCH1").text
+    assert "Asha turned Order Sync off for Pune Store, so no order comes in by itself." in page
+    assert "The reason given: “Stock count &lt;script&gt;alert(1)&lt;/script&gt;”." in page
+    assert "<script>alert" not in page
 
 
 def test_support_reads_who_can_mend_what_it_may_not(person, store: Store) -> None:

@@ -531,5 +531,21 @@ def test_who_turned_order_sync_off_is_named_with_the_row_of_the_log(scene: Scene
     cause = scene.why(scene.make()).cause.finding
     row = store_settings.last_change(scene.store, Toggle.ORDER_SYNC)
     assert cause.sentence.startswith("Asha Rao turned Order Sync off for Pune Store, so no order comes in by itself.")
+    assert "reason" not in cause.sentence
     assert cause.moments == (("Turned off", row.occurred_at),)
     assert [fix.values for fix in cause.fixes if fix.kind is FixKind.LOG_ROW] == [{"event_id": row.id}]
+
+
+def test_the_reason_for_turning_order_sync_off_is_told_in_full(scene: Scene) -> None:
+    merchant = factories.make_actor(factories.make_user(scene.store.seller.workspace, name="Asha Rao"))
+    scene.change(is_order_sync_on=True)
+    reason = f"Stock count <b>until Monday</b>, {'x' * 260}"
+    store_settings.set_toggle(
+        merchant,
+        scene.store.id,
+        Toggle.ORDER_SYNC,
+        turn_on=False,
+        version=scene.store.settings_version,
+        reason=reason,
+    )
+    assert scene.why(scene.make()).cause.finding.sentence.endswith(f" The reason given: “{reason}”.")

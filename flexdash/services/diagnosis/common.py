@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from flexdash.models import Store, StoreStatus, Sync
 from flexdash.services import countries, store_health, store_settings
+from flexdash.services.config_log import MAX_REASON_LENGTH
 from flexdash.services.diagnosis.checks import Finding, Fix, FixKind, answered, failed, passed
 from flexdash.services.store_settings import Toggle
 from flexdash.services.sync_status import SyncStatus
+from flexdash.services.words import quoted
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,14 @@ def connection(store: Store) -> Finding:
 
 
 def toggle_off(store: Store, toggle: Toggle, consequence: str, *fixes: Fix) -> Finding:
-    """Say that `toggle` is off, that `consequence` follows, and who turned it off when, as far as the log tells."""
+    """Say that `toggle` is off, that `consequence` follows, and who turned it off, when and why, if logged."""
     settings = Fix(FixKind.TOGGLES, {"store_id": store.id}, store.name)
     change = store_settings.last_change(store, toggle)
     if change is None:
         return failed(f"{toggle.label} is off for {store.name}, {consequence}", settings, *fixes)
+    why = f" The reason given: {quoted(change.reason, MAX_REASON_LENGTH)}." if change.reason else ""
     return failed(
-        f"{change.actor_name} turned {toggle.label} off for {store.name}, {consequence}",
+        f"{change.actor_name} turned {toggle.label} off for {store.name}, {consequence}{why}",
         settings,
         *fixes,
         Fix(FixKind.LOG_ROW, {"event_id": change.id}),
