@@ -4,6 +4,7 @@ import dataclasses
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import select
 
 from flexdash import clock
@@ -25,6 +26,7 @@ from flexdash.services.alarms.changing import Asked
 from flexdash.services.alarms.kinds import KINDS
 from flexdash.services.changed_meanwhile import ChangedByOther
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
+from flexdash.vault import Vault
 from tests.factories import make_actor, make_user
 
 URL = "https://hooks.company.example/services/T00/canary-in-the-path"
@@ -197,3 +199,18 @@ def test_the_webhooks_address_and_secret_go_under_a_new_key(admin) -> None:
     columns = {count.column: count.n_seen for count in key_rotation.rotate()}
     assert columns["alarm_settings.webhook_url_encrypted"] == 1
     assert columns["alarm_settings.webhook_secret_encrypted"] == 1
+
+
+def test_a_webhook_whose_key_is_missing_is_kept_when_something_else_is_changed(app, admin, monkeypatch) -> None:
+    changing.change(admin, asked(webhook_url=URL), version=0)
+    kept = wishes.of(admin.workspace_id)
+    sealed = db.session.scalars(select(AlarmSettings.webhook_url_encrypted)).one()
+    with monkeypatch.context() as patch:
+        patch.setitem(app.extensions, "flexdash_vault", Vault([Fernet.generate_key().decode()]))
+        without_key = wishes.of(admin.workspace_id)
+        assert (without_key.webhook_url, without_key.is_webhook_unreadable) == ("", True)
+        changing.change(admin, asked(webhook_url="", reminder_hours=4), version=kept.version)
+    assert db.session.scalars(select(AlarmSettings.webhook_url_encrypted)).one() == sealed
+    assert wishes.of(admin.workspace_id).webhook_url == kept.webhook_url
+    changing.change(admin, asked(webhook_url=""), version=wishes.of(admin.workspace_id).version)
+    assert wishes.of(admin.workspace_id).webhook_url == ""

@@ -87,9 +87,11 @@ def change(actor: Actor, asked: Asked, *, version: int, reason: str = "") -> str
         row.is_to_admins, row.addresses = new.is_to_admins, list(new.addresses)
         row.least_severity, row.reminder_hours = new.least_severity.value, new.reminder_hours
         row.muted_kinds = sorted(kind.value for kind in new.muted_kinds)
-        row.webhook_url_encrypted = vault.encrypt(new.webhook_url) if new.webhook_url else None
-        if secret or not new.webhook_url:
-            row.webhook_secret_encrypted = vault.encrypt(secret) if secret else None
+        # A form from while the key was missing shows no webhook; it must not take away the one that is kept.
+        if new.webhook_url or not old.is_webhook_unreadable:
+            row.webhook_url_encrypted = vault.encrypt(new.webhook_url) if new.webhook_url else None
+            if secret or not new.webhook_url:
+                row.webhook_secret_encrypted = vault.encrypt(secret) if secret else None
         row.version += 1
         session.flush()
         config_log.record(

@@ -27,6 +27,7 @@ class Wishes:
     muted_kinds: frozenset[AlarmKind] = frozenset()
     reminder_hours: int = DEFAULT_REMINDER_HOURS
     version: int = 0  # of a workspace that never changed them
+    is_webhook_unreadable: bool = False  # there is one, whose address no key of today opens
 
     @property
     def webhook_host(self) -> str:
@@ -55,14 +56,16 @@ def of_each(workspace_ids: Collection[int]) -> dict[int, Wishes]:
 
 
 def _of_row(row: AlarmSettings) -> Wishes:
+    webhook_url = _opened(row.webhook_url_encrypted)
     return Wishes(
         is_to_admins=row.is_to_admins,
         addresses=tuple(row.addresses),
-        webhook_url=_opened(row.webhook_url_encrypted),
+        webhook_url=webhook_url,
         least_severity=Severity(row.least_severity),
         muted_kinds=frozenset(kind for kind in KINDS if kind.value in row.muted_kinds),
         reminder_hours=row.reminder_hours,
         version=row.version,
+        is_webhook_unreadable=bool(row.webhook_url_encrypted) and not webhook_url,
     )
 
 
