@@ -1,14 +1,14 @@
 """Reading the Configuration Log: filtered, scoped to what a person may see, and as rows for an export."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, literal, or_, select, tuple_
 
 from flexdash.database import release_connection
 from flexdash.extensions import db
@@ -153,14 +153,37 @@ def newest(store: Store, section: Section, key: str | None = None, value: int | 
         .limit(1)
     )
     if key is not None:
-        said = [column[str(key)] for column in (ConfigEvent.old_value, ConfigEvent.new_value)]
-        # As text or number, never as plain JSON: SQLite's element is the text "null" where there is none.
-        query = query.where(
-            or_(*(element.as_string().is_not(None) for element in said))
-            if value is None
-            else or_(*(element.as_integer() == value for element in said))
-        )
+        query = query.where(_says_something_of(key, value))
     return db.session.scalars(query).one_or_none()
+
+
+def newest_of_each(store_ids: Sequence[int], section: Section, key: str) -> dict[int, ConfigEvent]:
+    """Return what `newest` returns with `key`, of each of these stores that has such a row, by store id; one query."""
+    newest_id = (
+        select(ConfigEvent.id)
+        .where(
+            ConfigEvent.workspace_id == Store.workspace_id,
+            ConfigEvent.store_id == Store.id,
+            ConfigEvent.section == section,
+            _says_something_of(key),
+        )
+        .order_by(ConfigEvent.sequence.desc())
+        .limit(1)
+        .correlate(Store)
+        .scalar_subquery()
+    )
+    found = db.session.scalars(
+        select(ConfigEvent).where(ConfigEvent.id.in_(select(newest_id).where(Store.id.in_(store_ids))))
+    )
+    return {event.store_id: event for event in found if event.store_id is not None}
+
+
+def _says_something_of(key: str, value: int | None = None) -> ColumnElement[bool]:
+    said = [column[str(key)] for column in (ConfigEvent.old_value, ConfigEvent.new_value)]
+    # As text or number, never as plain JSON: SQLite's element is the text "null" where there is none.
+    if value is None:
+        return or_(*(element.as_string().is_not(None) for element in said))
+    return or_(*(element.as_integer() == value for element in said))
 
 
 def changes(event: ConfigEvent, zone: tzinfo = UTC) -> list[Change]:

@@ -1,5 +1,6 @@
 """The three toggles of a store: what each does here and now, who set it last, and setting it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -87,6 +88,16 @@ def set_toggle(actor: Actor, store_id: int, toggle: Toggle, *, turn_on: bool, ve
 def last_change(store: Store, toggle: Toggle | None = None) -> ConfigEvent | None:
     """Return the log's newest row about the store's settings, or about one toggle; None when there is none."""
     return config_log_queries.newest(store, Section.SETTINGS, toggle)
+
+
+def turned_off(stores: Sequence[Store], toggle: Toggle) -> dict[int, ConfigEvent]:
+    """Return the log's rows that turned `toggle` off, by store id, of those of `stores` where it is off; one query.
+
+    A store where it was never on has none.
+    """
+    ids = [store.id for store in stores if not getattr(store, toggle)]
+    found = config_log_queries.newest_of_each(ids, Section.SETTINGS, toggle) if ids else {}
+    return {store_id: event for store_id, event in found.items() if event.new_value.get(toggle.value) is False}
 
 
 def needs_preview(store: Store) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, TextClause, and_, func, literal, literal_c
 from flexdash.extensions import db
 from flexdash.models import (
     BrakeState,
+    ConfigEvent,
     HoldReason,
     Hub,
     HubMapping,
@@ -25,8 +26,9 @@ from flexdash.models import (
     Sync,
     ZeroBrake,
 )
-from flexdash.services import store_health, sync_status
+from flexdash.services import store_health, store_settings, sync_status
 from flexdash.services.store_health import Health, StoreHealth
+from flexdash.services.store_settings import Toggle
 from flexdash.services.sync_status import SyncStatus
 
 MOST_COUNTED = 1_000  # beyond it "more than" is enough, and the page costs the same however much has piled up
@@ -75,6 +77,9 @@ class StoreSummary:
     syncs: list[SyncStatus]
     needs: list[Need]
     counts: Counts
+    order_sync_off: ConfigEvent | None = (
+        None  # the row of the log that turned Order Sync off; None: it is or never was on
+    )
 
     @property
     def order_sync(self) -> SyncStatus:
@@ -95,14 +100,23 @@ def of(stores: Sequence[Store]) -> list[StoreSummary]:
     """Return a summary of each of `stores`, in their order."""
     ids = [store.id for store in stores]
     counts, met, syncs = _counts(ids), _met(ids), sync_status.of_each(stores)
-    return [_summary(store, syncs[store.id], counts[store.id], met[store.id]) for store in stores]
+    off = store_settings.turned_off([store for store in stores if _is_live(store)], Toggle.ORDER_SYNC)
+    return [_summary(store, syncs[store.id], counts[store.id], met[store.id], off.get(store.id)) for store in stores]
 
 
-def _summary(store: Store, syncs: list[SyncStatus], counts: Counts, met: frozenset[Need]) -> StoreSummary:
+def _is_live(store: Store) -> bool:
+    return store.status in (StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION)
+
+
+def _summary(
+    store: Store, syncs: list[SyncStatus], counts: Counts, met: frozenset[Need], order_sync_off: ConfigEvent | None
+) -> StoreSummary:
     health = store_health.of(store, is_stale=any(sync.is_stale for sync in syncs))
-    summary = StoreSummary(store=store, health=health, syncs=syncs, needs=[], counts=counts)
+    summary = StoreSummary(
+        store=store, health=health, syncs=syncs, needs=[], counts=counts, order_sync_off=order_sync_off
+    )
     is_connected = store.status is StoreStatus.CONNECTED
-    is_live = store.status in (StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION)
+    is_live = _is_live(store)
     wanted = {
         Need.FINISH_CONNECTING: store.status is StoreStatus.DRAFT,
         Need.REAUTHORIZE: store.status is StoreStatus.NEEDS_REAUTHORIZATION,

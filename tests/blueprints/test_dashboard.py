@@ -12,14 +12,21 @@ from sqlalchemy import event
 from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import Role, RunState, Section, StoreStatus, Sync, User
+from flexdash.models import Role, RunState, Section, StoreStatus, Sync, User, Workspace
 from flexdash.services import config_log
+from flexdash.services.dashboard import freshness
 from tests.factories import (
     make_actor,
+    make_alarm,
     make_call,
+    make_config_event,
     make_conflict,
+    make_hub,
+    make_listing,
+    make_mapping,
     make_order,
     make_run,
+    make_stock,
     make_store,
     make_sync_state,
     make_user,
@@ -39,6 +46,16 @@ def working(seller, name: str, minutes: float = 5, **values):
     given = {"is_order_sync_on": True, "authorized_at": clock.now() - timedelta(days=30)}
     store = make_store(seller, name=name, **given | values)
     make_sync_state(store, minutes_since_good=minutes)
+    return store
+
+
+def sound_store(seller):
+    """A store that lacks nothing."""
+    store, hub = working(seller, "Sound Store"), make_hub(db.session.get(Workspace, seller.workspace_id))
+    make_mapping(store, hub)
+    make_listing(store, "TEE")
+    make_stock(seller, hub, "TEE")
+    make_run(store)
     return store
 
 
@@ -115,6 +132,55 @@ def test_support_sees_the_freshness_of_every_store_worst_first(workspace, seller
     assert places == sorted(places)
     assert "Orders to work" not in text
     assert "Recent changes" not in text
+
+
+def test_a_store_whose_syncs_are_off_still_needs_a_person(workspace, seller, signed_in) -> None:
+    off = working(seller, "Off Store", is_order_sync_on=False)
+    make_order(off, "On Hold")
+    for role in (Role.SUPPORT, Role.ADMIN):
+        html = page_for(signed_in, workspace, role)
+        text = words(html)
+        assert "1 store needs a person." in text
+        assert "All is well" not in text
+        assert "things need a person" in text.split("No sync is expected of these")[1]
+        assert f'href="/orders?store={off.id}&amp;state=On+Hold">1 order On Hold</a>' in html
+
+
+def test_a_store_that_is_off_says_who_turned_it_off_with_the_row_of_the_log(workspace, seller, signed_in) -> None:
+    off, resting = working(seller, "Off Store", is_order_sync_on=False), make_store(seller, name="Never On")
+    with_stock = make_store(seller, name="Stock Only", is_inventory_sync_on=True)
+    make_sync_state(with_stock, Sync.INVENTORY_PUSH)
+    rows = {}
+    for store in (off, with_stock):
+        make_config_event(store)
+        row = make_config_event(store, old={"is_order_sync_on": True}, new={"is_order_sync_on": False})
+        rows[store.name] = row.id
+        make_config_event(store, old={"is_inventory_sync_on": True}, new={"is_inventory_sync_on": False})
+    html = page_for(signed_in, workspace, Role.SUPPORT)
+    text = words(html)
+    assert text.count("FlexDash turned Order Sync off just now") == 2
+    for row_id in rows.values():
+        assert html.count(f'href="/configuration-log/{row_id}"') == 1
+    assert "turned Order Sync off" not in text.split(resting.name)[1].split("Off Store")[0]
+    assert f'href="/configuration-log/{rows["Off Store"]}"' in page_for(signed_in, workspace, Role.MERCHANT)
+
+
+def test_an_open_alarm_is_not_all_well(workspace, seller, signed_in) -> None:
+    store = sound_store(seller)
+    assert "All is well" in page_for(signed_in, workspace, Role.SUPPORT)
+    make_alarm(store)
+    html = page_for(signed_in, workspace, Role.SUPPORT)
+    assert "All is well" not in html
+    assert '<a href="/alarms">1 alarm is open</a>' in html
+
+
+def test_of_stores_that_are_not_shown_nothing_good_is_said(workspace, seller, signed_in, monkeypatch) -> None:
+    monkeypatch.setattr(freshness, "SHOWN_APART", 1)
+    for name in ("Gone", "Gone too"):
+        make_store(seller, StoreStatus.DISCONNECTED, name=name)
+    html = page_for(signed_in, workspace, Role.SUPPORT)
+    assert "All is well" not in html
+    assert "The stores on this page are well." in html
 
 
 def test_the_list_goes_on_with_the_next_worst_on_the_next_page(workspace, seller, signed_in) -> None:
@@ -216,6 +282,9 @@ def test_the_number_of_queries_does_not_grow_with_the_stores(workspace, seller, 
         make_run(store, sync=Sync.INVENTORY_PUSH)
         make_order(store, "On Hold")
         make_zero_brake(store)
+        off = make_store(seller, name=f"Store {n} at rest")
+        make_order(off, "On Hold")
+        make_config_event(off, old={"is_order_sync_on": True}, new={"is_order_sync_on": False})
 
     add(0)
     with statements() as with_one:
@@ -223,6 +292,6 @@ def test_the_number_of_queries_does_not_grow_with_the_stores(workspace, seller, 
     for n in range(1, 50):
         add(n)
     with statements() as with_fifty:
-        assert "Store 4" in person.get("/").text
+        assert "Store 1" in person.get("/").text
     assert len(with_fifty) == len(with_one)
     assert len(with_one) < 50

@@ -71,14 +71,19 @@ def _stores_worst_first(actor: Actor) -> dict[str, Any]:
     page = keyset_page(freshness.expected(actor), freshness.WORST_FIRST, request.args, size)
     refused, unscheduled = freshness.refused(actor), freshness.unscheduled(actor)
     shown = [*refused[: freshness.SHOWN_APART], *unscheduled[: freshness.SHOWN_APART], *freshness.of_each(page.items)]
-    summaries = {summary.store.id: summary for summary in store_summaries.of([one.store for one in shown])}
+    at_rest = freshness.at_rest(actor)
+    resting = at_rest[: freshness.SHOWN_APART]  # what they need a person for does not go away with their syncs
+    told = store_summaries.of([one.store for one in (*shown, *resting)])
+    summaries = {summary.store.id: summary for summary in told}
+    left_out = [len(found) > freshness.SHOWN_APART for found in (refused, unscheduled)]
     return {
         "page": page,
         "fresh": shown,
         "summaries": summaries,
         "n_in_need": sum(bool(summary.needs) for summary in summaries.values()),
-        "n_left_out": sum(len(found) > freshness.SHOWN_APART for found in (refused, unscheduled)),
-        "at_rest": freshness.at_rest(actor),
+        "n_left_out": sum(left_out),
+        "at_rest": resting,
+        "is_more_at_rest": len(at_rest) > len(resting),
         "shown_apart": freshness.SHOWN_APART,
     }
 
