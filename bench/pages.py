@@ -64,6 +64,7 @@ PAGES = {
     "orders, search by SKU": "/orders?q=SKU-7",
     "orders, needing a retry": "/orders?needs=step",
     "orders, in conflict": "/orders?needs=conflict",
+    "orders, to be cancelled on Amazon": "/orders?needs=cancellation",
     "shipments to fix": "/orders/to-fix",
     "invoices to do": "/orders/invoices",
     "conflicts": "/orders/conflicts",

@@ -29,6 +29,14 @@ class OrderState(StrEnum):
 # What a hub still has to work, as SQL: a partial index serves it only where query and index say the same words.
 IS_OPEN = "orders.state IN ('New Order', 'On Hold', 'Picked', 'Packed', 'Ready to Ship')"
 
+# Cancelled by a person here, or meant to be, while Amazon was not told or refused and still expects it. An order that
+# Amazon refused to cancel is done with once it was shipped, or once somebody closed the conflict about it.
+IS_CANCELLATION_OPEN = (
+    "orders.amazon_status NOT IN ('SHIPPED', 'DELIVERED', 'CANCELLED') AND (orders.cancellation = 'not_sent' OR "
+    "(orders.cancellation = 'refused' AND orders.state NOT IN ('Shipped', 'Delivered') AND "
+    "(orders.state <> 'Cancelled' OR orders.has_conflict)))"
+)
+
 
 class HoldReason(StrEnum):
     NO_HUB_MAPPED = "no_hub_mapped"
@@ -101,6 +109,16 @@ class Order(db.Model):
             "id",
             sqlite_where=text("has_conflict"),
             postgresql_where=text("has_conflict"),
+        ),
+        *(
+            Index(
+                f"ix_orders_open_cancellations_of_{owner}",
+                f"{owner}_id",
+                "id",
+                sqlite_where=text(IS_CANCELLATION_OPEN.replace("orders.", "")),
+                postgresql_where=text(IS_CANCELLATION_OPEN.replace("orders.", "")),
+            )
+            for owner in ("workspace", "store")
         ),
         *(
             Index(

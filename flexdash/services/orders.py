@@ -27,7 +27,7 @@ from flexdash.models import (
     OrderStep,
     QuarantinedShipment,
 )
-from flexdash.models.order import IS_OPEN
+from flexdash.models.order import IS_CANCELLATION_OPEN, IS_OPEN
 from flexdash.services import access, access_log
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
@@ -51,6 +51,7 @@ class Need(StrEnum):
 
     STEP = "step"  # a step at Amazon failed
     INVOICE = "invoice"  # its invoice waits on Amazon
+    CANCELLATION = "cancellation"  # Amazon was not told of its cancellation, or refused it
     CONFLICT = "conflict"  # Amazon and FlexDash say what does not fit together
 
 
@@ -111,6 +112,8 @@ def listing(actor: Actor, filters: OrderFilters) -> OrderListing:
         )
     if filters.needs is Need.INVOICE:
         query = query.where(text("orders.is_invoice_waiting"))
+    elif filters.needs is Need.CANCELLATION:
+        query = query.where(text(IS_CANCELLATION_OPEN))
     elif filters.needs is Need.CONFLICT:
         query = query.where(text("orders.has_conflict"))
     elif filters.needs is Need.STEP:

@@ -26,6 +26,7 @@ from flexdash.models import (
     Sync,
     ZeroBrake,
 )
+from flexdash.models.order import IS_CANCELLATION_OPEN
 from flexdash.services import store_health, store_settings, sync_status
 from flexdash.services.store_health import Health, StoreHealth
 from flexdash.services.store_settings import Toggle
@@ -52,6 +53,7 @@ class Need(StrEnum):
     LOOK_AT_INVENTORY = "look_at_inventory"
     ZERO_BRAKE = "zero_brake"
     HELD_ORDERS = "held_orders"
+    CANCELLATIONS = "cancellations"
     QUARANTINE = "quarantine"
     REFUSED_STOCK = "refused_stock"
     REFUSED_PRICES = "refused_prices"
@@ -62,6 +64,7 @@ class Counts:
     """What of one store waits. Each count ends at MOST_COUNTED + 1, the orders by reason at MOST_COUNTED orders."""
 
     n_held: int = 0
+    n_cancellations: int = 0  # that Amazon was not told of, or refused
     n_quarantined: int = 0
     n_refused_stock: int = 0  # SKUs at locations
     n_refused_prices: int = 0
@@ -130,6 +133,7 @@ def _summary(
         Need.LOOK_AT_INVENTORY: is_connected and summary.inventory_sync.state in ("Failed", "Stale"),
         Need.ZERO_BRAKE: is_live and Need.ZERO_BRAKE not in met,
         Need.HELD_ORDERS: counts.n_held > 0,
+        Need.CANCELLATIONS: counts.n_cancellations > 0,
         Need.QUARANTINE: counts.n_quarantined > 0,
         Need.REFUSED_STOCK: is_live and counts.n_refused_stock > 0,
         Need.REFUSED_PRICES: is_live and counts.n_refused_prices > 0,
@@ -140,6 +144,7 @@ def _summary(
 
 def _counts(store_ids: Sequence[int]) -> dict[int, Counts]:
     held = _count_each(store_ids, Order.id, Order.store_id, _IS_HELD)
+    cancellations = _count_each(store_ids, Order.id, Order.store_id, text(IS_CANCELLATION_OPEN), is_ordered=True)
     quarantined = _count_each(
         store_ids, QuarantinedShipment.id, QuarantinedShipment.store_id, QuarantinedShipment.resolved_at.is_(None)
     )
@@ -148,7 +153,12 @@ def _counts(store_ids: Sequence[int]) -> dict[int, Counts]:
     reasons = _hold_reasons(store_ids)
     return {
         store_id: Counts(
-            held[store_id], quarantined[store_id], stock[store_id], prices[store_id], tuple(reasons[store_id])
+            n_held=held[store_id],
+            n_cancellations=cancellations[store_id],
+            n_quarantined=quarantined[store_id],
+            n_refused_stock=stock[store_id],
+            n_refused_prices=prices[store_id],
+            held=tuple(reasons[store_id]),
         )
         for store_id in store_ids
     }

@@ -12,7 +12,7 @@ from sqlalchemy import event
 from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import Role, RunState, Section, StoreStatus, Sync, User, Workspace
+from flexdash.models import OrderCancellation, Role, RunState, Section, StoreStatus, Sync, User, Workspace
 from flexdash.services import config_log
 from flexdash.services.dashboard import freshness
 from tests.factories import (
@@ -108,6 +108,21 @@ def test_a_merchants_to_dos_lead_to_where_they_are_done(workspace, store, signed
         f'<a href="/stores/{store.id}/inventory/zeros/{brake.id}">8 quantities of Pune Store would go to zero',
     ):
         assert link in html
+
+
+def test_an_order_that_amazon_still_expects_is_to_do_until_amazon_cancels_it(workspace, store, signed_in) -> None:
+    order = make_order(store, "Cancelled", cancellation=OrderCancellation.NOT_SENT)
+    needed = f'href="/orders?store={store.id}&amp;needs=cancellation">1 order not cancelled on Amazon</a>'
+    to_do = '<a href="/orders?needs=cancellation">1 order not cancelled on Amazon</a>'
+    pages = {role: signed_in(make_user(workspace, role)) for role in Role}
+    for role, person in pages.items():
+        html = person.get("/").text
+        assert needed in html
+        assert (to_do in html) is (role is not Role.SUPPORT)
+    order.cancellation, order.amazon_status = OrderCancellation.DONE, "CANCELLED"
+    db.session.commit()
+    for person in pages.values():
+        assert "not cancelled on Amazon" not in person.get("/").text
 
 
 def test_with_nothing_to_do_the_page_is_calm(workspace, store, signed_in) -> None:

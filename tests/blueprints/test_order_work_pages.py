@@ -574,6 +574,23 @@ def test_orders_are_found_by_what_they_need(merchant: FlaskClient, store: Store,
     assert len(re.findall(r'href="/orders/(\d+)">FD-', merchant.get("/orders?needs=money").text)) == 4
 
 
+def test_orders_whose_cancellation_amazon_does_not_have_are_found(merchant: FlaskClient, store: Store) -> None:
+    def cancelled(cancellation: str, state: str = "Cancelled", **values) -> Order:
+        return factories.make_order(store, state, cancellation=OrderCancellation(cancellation), **values)
+
+    unsent, refused, disputed = cancelled("not_sent"), cancelled("refused", "Picked"), cancelled("refused")
+    factories.make_conflict(disputed)
+    cancelled("not_sent", amazon_status="SHIPPED")
+    cancelled("refused", "Shipped")
+    cancelled("refused")  # its conflict was closed: somebody has settled it
+    cancelled("done", amazon_status="CANCELLED")
+    cancelled("cancelling", "New Order")
+    html = merchant.get("/orders?needs=cancellation").text
+    found = [int(number) for number in re.findall(r'href="/orders/(\d+)">FD-', html)]
+    assert found == [disputed.id, refused.id, unsent.id]
+    assert '<option selected value="cancellation">Its cancellation on Amazon</option>' in html
+
+
 def test_the_list_of_shipments_to_fix_asks_the_database_the_same_number_of_times(merchant, store, hub) -> None:
     def n_queries() -> int:
         seen: list[object] = []

@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from flexdash import clock
 from flexdash.extensions import db, settings
-from flexdash.models import Role, RunState, Sync
+from flexdash.models import OrderCancellation, Role, RunState, Sync
 from flexdash.services.dashboard import allowance, figures, people, push_lag, work
 from flexdash.services.dashboard.scope import Scope
 from flexdash.services.order_work import counts
@@ -259,6 +259,17 @@ def test_work_is_counted_by_state_with_the_earliest_deadline_of_each(store, acto
 def test_invoices_to_do_are_counted_from_their_index(actor) -> None:
     steps = plans_of("is_invoice_waiting", lambda: counts.of_actor(actor))
     assert any("INDEX ix_orders_invoice_waiting " in step for step in steps), steps
+
+
+def test_cancellations_that_amazon_does_not_have_are_to_do_and_counted_from_their_index(store, actor) -> None:
+    order = make_order(store, "Cancelled", cancellation=OrderCancellation.NOT_SENT)
+    found = work.of(actor)
+    assert (found.n_cancellations, found.has_to_dos) == (1, True)
+    steps = plans_of("'not_sent'", lambda: work.of(actor))
+    assert any("INDEX ix_orders_open_cancellations_of_workspace " in step for step in steps), steps
+    order.amazon_status = "CANCELLED"
+    db.session.commit()
+    assert work.of(actor).n_cancellations == 0
 
 
 def test_a_limited_merchant_has_the_work_of_their_sellers_only(workspace, seller, store) -> None:

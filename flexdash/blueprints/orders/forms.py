@@ -23,6 +23,7 @@ ROWS_PER_PAGE = (50, 100, 200)  # many, for doing one thing with all of them
 NEED_WORDS = {
     Need.STEP: "Somebody for a failed step",
     Need.INVOICE: "Its invoice on Amazon",
+    Need.CANCELLATION: "Its cancellation on Amazon",
     Need.CONFLICT: "Somebody for a conflict",
 }
 SORT_WORDS = {"newest": "Newest first", "deadline": "Most urgent first"}
