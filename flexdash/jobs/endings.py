@@ -1,6 +1,6 @@
 """How a failed attempt ends: a code, plain words, and whether another try may help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import redis
@@ -19,10 +19,14 @@ LONGEST_DELAY = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Ending:
-    """`sentence` says what happened and what it means; what comes next is said by the runner, who knows."""
+    """`sentence` says what happened and what it means; what comes next is said by the runner, who knows.
+
+    `detail` has what only the run's own page shows: Amazon's words, its code and the id of the request.
+    """
 
     code: str
     sentence: str
+    detail: str = ""
     may_pass: bool = False
     wait_at_least: timedelta = timedelta(0)
     is_expected: bool = True  # a defect of ours is not: its stack trace goes to the log
@@ -32,7 +36,7 @@ class Ending:
 def ending_of(error: Exception, reference: str) -> Ending:
     """Return how an attempt that raised `error` ends. `reference` leads from the page to the log."""
     if isinstance(error, amazon.AmazonError):
-        return _of_amazon(error)
+        return replace(_of_amazon(error), detail=_said(error))
     if isinstance(error, ServiceError):
         return Ending(type(error).__name__, error.sentence, is_waiting_for_person=True)
     if isinstance(error, UnreadableSecret):
@@ -64,43 +68,41 @@ def delay_before(attempt: int, ending: Ending, jitter: float) -> timedelta:
 
 
 def _of_amazon(error: amazon.AmazonError) -> Ending:
-    said = _said(error)
     if isinstance(error, amazon.AuthorizationRefused):
         return Ending(
             "authorization_refused",
-            f"Amazon no longer accepts this store's authorization{said}. Nothing more can be fetched or sent until a "
+            "Amazon no longer accepts this store's authorization. Nothing more can be fetched or sent until a "
             "person reconnects the store on its page.",
             is_waiting_for_person=True,
         )
     if isinstance(error, amazon.AppCredentialsRefused):
         return Ending(
             "app_credentials_refused",
-            f"Amazon refused FlexDash's own app credentials{said}. No store can sync until whoever runs FlexDash "
+            "Amazon refused FlexDash's own app credentials. No store can sync until whoever runs FlexDash "
             "corrects AMAZON_CLIENT_ID and AMAZON_CLIENT_SECRET.",
             is_waiting_for_person=True,
         )
     if isinstance(error, amazon.Throttled):
         return Ending(
             "throttled",
-            f"Amazon asked FlexDash to slow down more often than it may within one run{said}.",
+            "Amazon asked FlexDash to slow down more often than it may within one run.",
             may_pass=True,
             wait_at_least=min(timedelta(seconds=error.retry_after_seconds), LONGEST_DELAY),
         )
     if isinstance(error, amazon.UnreadableAnswer):
-        return Ending("unreadable_answer", f"Amazon's answer could not be read{said}.", may_pass=True)
+        return Ending("unreadable_answer", "Amazon's answer could not be read.", may_pass=True)
     if isinstance(error, amazon.AccessDenied):
         return Ending(
             "access_denied",
-            f"Amazon does not let FlexDash do this for the store{said}. The app may lack a role, or Amazon has not "
+            "Amazon does not let FlexDash do this for the store. The app may lack a role, or Amazon has not "
             "enabled Seller Flex's external fulfillment for the account; ask Amazon's support with the request id.",
             is_waiting_for_person=True,
         )
     if error.is_retryable:
-        return Ending("amazon_unavailable", f"Amazon could not be reached or had a fault of its own{said}.", True)
-    return Ending(
-        "refused_by_amazon",
-        f"Amazon refused a request of this run{said}. Repeating it at once would change nothing.",
-    )
+        what = "had a fault of its own" if error.status else "could not be reached, or did not answer"
+        return Ending("amazon_unavailable", f"Amazon {what}.", may_pass=True)
+    words = "Amazon refused a request of this run. Repeating it at once would change nothing."
+    return Ending("refused_by_amazon", words)
 
 
 def _of_database(error: Exception) -> Ending:
@@ -129,9 +131,8 @@ def _with_what_came_before(error: BaseException) -> str:
 
 
 def _said(error: amazon.AmazonError) -> str:
-    """Return what Amazon said, for the middle of a sentence: in brackets, without secrets, with the request id."""
+    """Return what Amazon said, without secrets, with its code, its HTTP status and the request id."""
     facts = [redacted_text(error.message).strip().rstrip(".")[:300], error.code]
     facts.append(f"HTTP {error.status}" if error.status else "")
     facts.append(f"request id {error.request_id}" if error.request_id else "")
-    shown = list(dict.fromkeys(fact for fact in facts if fact))
-    return f" ({'; '.join(shown)})" if shown else ""
+    return "; ".join(dict.fromkeys(fact for fact in facts if fact))

@@ -89,13 +89,10 @@ def _end_failed(run: RunContext, error: Exception) -> None:
     is_last = run.attempt >= settings.run_max_attempts
     if ending.may_pass and not is_last:
         delay = endings.delay_before(run.attempt, ending, random.random())  # noqa: S311 - spreads load, guards nothing
-        sentence = (
-            f"{ending.sentence} FlexDash tries again by itself in about {_in_words(delay.total_seconds())} "
-            f"(attempt {run.attempt + 1} of {settings.run_max_attempts})."
-        )
-        is_ours = sync_attempts.retry_later(run, ending.code, sentence, delay)
+        is_ours = sync_attempts.retry_later(run, ending.code, ending.sentence, delay, detail=ending.detail)
     else:
-        is_ours = sync_attempts.fail(run, ending.code, f"{ending.sentence}{_what_next(ending, run)}")
+        sentence = f"{ending.sentence}{_what_next(ending, run)}"
+        is_ours = sync_attempts.fail(run, ending.code, sentence, detail=ending.detail)
     if not is_ours:
         logger.warning("run left to the worker that has it now")
 
@@ -110,12 +107,6 @@ def _what_next(ending: endings.Ending, run: RunContext) -> str:
         f"{tried} Nothing is lost: what was brought in is kept, and the store's next run reads everything "
         "since its last good one."
     )
-
-
-def _in_words(seconds: float) -> str:
-    if seconds < 90:
-        return f"{round(seconds)} seconds"
-    return f"{round(seconds / 60)} minutes"
 
 
 def _since(began: float) -> float:

@@ -151,9 +151,17 @@ class SyncRun(db.Model):
     n_api_calls: Mapped[int] = mapped_column(default=0)
     n_throttled: Mapped[int] = mapped_column(default=0)
     error_code: Mapped[str] = mapped_column(String(60), default="")
-    error_sentence: Mapped[str] = mapped_column(String(1000), default="")
+    error_sentence: Mapped[str] = mapped_column(String(1000), default="")  # plain, for every page
+    error_detail: Mapped[str] = mapped_column(
+        String(1000), default=""
+    )  # Amazon's words and ids, for the run's own page
 
     store: Mapped[Store] = relationship()
+
+    @property
+    def is_retrying(self) -> bool:
+        """Whether an attempt at it failed and it waits for the next one."""
+        return self.state is RunState.QUEUED and bool(self.error_sentence)
 
 
 class ItemOutcome(StrEnum):
@@ -204,6 +212,7 @@ class SyncAttempt(db.Model):
     outcome: Mapped[AttemptOutcome] = mapped_column(Choice(AttemptOutcome), default=AttemptOutcome.RUNNING)
     error_code: Mapped[str] = mapped_column(String(60), default="")
     error_sentence: Mapped[str] = mapped_column(String(1000), default="")
+    error_detail: Mapped[str] = mapped_column(String(1000), default="")
 
 
 class QuarantinedShipment(db.Model):

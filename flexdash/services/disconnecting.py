@@ -83,7 +83,12 @@ def _end_running(store_id: int) -> None:
         ).all()
         for run_id, token, sync in running:
             metrics.count("sync_runs_ended", sync=sync.value, outcome=RunState.FAILED.value)
-            ending = {"finished_at": now, "error_code": "disconnected", "error_sentence": _ENDED_SENTENCE}
+            ending = {
+                "finished_at": now,
+                "error_code": "disconnected",
+                "error_sentence": _ENDED_SENTENCE,
+                "error_detail": "",
+            }
             session.execute(
                 update(SyncRun).where(SyncRun.id == run_id).values(state=RunState.FAILED, progress="", **ending)
             )

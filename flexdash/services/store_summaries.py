@@ -129,8 +129,8 @@ def _summary(
         # Which hub the stock is to lie in is known only once one is mapped.
         Need.ADD_STOCK: is_live and Need.MAP_A_HUB in met and Need.ADD_STOCK not in met,
         Need.TURN_ON_ORDER_SYNC: is_live and not store.is_order_sync_on,
-        Need.LOOK_AT_SYNC: is_connected and summary.order_sync.state in ("Failed", "Stale", "Partial"),
-        Need.LOOK_AT_INVENTORY: is_connected and summary.inventory_sync.state in ("Failed", "Stale"),
+        Need.LOOK_AT_SYNC: is_connected and summary.order_sync.state in ("Failed", "Retrying", "Stale", "Partial"),
+        Need.LOOK_AT_INVENTORY: is_connected and summary.inventory_sync.state in ("Failed", "Retrying", "Stale"),
         Need.ZERO_BRAKE: is_live and Need.ZERO_BRAKE not in met,
         Need.HELD_ORDERS: counts.n_held > 0,
         Need.CANCELLATIONS: counts.n_cancellations > 0,

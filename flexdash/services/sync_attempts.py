@@ -18,6 +18,7 @@ from flexdash.services.syncs import FACTS
 
 MAX_SENTENCE = 1000
 NO_SYNC = {"synchronize_session": False}
+_NO_ERROR = {"error_code": "", "error_sentence": "", "error_detail": ""}
 
 logger = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ def begin(run_id: int, should_stop: Callable[[], bool] = lambda: False) -> RunCo
         run = session.get_one(SyncRun, run_id, populate_existing=True)
         if sentence := why_not(run.store, run):
             run.state, run.finished_at, run.error_sentence = RunState.SKIPPED, now, sentence
+            run.error_detail = ""
             run.n_attempts -= 1
             metrics.count("sync_runs_ended", sync=run.sync, outcome="skipped")
             return None
@@ -103,7 +105,7 @@ def succeed(run: RunContext) -> RunState | None:
     now = clock.now()
     state = case((SyncRun.n_failed > 0, RunState.PARTIAL.value), else_=RunState.SUCCEEDED.value)
     with transaction() as session:
-        if not _update(run, state=state, finished_at=now, progress="", error_code="", error_sentence=""):
+        if not _update(run, state=state, finished_at=now, progress="", **_NO_ERROR):
             return None
         ended = session.scalars(select(SyncRun.state).where(SyncRun.id == run.run_id)).one()
         _end_attempt(run, AttemptOutcome(ended.value))
@@ -120,8 +122,11 @@ def succeed(run: RunContext) -> RunState | None:
         return ended
 
 
-def retry_later(run: RunContext, code: str, sentence: str, delay: timedelta) -> bool:
-    """Put the run back in line, not before `delay` from now; False when it was taken away meanwhile."""
+def retry_later(run: RunContext, code: str, sentence: str, delay: timedelta, *, detail: str = "") -> bool:
+    """Put the run back in line, not before `delay` from now; False when it was taken away meanwhile.
+
+    `sentence` says why, `detail` what only the run's own page has; when it is tried again, `retry_at` tells the pages.
+    """
     with transaction():
         if not _update(
             run,
@@ -131,15 +136,19 @@ def retry_later(run: RunContext, code: str, sentence: str, delay: timedelta) -> 
             progress="",
             error_code=code,
             error_sentence=sentence[:MAX_SENTENCE],
+            error_detail=detail[:MAX_SENTENCE],
         ):
             return False
-        _end_attempt(run, AttemptOutcome.TO_RETRY, code, sentence)
+        _end_attempt(run, AttemptOutcome.TO_RETRY, code, sentence, detail)
         metrics.count("sync_retries", sync=run.sync, cause="failed")
         return True
 
 
-def fail(run: RunContext, code: str, sentence: str) -> bool:
-    """End the run as failed, with a sentence for people; False when it was taken away meanwhile."""
+def fail(run: RunContext, code: str, sentence: str, *, detail: str = "") -> bool:
+    """End the run as failed, with a sentence for people and what its own page says beside it.
+
+    False when it was taken away meanwhile.
+    """
     with transaction():
         if not _update(
             run,
@@ -148,9 +157,10 @@ def fail(run: RunContext, code: str, sentence: str) -> bool:
             progress="",
             error_code=code,
             error_sentence=sentence[:MAX_SENTENCE],
+            error_detail=detail[:MAX_SENTENCE],
         ):
             return False
-        _end_attempt(run, AttemptOutcome.FAILED, code, sentence)
+        _end_attempt(run, AttemptOutcome.FAILED, code, sentence, detail)
         metrics.count("sync_runs_ended", sync=run.sync, outcome="failed")
         return True
 
@@ -165,6 +175,7 @@ def skip(run: RunContext, sentence: str) -> bool:
             progress="",
             error_code="",
             error_sentence=sentence[:MAX_SENTENCE],
+            error_detail="",
         ):
             return False
         _end_attempt(run, AttemptOutcome.SKIPPED, "", sentence)
@@ -216,7 +227,8 @@ def take_up_lost(now: datetime, lost_after: timedelta, max_attempts: int) -> int
                 "What it had brought in is kept, and the next run goes on from there. "
                 "Whoever runs FlexDash finds the reason in the workers' log."
             )
-            values = {"state": RunState.FAILED, "finished_at": now, "error_code": "lost", "error_sentence": sentence}
+            ending = {"error_code": "lost", "error_sentence": sentence, "error_detail": ""}
+            values = {"state": RunState.FAILED, "finished_at": now, **ending}
         with transaction() as session:
             changed = session.execute(
                 update(SyncRun)
@@ -267,10 +279,13 @@ def _update(run: RunContext, **values: Any) -> bool:
     return result.rowcount == 1  # type: ignore[attr-defined]
 
 
-def _end_attempt(run: RunContext, outcome: AttemptOutcome, code: str = "", sentence: str = "") -> None:
+def _end_attempt(
+    run: RunContext, outcome: AttemptOutcome, code: str = "", sentence: str = "", detail: str = ""
+) -> None:
+    said = {"error_sentence": sentence[:MAX_SENTENCE], "error_detail": detail[:MAX_SENTENCE]}
     db.session.execute(
         update(SyncAttempt)
         .where(SyncAttempt.run_id == run.run_id, SyncAttempt.attempt_token == run.attempt_token)
-        .values(finished_at=clock.now(), outcome=outcome, error_code=code[:60], error_sentence=sentence[:MAX_SENTENCE])
+        .values(finished_at=clock.now(), outcome=outcome, error_code=code[:60], **said)
         .execution_options(**NO_SYNC)
     )

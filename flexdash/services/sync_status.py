@@ -29,7 +29,10 @@ _TOGGLED = [facts for facts in FACTS.values() if facts.toggle]
 
 @dataclass(frozen=True)
 class SyncStatus:
-    """One toggle's sync. `state` is one of Healthy, Running, Waiting, Partial, Failed, Stale, Paused and Off."""
+    """One toggle's sync.
+
+    `state` is one of Healthy, Running, Waiting, Partial, Failed, Retrying, Stale, Paused and Off.
+    """
 
     sync: Sync | None  # None: nothing comes by the clock; it happens when a person does something
     label: str
@@ -42,6 +45,11 @@ class SyncStatus:
     paused_reason: str = ""  # "" unless it is on and cannot run
     is_stale: bool = False
     silent_since: datetime | None = None  # no good run since then, though there could have been one
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether its last run failed, for good or until its next attempt."""
+        return self.state in ("Failed", "Retrying")
 
 
 @dataclass(frozen=True)
@@ -190,8 +198,8 @@ def _words(facts: SyncFacts, store: Store, paused: str, known: _Known, is_stale:
         return "Waiting", "The first run starts within a minute. If it does not, the scheduler or the worker is away."
     if last_run.state is RunState.RUNNING:
         return "Running", last_run.progress or "A run is at work."
-    if last_run.state is RunState.QUEUED and last_run.error_sentence:
-        return "Failed", last_run.error_sentence
+    if last_run.is_retrying:
+        return "Retrying", last_run.error_sentence
     if is_stale:
         minutes = round(stale_after(facts).total_seconds() / 60)
         return "Stale", f"There was no good run for more than {minutes} minutes. {facts.stale_sentence}"

@@ -8,6 +8,7 @@ from flexdash.templating.cells import label_cells
 from flexdash.templating.filters import count, local_time, money, relative_time, viewer_zone
 from flexdash.templating.menu import may, may_open, navigation, work_counts
 from flexdash.templating.redis_watch import RedisWatch, redis_is_away
+from flexdash.templating.runs import next_try
 
 
 def init_app(app: Flask) -> None:
@@ -28,6 +29,7 @@ def init_app(app: Flask) -> None:
         may=may,
         may_open=may_open,
         redis_is_away=redis_is_away,
+        next_try=next_try,
         viewer_zone=viewer_zone,
         now=clock.now,
     )

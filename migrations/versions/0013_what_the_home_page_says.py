@@ -1,4 +1,4 @@
-"""What the home page says: the cancellations that Amazon does not have."""
+"""What the home page says: the cancellations that Amazon does not have, and plainly why a run failed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,9 @@ OPEN_CANCELLATIONS_OF = ("workspace", "store")
 
 
 def upgrade():
+    for table in ("sync_runs", "sync_attempts"):
+        detail = sa.Column("error_detail", sa.String(length=1000), nullable=False, server_default=sa.text("''"))
+        op.add_column(table, detail)
     where = sa.text(IS_CANCELLATION_OPEN)
     for owner in OPEN_CANCELLATIONS_OF:
         op.create_index(
@@ -31,3 +34,5 @@ def upgrade():
 def downgrade():
     for owner in OPEN_CANCELLATIONS_OF:
         op.drop_index(f"ix_orders_open_cancellations_of_{owner}", table_name="orders")
+    for table in ("sync_attempts", "sync_runs"):
+        op.drop_column(table, "error_detail")

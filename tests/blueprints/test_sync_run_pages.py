@@ -5,9 +5,11 @@ import html
 import json
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import redis
+import time_machine
 from sqlalchemy import event
 
 from flexdash import clock
@@ -26,7 +28,18 @@ from flexdash.models import (
     SyncRun,
     Trigger,
 )
-from tests.factories import make_order, make_run, make_run_item, make_seller, make_store, make_user, make_workspace
+from tests.factories import (
+    make_config_event,
+    make_order,
+    make_run,
+    make_run_item,
+    make_seller,
+    make_store,
+    make_sync_state,
+    make_user,
+    make_workspace,
+)
+from tests.support.web import words as text_of
 
 
 @pytest.fixture
@@ -180,6 +193,37 @@ def test_a_failed_run_says_why_in_words(web, store):
     assert "This run failed" in page
     assert "Amazon did not answer &lt;b&gt;today&lt;/b&gt;." in page
     assert "Traceback" not in page
+
+
+DETAIL = "InternalFailure; HTTP 500; request id r-77"
+FAULT = {"error_sentence": "Amazon had a fault of its own.", "error_detail": DETAIL}
+
+
+def test_what_is_for_support_stands_on_the_runs_own_page_only(web, store):
+    run = make_run(store, RunState.FAILED, **FAULT)
+    assert f"In detail: {DETAIL}." in web.get(f"/sync-runs/{run.id}").text
+    event = make_config_event(store)
+    for path in ("/sync-runs", "/", f"/stores/{store.id}", f"/configuration-log/{event.id}"):
+        page = web.get(path).text
+        assert "Amazon had a fault of its own." in page, path
+        assert "r-77" not in page, path
+
+
+def test_a_run_that_waits_for_its_next_attempt_says_so_everywhere_in_one_word(web, store, settings):
+    at = clock.now() + timedelta(minutes=2)
+    run = make_run(store, RunState.QUEUED, n_attempts=2, started_at=clock.now(), retry_at=at, **FAULT)
+    make_sync_state(store)
+    event = make_config_event(store)
+    here = at.astimezone(ZoneInfo("Asia/Kolkata"))
+    said = f"tries again by itself at {here:%H:%M} IST (attempt 3 of {settings.run_max_attempts})."
+    for path in (f"/sync-runs/{run.id}", "/sync-runs", "/", f"/stores/{store.id}", f"/configuration-log/{event.id}"):
+        page = web.get(path).text
+        assert "Retrying</span>" in page, path
+        assert ">Queued</span>" not in page, path
+        assert "Failed</span>" not in page.split('id="figures"')[0], path
+        assert said in text_of(page), path
+    with time_machine.travel(at + timedelta(seconds=1)):
+        assert "tries again as soon as a worker takes it" in web.get("/sync-runs").text
 
 
 def test_calls_are_found_inside_their_run_by_shipment_or_request_id(web, store):

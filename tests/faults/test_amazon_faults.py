@@ -28,13 +28,13 @@ MAX_ATTEMPTS_PER_CALL = 5
 # Fault, and what the page says of a run that met nothing else.
 STORMS = {
     "throttle": "slow down",
-    "error_503": "could not be reached or had a fault",
-    "error_500": "could not be reached or had a fault",
-    "slow": "could not be reached or had a fault",
-    "cut": "could not be reached or had a fault",
+    "error_503": "had a fault of its own",
+    "error_500": "had a fault of its own",
+    "slow": "could not be reached",
+    "cut": "could not be reached",
     "cut_body": "could not be read",
     "html_instead_of_json": "could not be read",
-    "drop_after_effect": "could not be reached or had a fault",
+    "drop_after_effect": "could not be reached",
 }
 # The answer to an acknowledgement has no body that could be cut.
 STORMS_OF = {"getShipments": set(STORMS) - {"drop_after_effect"}, "processShipment": set(STORMS) - {"cut_body"}}

@@ -16,7 +16,7 @@ from flexdash.amazon import errors as amazon
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.jobs import endings, heartbeat, queues, runner, stopping
-from flexdash.models import RunState, Sync, SyncRun
+from flexdash.models import RunState, Sync, SyncAttempt, SyncRun
 from flexdash.services import order_pull, sync_attempts
 from flexdash.services.amazon_access import StoreNotConnected
 from flexdash.services.run_context import RunSkipped
@@ -96,43 +96,68 @@ def test_a_second_entry_for_a_run_at_work_does_nothing(queued):
 
 
 PASSING = [
-    (amazon.AmazonUnavailable("The connection broke", request_id="r-1"), "amazon_unavailable", "r-1"),
-    (amazon.Throttled("Too many requests", status=429), "throttled", "HTTP 429"),
-    (amazon.UnreadableAnswer("HTML instead of JSON"), "unreadable_answer", "could not be read"),
-    (OperationalError("INSERT", {}, Exception("database is locked")), "database_busy", "busy for too long"),
-    (OperationalError("INSERT", {}, Exception("database or disk is full")), "disk_full", "disk is full"),
-    (redis.ConnectionError("away"), "redis_unavailable", "Redis"),
-    (JobTimeoutException("over"), "timeout", "longer than a run may take"),
+    (
+        amazon.AmazonUnavailable("The connection broke", request_id="r-1"),
+        "amazon_unavailable",
+        "Amazon could not be reached, or did not answer.",
+        "The connection broke; request id r-1",
+    ),
+    (
+        amazon.AmazonUnavailable("Amazon has a fault of its own: Oh no.", code="InternalFailure", status=500),
+        "amazon_unavailable",
+        "Amazon had a fault of its own.",
+        "Amazon has a fault of its own: Oh no; InternalFailure; HTTP 500",
+    ),
+    (amazon.Throttled("Too many requests", status=429), "throttled", "slow down", "Too many requests; HTTP 429"),
+    (amazon.UnreadableAnswer("HTML, no JSON"), "unreadable_answer", "could not be read", "HTML, no JSON"),
+    (OperationalError("INSERT", {}, Exception("database is locked")), "database_busy", "busy for too long", ""),
+    (OperationalError("INSERT", {}, Exception("database or disk is full")), "disk_full", "disk is full", ""),
+    (redis.ConnectionError("away"), "redis_unavailable", "Redis", ""),
+    (JobTimeoutException("over"), "timeout", "longer than a run may take", ""),
 ]
 
 
-@pytest.mark.parametrize(("error", "code", "words"), PASSING, ids=[code for _, code, _ in PASSING])
-def test_what_may_pass_is_tried_again_by_itself(queued, error, code, words, settings):
+@pytest.mark.parametrize(("error", "code", "words", "detail"), PASSING)
+def test_what_may_pass_is_tried_again_by_itself(queued, error, code, words, detail):
     runner.execute(queued.id, failing_with(error))
     run = end_of(queued)
-    assert (run.state, run.error_code) == (RunState.QUEUED, code)
+    assert (run.state, run.error_code, run.is_retrying) == (RunState.QUEUED, code, True)
     assert words in run.error_sentence
-    assert "FlexDash tries again by itself" in run.error_sentence
-    assert f"attempt 2 of {settings.run_max_attempts}" in run.error_sentence
+    assert "(" not in run.error_sentence  # what is for support stands apart
+    assert "tries again" not in run.error_sentence  # when, is said where it is read
+    assert run.error_detail == detail
     assert run.retry_at is not None
+    attempt = db.session.query(SyncAttempt).filter_by(run_id=run.id).one()
+    assert (attempt.error_sentence, attempt.error_detail) == (run.error_sentence, detail)
 
 
 LASTING = [
-    (amazon.AuthorizationRefused("invalid_grant"), "authorization_refused", "reconnects the store"),
-    (amazon.AppCredentialsRefused("invalid_client"), "app_credentials_refused", "AMAZON_CLIENT_ID"),
-    (amazon.AccessDenied("No access", status=403, request_id="r-9"), "access_denied", "request id r-9"),
-    (amazon.RequestRefused("Bad marketplace", code="InvalidInput", status=400), "refused_by_amazon", "InvalidInput"),
-    (StoreNotConnected("This store is not connected."), "StoreNotConnected", "This store is not connected."),
-    (KeyError("locationId"), "defect", "fault of its own"),
+    (amazon.AuthorizationRefused("invalid_grant"), "authorization_refused", "reconnects the store", "invalid_grant"),
+    (amazon.AppCredentialsRefused("bad"), "app_credentials_refused", "AMAZON_CLIENT_ID", "bad"),
+    (
+        amazon.AccessDenied("No access", status=403, request_id="r-9"),
+        "access_denied",
+        "with the request id",
+        "No access; HTTP 403; request id r-9",
+    ),
+    (
+        amazon.RequestRefused("Bad marketplace", code="InvalidInput", status=400),
+        "refused_by_amazon",
+        "Amazon refused a request",
+        "Bad marketplace; InvalidInput; HTTP 400",
+    ),
+    (StoreNotConnected("This store is not connected."), "StoreNotConnected", "This store is not connected.", ""),
+    (KeyError("locationId"), "defect", "fault of its own", ""),
 ]
 
 
-@pytest.mark.parametrize(("error", "code", "words"), LASTING, ids=[code for _, code, _ in LASTING])
-def test_what_would_not_pass_fails_at_once_in_words(queued, error, code, words):
+@pytest.mark.parametrize(("error", "code", "words", "detail"), LASTING, ids=[case[1] for case in LASTING])
+def test_what_would_not_pass_fails_at_once_in_words(queued, error, code, words, detail):
     runner.execute(queued.id, failing_with(error))
     run = end_of(queued)
     assert (run.state, run.error_code) == (RunState.FAILED, code)
     assert words in run.error_sentence
+    assert run.error_detail == detail
     assert "Traceback" not in run.error_sentence
     assert "KeyError" not in run.error_sentence
     assert run.finished_at is not None
@@ -174,9 +199,11 @@ def test_a_missing_key_waits_for_a_person(queued, store):
 def test_no_secret_gets_into_the_words_for_people(queued):
     error = amazon.RequestRefused("refresh_token=Atzr|IwEBIA-secret was refused for buyer@example.com", status=400)
     runner.execute(queued.id, failing_with(error))
-    sentence = end_of(queued).error_sentence
-    assert "Atzr|" not in sentence
-    assert "buyer@example.com" not in sentence
+    run = end_of(queued)
+    assert "was refused for" in run.error_detail
+    for said in (run.error_sentence, run.error_detail):
+        assert "Atzr|" not in said
+        assert "buyer@example.com" not in said
 
 
 def test_half_done_work_is_rolled_back_and_the_end_still_written(queued):

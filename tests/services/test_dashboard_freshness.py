@@ -66,6 +66,14 @@ def test_the_sentence_says_why_the_last_run_failed(support, seller) -> None:
     )
 
 
+def test_a_run_that_is_tried_again_is_failing_with_its_plain_reason(support, seller) -> None:
+    store = working(seller, "Pune Store", 10, 80)
+    said = {"error_sentence": "Amazon had a fault of its own.", "error_detail": "HTTP 500; request id r-1"}
+    make_run(store, RunState.QUEUED, n_attempts=2, retry_at=clock.now() + timedelta(minutes=1), **said)
+    [(_, sentence)] = shown(support)
+    assert sentence == "No good Order Sync for 10 minutes; the last run failed because Amazon had a fault of its own."
+
+
 def test_a_reason_that_begins_with_an_article_goes_on_small(support, seller) -> None:
     store = working(seller, "Pune Store", 10)
     run = make_run(store, RunState.FAILED)

@@ -15,7 +15,7 @@ from flexdash.services.syncs import FACTS
 STATE_WORDS = {
     RunState.SUCCEEDED: "Healthy",
     RunState.RUNNING: "Running",
-    RunState.QUEUED: "Queued",
+    RunState.QUEUED: "Queued or retrying",
     RunState.PARTIAL: "Partial",
     RunState.FAILED: "Failed",
     RunState.SKIPPED: "Skipped",

@@ -75,8 +75,8 @@ def of_each(states: Sequence[SyncState]) -> list[Freshness]:
     for state in states:
         timed = [one for one in found[state.store_id] if one.sync and one.is_on]
         sync = next(one for one in timed if one.sync is state.sync)
-        if not sync.is_stale and sync.state != "Failed":
-            sync = next((one for one in timed if one.state == "Failed"), sync)
+        if not sync.is_stale and not sync.is_failing:
+            sync = next((one for one in timed if one.is_failing), sync)
         fresh.append(Freshness(state.store, sync, sentence_of(sync)))
     return fresh
 
@@ -99,7 +99,7 @@ def unscheduled(actor: Actor) -> list[Freshness]:
     fresh = []
     for store in stores:
         on = [sync for sync in found[store.id] if sync.sync and sync.is_on]
-        worst = max(on, key=lambda sync: (sync.is_stale, sync.state == "Failed"))
+        worst = max(on, key=lambda sync: (sync.is_stale, sync.is_failing))
         fresh.append(Freshness(store, worst, sentence_of(worst)))
     return fresh
 
@@ -120,11 +120,11 @@ def at_rest(actor: Actor) -> list[Freshness]:
 def sentence_of(sync: SyncStatus) -> str:
     """Return how fresh a sync that is on is, without the name of its store."""
     run = sync.last_run
-    if sync.is_stale or sync.state in ("Failed", "Paused"):
+    if sync.is_stale or sync.is_failing or sync.state == "Paused":
         silence = _silence(sync)
         if run is None:
             return f"{silence}; no run has begun since. The scheduler or the worker may be away."
-        if run.error_sentence and run.state in (RunState.FAILED, RunState.QUEUED):
+        if run.error_sentence and (run.state is RunState.FAILED or run.is_retrying):
             return f"{silence}; the last run failed because {as_clause(run.error_sentence)}"
         if sync.state == "Paused":
             return f"{silence}. {sync.sentence}"

@@ -95,7 +95,8 @@ def last_run(store: Store, status: SyncStatus) -> Finding | None:
     again = sync_now(store, status.sync)
     moments = [("Last good run", status.last_success_at), ("Next run", status.next_due_at)]
     match status.state:
-        case "Failed":
+        case "Failed" | "Retrying":
+            moments.append(("Next try", run.retry_at if run else None))
             sentence = f"The last run of {status.label} failed: {status.sentence}"
             return failed(sentence, *of_run, again, moments=moments)
         case "Stale":

@@ -78,7 +78,7 @@ def _has_amazon_refused(case: Case) -> Finding:
 def _last_run(case: Case) -> Finding | None:
     status = sync_status.of_sync(case.store, Sync.PRICE_PUSH)
     found = last_run(case.store, status)
-    return found if found is not None and status.state == "Failed" else None
+    return found if found is not None and status.is_failing else None
 
 
 def _how_far(case: Case) -> Finding:

@@ -186,7 +186,8 @@ def run_row(run: SyncRun) -> list[Any]:
     """Return the row of runs.csv."""
     label = FACTS[run.sync].label
     moments = [run.queued_at, run.started_at, run.finished_at]
-    return [run.id, label, run.trigger.value, run.state.value, *moments, run.n_attempts, run.error_sentence]
+    said = f"{run.error_sentence} ({run.error_detail})" if run.error_detail else run.error_sentence
+    return [run.id, label, run.trigger.value, run.state.value, *moments, run.n_attempts, said]
 
 
 def outcome_row(kept: Any) -> list[Any]:
