@@ -33,13 +33,15 @@ def orders_per_hour(hours: Sequence[Hour]) -> Chart:
 
 
 def calls_per_hour(hours: Sequence[Hour]) -> Chart:
-    """Return the chart of the calls to Amazon, those that it throttled apart."""
-    total, throttled = sum(hour.n_calls for hour in hours), sum(hour.n_throttled for hour in hours)
+    """Return the chart of the calls to Amazon, those that it throttled and those that failed apart."""
+    total = sum(hour.n_calls for hour in hours)
+    throttled, failed = sum(hour.n_throttled for hour in hours), sum(hour.n_failed for hour in hours)
     says = "FlexDash did not call Amazon in the last 24 hours."
     if total:
         more = "At least " if any(hour.n_calls >= MOST_CALLS for hour in hours) else ""
         refused = f"{count(throttled, 'was', 'were')} throttled (answered 429)" if throttled else "none was throttled"
-        says = f"{more}{count(total, 'call')} to Amazon in the last 24 hours; {refused}."
+        lost = f"{failed:,} failed" if failed else "none failed"
+        says = f"{more}{count(total, 'call')} to Amazon in the last 24 hours; {lost}, {refused}."
     return Chart(
         id="chart-calls",
         title="Calls to Amazon per hour",
@@ -49,7 +51,8 @@ def calls_per_hour(hours: Sequence[Hour]) -> Chart:
         ticks=_hour_ticks(hours),
         series=[
             Series("Answered", "good", [hour.n_answered for hour in hours], MOST_CALLS),
-            Series("Throttled (429)", "failed", [hour.n_throttled for hour in hours], MOST_CALLS),
+            Series("Throttled (429)", "partial", [hour.n_throttled for hour in hours], MOST_CALLS),
+            Series("Failed", "failed", [hour.n_failed for hour in hours], MOST_CALLS),
         ],
     )
 

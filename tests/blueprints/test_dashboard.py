@@ -263,7 +263,16 @@ def test_charts_stand_beside_tables_with_their_numbers(workspace, store, signed_
     day = run.finished_at.astimezone(clock.now().tzinfo)
     assert re.search(rf'href="/sync-runs\?state=partial&amp;from={day.year}-\d\d-\d\d&amp;to=[\d-]+">1</a>', html)
     assert "style=" not in html
-    assert "1 was throttled (answered 429)" in html
+    assert "1 call to Amazon in the last 24 hours; none failed, 1 was throttled (answered 429)." in html
+
+
+def test_calls_that_failed_have_their_own_columns_and_numbers(workspace, store, signed_in) -> None:
+    for outcome in ("success", "fault", "no_answer", "refused"):
+        make_call(store, outcome)
+    html = page_for(signed_in, workspace, Role.SUPPORT)
+    assert "4 calls to Amazon in the last 24 hours; 3 failed, none was throttled." in html
+    table = words(html[html.index("Calls to Amazon per hour, in numbers") :])
+    assert re.search(r"Answered Throttled \(429\) Failed \w{3} \d\d:\d\d 1 0 3 ", table), table[:300]
 
 
 def test_a_store_has_the_charts_of_its_own(workspace, seller, store, signed_in) -> None:

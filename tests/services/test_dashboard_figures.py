@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from flexdash import clock
 from flexdash.extensions import db, settings
-from flexdash.models import OrderCancellation, Role, RunState, Sync
+from flexdash.models import CallOutcome, OrderCancellation, Role, RunState, Sync
 from flexdash.services.dashboard import allowance, figures, people, push_lag, work
 from flexdash.services.dashboard.scope import Scope
 from flexdash.services.order_work import counts
@@ -97,6 +97,13 @@ def test_counting_stops_where_more_says_enough(store, actor, monkeypatch) -> Non
     assert figures.last_hours(Scope.of_actor(actor), INDIA)[-1].n_orders <= 2
 
 
+def test_calls_that_failed_are_told_from_those_that_went_well(store, actor) -> None:
+    for outcome in CallOutcome:
+        make_call(store, outcome)
+    hour = figures.last_hours(Scope.of_actor(actor), INDIA)[-1]
+    assert (hour.n_calls, hour.n_throttled, hour.n_failed, hour.n_answered) == (5, 1, 3, 1)
+
+
 def test_nothing_is_counted_of_other_workspaces_and_sellers(workspace, seller, store) -> None:
     foreign = make_store(make_seller(make_workspace()))
     for one in (store, foreign):
@@ -132,6 +139,9 @@ def test_hours_and_days_are_counted_from_their_indexes(store, actor) -> None:
         steps = plans_of("imported_at", lambda scope=scope: figures.last_hours(scope, INDIA))
         for index in (orders, f"{calls}_started_at_id", f"{calls}_outcome_started_at_id"):
             assert any(f"INDEX {index} " in step for step in steps), (index, steps)
+        of_outcomes = [step for step in steps if f"INDEX {calls}_outcome_started_at_id (" in step]
+        assert len(of_outcomes) == 2, steps
+        assert all("outcome=? AND started_at>" in step for step in of_outcomes), steps
         steps = plans_of("finished_at", lambda scope=scope: figures.last_days(scope, INDIA))
         assert sum(f"COVERING INDEX {runs} " in step for step in steps) == 4, steps
 

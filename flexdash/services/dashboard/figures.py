@@ -21,6 +21,9 @@ MOST_ORDERS = 2_000  # in an hour
 MOST_CALLS = 5_000  # in an hour
 MOST_RUNS = 10_000  # in a day, of each outcome
 
+# Amazon's allowance is no failure: a throttled call is one that is sent again a little later.
+FAILED_CALLS = (CallOutcome.REFUSED, CallOutcome.FAULT, CallOutcome.NO_ANSWER)
+
 
 @dataclass(frozen=True)
 class Hour:
@@ -30,11 +33,12 @@ class Hour:
     n_orders: int
     n_calls: int
     n_throttled: int  # of the calls, those that Amazon answered with 429
+    n_failed: int  # of the calls, those that it refused, had a fault with, or never answered
 
     @property
     def n_answered(self) -> int:
-        """Calls that were not throttled."""
-        return max(0, self.n_calls - self.n_throttled)
+        """Calls that went well."""
+        return max(0, self.n_calls - self.n_throttled - self.n_failed)
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,12 @@ def last_hours(scope: Scope, zone: tzinfo) -> list[Hour]:
     spans = _spans(edges)
     own = scope.workspace_id  # the index of orders leads with the workspace, of a store's figures too
     is_throttled = ApiCall.outcome == CallOutcome.THROTTLED
+    is_failed = ApiCall.outcome.in_(FAILED_CALLS)
     counts = [
         _count(spans, Order.imported_at, [Order.workspace_id == own, *scope.of(Order)], MOST_ORDERS),
         _count(spans, ApiCall.started_at, scope.of(ApiCall), MOST_CALLS),
         _count(spans, ApiCall.started_at, [*scope.of(ApiCall), is_throttled], MOST_CALLS),
+        _count(spans, ApiCall.started_at, [*scope.of(ApiCall), is_failed], MOST_CALLS),
     ]
     return [Hour(edge.astimezone(zone), *found) for edge, found in zip(edges, _counted(spans, counts), strict=False)]
 
