@@ -11,6 +11,26 @@ from tests.support.looking import bring_axe, violations
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
+def test_no_badge_touches_the_name_of_its_store(workspace, seller, live_server: str, browser: Browser) -> None:
+    make_store(seller, StoreStatus.NEEDS_REAUTHORIZATION)
+    make_store(seller, StoreStatus.DRAFT)
+    user = make_user(workspace, Role.SUPPORT)
+    limiter.reset()
+    context = browser.new_context(base_url=live_server, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    try:
+        page.goto("/sign-in")
+        page.get_by_label("E-mail").fill(user.email)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("Needs re-authorization")).to_be_visible()
+        for row in page.locator(".fresh").all():
+            state, name = row.locator(".state").bounding_box(), row.get_by_role("link").first.bounding_box()
+            assert state["x"] + state["width"] + 12 <= name["x"]
+    finally:
+        context.close()
+
+
 @pytest.mark.parametrize(("role", "scheme"), [(Role.MERCHANT, "light"), (Role.SUPPORT, "dark")])
 def test_a_dashboard_is_accessible_fits_a_phone_and_opens_by_keyboard(
     workspace, seller, live_server: str, browser: Browser, role: Role, scheme: str
