@@ -51,7 +51,7 @@ def calls_per_hour(hours: Sequence[Hour]) -> Chart:
         ticks=_hour_ticks(hours),
         series=[
             Series("Answered", "good", [hour.n_answered for hour in hours], MOST_CALLS),
-            Series("Throttled (429)", "partial", [hour.n_throttled for hour in hours], MOST_CALLS),
+            Series("Throttled", "partial", [hour.n_throttled for hour in hours], MOST_CALLS),
             Series("Failed", "failed", [hour.n_failed for hour in hours], MOST_CALLS),
         ],
     )
