@@ -25,6 +25,11 @@ class OrderState(StrEnum):
     DELIVERED = "Delivered"
     CANCELLED = "Cancelled"
 
+    @property
+    def after_is(self) -> str:
+        """The state as it stands behind "is" in a sentence: one of them is a noun."""
+        return f"a {self.value}" if self is OrderState.NEW else self.value
+
 
 # What a hub still has to work, as SQL: a partial index serves it only where query and index say the same words.
 IS_OPEN = "orders.state IN ('New Order', 'On Hold', 'Picked', 'Packed', 'Ready to Ship')"

@@ -12,6 +12,7 @@ from flexdash.services import access, hub_mapping
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.amazon_access import StoreNotConnected, amazon_for
 from flexdash.services.errors import ChangedMeanwhile, NotAllowed, ServiceError
+from flexdash.services.words import as_sentence
 from flexdash.vault import UnreadableSecret
 
 # One call each, the first that has a shipment ends it: new ones prove the most, accepted ones stand once FlexDash has
@@ -85,7 +86,7 @@ def _ask(client: AmazonClient, marketplace_id: str, location: str) -> tuple[Veri
 
 
 def _refusal(location: str, error: amazon_errors.AmazonError) -> str:
-    return f"Amazon refused {location}: {error.message} Compare the id with Seller Central."
+    return as_sentence(f"Amazon refused {location}: {error.message}") + " Compare the id with Seller Central."
 
 
 def _in_words(error: amazon_errors.AmazonError) -> str:
@@ -105,4 +106,5 @@ def _in_words(error: amazon_errors.AmazonError) -> str:
             return "Amazon did not answer. Nothing changed here; try again in a few minutes."
         case _:
             reference = f" (Amazon's request id: {error.request_id})" if error.request_id else ""
-            return f"Amazon answered with an error: {error.message}{reference} Try again, and tell support if it stays."
+            said = as_sentence(f"Amazon answered with an error: {error.message.rstrip('.')}{reference}")
+            return f"{said} Try again, and tell support if it stays."

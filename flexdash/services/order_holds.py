@@ -63,7 +63,9 @@ def release_to(actor: Actor, order_id: int, hub_id: int) -> Order:
         order = access.get(actor, Order, order_id, lock=True)
         hub = access.get(actor, Hub, hub_id)
         if order.state is not OrderState.ON_HOLD:
-            raise ServiceError(f"This order is {order.state} and not On Hold any more, so there is nothing to release.")
+            raise ServiceError(
+                f"This order is {order.state.after_is} and not On Hold any more, so there is nothing to release."
+            )
         if not hub.is_active:
             raise FieldRefused("hub_id", f"{hub.name} is inactive. Pick an active hub, or activate this one first.")
         desk = StockDesk(workspace_id=order.workspace_id, seller_id=order.store.seller_id)

@@ -109,7 +109,7 @@ def _amazon_cancels(state: S) -> Outcome:
     if state is S.CANCELLED:
         return Outcome(Kind.NOTHING, state)
     if state in HAS_LEFT:
-        return Outcome(Kind.CONFLICT, state, f"Amazon cancelled it, but here it is {state} already.")
+        return Outcome(Kind.CONFLICT, state, f"Amazon cancelled it, but here it is {state.after_is} already.")
     return Outcome(Kind.MOVE, S.CANCELLED)
 
 

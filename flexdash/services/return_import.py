@@ -18,6 +18,7 @@ from flexdash.models import AmazonReturn, ItemFate, ItemOutcome, QuarantinedRetu
 from flexdash.services import return_links, run_sheets
 from flexdash.services.return_rows import from_amazon, is_unlisted
 from flexdash.services.sync_schedule import insert_new
+from flexdash.services.words import as_sentence
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,9 @@ def read_page(raw_returns: Sequence[Any]) -> ReadReturns:
         try:
             item = read_return(raw)
         except UnreadableReturn as error:
-            page.broken.append(Broken(error.return_id or "", f"It could not be read: {error.reason}.", _digest(raw)))
+            page.broken.append(
+                Broken(error.return_id or "", as_sentence(f"It could not be read: {error.reason}"), _digest(raw))
+            )
             continue
         before = newest.get(item.id)
         if before is None or not _is_older(item, before.updated_at):

@@ -284,6 +284,6 @@ def _silence(run: RunContext, error: AmazonError) -> SyncRunItem:
     return SyncRunItem(
         run_id=run.run_id,
         outcome=ItemOutcome.SKIPPED,
-        reason=f"Stock was not compared: Amazon gave no numbers ({error.message[:300]}). The orders were compared.",
+        reason=f"Stock was not compared: Amazon gave no numbers ({error.message[:300].rstrip('.')}). The orders were.",
         remedy="Nothing: the next run compares it again.",
     )

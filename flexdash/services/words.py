@@ -32,6 +32,12 @@ def as_clause(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:] if first in _SMALL_INSIDE else sentence
 
 
+def as_sentence(text: str) -> str:
+    """Return `text`, which may be Amazon's, with the mark at its end that a sentence has, and one only."""
+    text = text.rstrip()
+    return text if text.endswith(("!", "?", "…")) else f"{text.rstrip('.')}."
+
+
 def one_line(text: str) -> str:
     """Return `text` without control characters and with single spaces, as a name is kept."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

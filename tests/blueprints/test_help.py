@@ -19,6 +19,7 @@ from flexdash.services.diagnosis.checks import Diagnosis, FixKind
 from flexdash.services.diagnosis.common import Parts
 from flexdash.services.store_settings import Toggle
 from tests import factories
+from tests.support.web import words
 
 QUESTIONS = ("/help/order-missing", "/help/cancellation", "/help/sku", "/help/order-open")
 
@@ -105,7 +106,7 @@ def test_support_reads_who_can_mend_what_it_may_not(person, store: Store) -> Non
     store.status, store.is_order_sync_on = "disconnected", True
     db.session.commit()
     page = person(Role.SUPPORT).get("/help/order-missing?q=SBNOSUCH1").text
-    assert "Reconnect Pune Store." in page
+    assert "Reconnect Pune Store:" in page
     assert f"/stores/{store.id}/reconnect" not in page
 
 
@@ -116,7 +117,7 @@ def test_a_cancellation_is_sent_from_the_answer_by_those_who_work_orders(person,
     assert button in person(Role.MERCHANT).get(address).text
     page = person(Role.SUPPORT).get(address).text
     assert button not in page
-    assert "Send now." in page
+    assert "Send now:" in page
 
 
 @pytest.fixture
@@ -130,6 +131,17 @@ def failing(store: Store) -> Store:
     factories.make_stock(store.seller, hub, "TEE")
     factories.make_run(store, RunState.FAILED, sync=Sync.INVENTORY_PUSH)
     return store
+
+
+def test_what_others_may_do_is_read_without_the_marks_of_a_button(person, store: Store) -> None:
+    support = person(Role.SUPPORT)
+    unsent = factories.make_order(store, OrderState.CANCELLED, cancellation=OrderCancellation.NOT_SENT)
+    text = words(support.get(f"/help/cancellation?q=FD-{unsent.id:06d}"))
+    assert "Send now: a merchant or an admin can do this." in text
+    order = factories.make_order(store)
+    text = words(support.get(f"/help/cancellation?q=FD-{order.id:06d}"))
+    assert f"Cancel order FD-{order.id:06d}: a merchant or an admin can do this." in text
+    assert "it is a New Order. Cancel it here" in text
 
 
 def test_sync_now_is_offered_to_support_with_the_sync_it_starts(person, failing: Store, monkeypatch) -> None:

@@ -214,7 +214,7 @@ LOCAL: list[tuple[State, str, Outcome, list[FixKind]]] = [
         [FixKind.STOCK, FixKind.ORDER],
     ),
     (here, "of Pune Store is Packed at Delhi Warehouse.", Outcome.ANSWERED, [FixKind.ORDER]),
-    (here_by_own_number, "of Pune Store is New Order.", Outcome.ANSWERED, [FixKind.ORDER]),
+    (here_by_own_number, "of Pune Store is a New Order.", Outcome.ANSWERED, [FixKind.ORDER]),
 ]
 
 

@@ -225,7 +225,7 @@ def not_yet_sent(scene: Scene) -> Order:
 CANCELLATIONS: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (
         not_cancelled,
-        "in FlexDash: it is New Order. If you cancel it here, Amazon is told, because Automated Order Cancellation on "
+        "in FlexDash: it is a New Order. If you cancel it here, Amazon is told, because Automated Order Cancellation on "
         "Sales Channel is on for Pune Store. The order waits until Amazon answers",
         Outcome.FAILED,
         [FixKind.CANCEL_ORDER],
@@ -491,7 +491,7 @@ OPEN_ORDERS: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (unknown_there, "Amazon does not know this shipment any more", Outcome.FAILED, ["seller_central", "order"]),
     (
         shipped_there_only,
-        "It is completed on Amazon: Amazon has it as Delivered (DELIVERED). FlexDash has it as New Order and takes "
+        "It is completed on Amazon: Amazon has it as Delivered (DELIVERED). FlexDash has it as a New Order and takes "
         "over",
         Outcome.ANSWERED,
         ["order"],
@@ -512,7 +512,7 @@ OPEN_ORDERS: list[tuple[State, str, Outcome, list[FixKind]]] = [
         ["upload_catalog", "stock", "order"],
     ),
     (acknowledgement_refused, "Amazon said no.", Outcome.FAILED, ["acknowledge", "order"]),
-    (new, "It is New Order here. Nobody has picked it yet.", Outcome.FAILED, ["order"]),
+    (new, "It is a New Order here. Nobody has picked it yet.", Outcome.FAILED, ["order"]),
     (picked, "It is Picked here. It is picked and not packed.", Outcome.FAILED, ["order"]),
     (ready, "It is Ready to Ship here. It is ready and not handed over. Ship it", Outcome.FAILED, ["order"]),
     (shipped_not_told, "Amazon is told that it left within a minute.", Outcome.ANSWERED, ["order"]),
@@ -556,4 +556,4 @@ def test_the_checks_of_an_open_order_go_on_while_amazon_is_away(scene: Scene) ->
     scene.sandbox.control.fault("cut", operation="getShipment")
     found = scene.why_open(order)
     assert by_name(found)["What does Amazon have?"] is Outcome.UNKNOWN
-    assert sentence(found).startswith("It is New Order here.")
+    assert sentence(found).startswith("It is a New Order here.")

@@ -62,7 +62,9 @@ def release(order_id: int) -> Response | tuple[str, int]:
     order = orders.load(current_actor(), order_id)
     form = new_release_form(order)
     if form is None:
-        flash(f"This order is {order.state} and not On Hold any more, so there is nothing to release.", "error")
+        flash(
+            f"This order is {order.state.after_is} and not On Hold any more, so there is nothing to release.", "error"
+        )
         return redirect(url_for(".detail", order_id=order_id), 303)
     if form.validate_on_submit():
         try:

@@ -55,7 +55,7 @@ def _was_cancelled_here(case: Case) -> Finding:
         )
     turn_on = [] if preview.is_sent else [Fix(FixKind.TOGGLES, {"store_id": order.store_id}, order.store.name)]
     return failed(
-        f"Nobody has cancelled {case.number} in FlexDash: it is {order.state}. If you cancel it here, "
+        f"Nobody has cancelled {case.number} in FlexDash: it is {order.state.after_is}. If you cancel it here, "
         f"{as_clause(preview.sentence)}",
         Fix(FixKind.CANCEL_ORDER, {"order_id": order.id}, case.number),
         *turn_on,

@@ -100,7 +100,7 @@ def _is_here(case: Case) -> Finding:
 def _here_words(found: list[Order]) -> str:
     return listed(
         [
-            f"{number_of(order.id)} of {order.store.name} is {order.state}"
+            f"{number_of(order.id)} of {order.store.name} is {order.state.after_is}"
             + (f" at {order.hub.name}" if order.hub else "")
             for order in found
         ]

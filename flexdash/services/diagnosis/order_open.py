@@ -58,7 +58,7 @@ def _is_alive(case: Case) -> Finding:
             case.link,
             moments=[("Cancelled", order.cancelled_at)],
         )
-    return passed(f"{case.number} is {order.state} and not cancelled.")
+    return passed(f"{case.number} is {order.state.after_is} and not cancelled.")
 
 
 def _what_amazon_has(case: Case) -> Finding:
@@ -72,7 +72,11 @@ def _what_amazon_has(case: Case) -> Finding:
         return answered("Amazon has it as Cancelled; FlexDash takes that over with its next sync.", case.link)
     if statuses.lookup(status).rank < _SHIPPED:
         return passed(f"Amazon has it as {one_order.words(status)}.")
-    behind = "" if order.state in HAS_LEFT else f" FlexDash has it as {order.state} and takes over with its next sync."
+    behind = (
+        ""
+        if order.state in HAS_LEFT
+        else f" FlexDash has it as {order.state.after_is} and takes over with its next sync."
+    )
     return answered(
         f"It is completed on Amazon: Amazon has it as {one_order.words(status)}.{behind}",
         case.link,
@@ -129,8 +133,8 @@ def _is_it_taken_in(case: Case) -> Finding:
 def _has_it_left(case: Case) -> Finding:
     order = case.order
     if order.state in HAS_LEFT:
-        return passed(f"It is {order.state} here.", moments=[("Shipped here", order.shipped_at)])
-    return failed(f"It is {order.state} here. {_NEXT[order.state]}.", case.link, moments=_since(order))
+        return passed(f"It is {order.state.after_is} here.", moments=[("Shipped here", order.shipped_at)])
+    return failed(f"It is {order.state.after_is} here. {_NEXT[order.state]}.", case.link, moments=_since(order))
 
 
 def _since(order: Order) -> list[tuple[str, datetime | None]]:

@@ -32,12 +32,12 @@ def ask_and_apply(order: Order) -> None:
         ) from error
     except UnreadableShipment as error:
         raise AmazonNotAsked(
-            f"Nothing was done: Amazon's answer about this shipment cannot be read ({error.reason})."
+            f"Nothing was done: Amazon's answer about this shipment cannot be read ({error.reason.rstrip('.')})."
         ) from error
     except AmazonError as error:
         raise AmazonNotAsked(
             "Nothing was done: Amazon was to be asked whether it still wants this order, and did not answer "
-            f"({error.message}). Try again in a moment."
+            f"({error.message.rstrip('.')}). Try again in a moment."
         ) from error
     with transaction():
         apply(order_id, shipment)

@@ -124,7 +124,7 @@ def ask_again(actor: Actor, order_id: int, kind: DocumentKind) -> Order:
         if order.buyer_deleted_at is not None:
             raise MoveRefused("The documents of this order were deleted with the buyer's data.")
         if kind is DocumentKind.LABEL and order.state in (OrderState.SHIPPED, OrderState.DELIVERED):
-            raise MoveRefused(f"This order is {order.state}, so Amazon prints no label again.")
+            raise MoveRefused(f"This order is {order.state.after_is}, so Amazon prints no label again.")
         if order.state is OrderState.CANCELLED:
             raise MoveRefused("This order is Cancelled, so it needs no document any more.")
         step_rows.begin_again(step, asked_by=actor.name)

@@ -67,7 +67,9 @@ class PackageInput:
 def why_not_editable(order: Order) -> str:
     """Return why the packages of `order` cannot be changed, "" when they can."""
     if order.state not in WORKED:
-        return f"This order is {order.state}: packages are changed while it is being worked, after it was picked."
+        return (
+            f"This order is {order.state.after_is}: packages are changed while it is being worked, after it was picked."
+        )
     if order.cancellation is OrderCancellation.CANCELLING:
         return "This order is being cancelled at Amazon; its packages stay as they are until Amazon answers."
     labels = _step(order, StepKind.LABELS)

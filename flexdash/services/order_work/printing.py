@@ -101,5 +101,5 @@ def _zip(found: Sequence[OpenedDocument]) -> bytes:
 
 def _why_none(order: Order) -> str:
     if order.picked_at is None:
-        return f"It is {order.state} and was not picked here, so there is no label yet."
+        return f"It is {order.state.after_is} and was not picked here, so there is no label yet."
     return "Its label is not here yet. See on its page, under Shipment, what it waits for."

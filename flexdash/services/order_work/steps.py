@@ -193,7 +193,9 @@ def begin(actor: Actor, order_id: int) -> Order:
     with transaction():
         order = access.get(actor, Order, order_id, lock=True)
         if order.state not in WORKED:
-            raise MoveRefused(f"This order is {order.state}: shipment details are fetched while it is being worked.")
+            raise MoveRefused(
+                f"This order is {order.state.after_is}: shipment details are fetched while it is being worked."
+            )
         if not transitions.has_steps(order):
             packing.make_default(order)
             step_rows.make(order, transitions.SHIPMENT_STEPS, asked_by=actor.name)
