@@ -99,7 +99,9 @@ def _of_amazon(error: amazon.AmazonError) -> Ending:
             is_waiting_for_person=True,
         )
     if error.is_retryable:
-        what = "had a fault of its own" if error.status else "could not be reached, or did not answer"
+        # Where the connection broke in the middle of an answer there is a status too, and a good one.
+        is_fault = error.status is not None and error.status >= 500
+        what = "had a fault of its own" if is_fault else "could not be reached, or did not answer"
         return Ending("amazon_unavailable", f"Amazon {what}.", may_pass=True)
     words = "Amazon refused a request of this run. Repeating it at once would change nothing."
     return Ending("refused_by_amazon", words)

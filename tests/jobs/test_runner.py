@@ -108,6 +108,12 @@ PASSING = [
         "Amazon had a fault of its own.",
         "Amazon has a fault of its own: Oh no; InternalFailure; HTTP 500",
     ),
+    (
+        amazon.AmazonUnavailable("The connection broke", status=200),
+        "amazon_unavailable",
+        "Amazon could not be reached, or did not answer.",
+        "The connection broke; HTTP 200",
+    ),
     (amazon.Throttled("Too many requests", status=429), "throttled", "slow down", "Too many requests; HTTP 429"),
     (amazon.UnreadableAnswer("HTML, no JSON"), "unreadable_answer", "could not be read", "HTML, no JSON"),
     (OperationalError("INSERT", {}, Exception("database is locked")), "database_busy", "busy for too long", ""),
