@@ -225,8 +225,8 @@ def not_yet_sent(scene: Scene) -> Order:
 CANCELLATIONS: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (
         not_cancelled,
-        "in FlexDash: it is a New Order. If you cancel it here, Amazon is told, because Automated Order Cancellation on "
-        "Sales Channel is on for Pune Store. The order waits until Amazon answers",
+        "in FlexDash: it is a New Order. If you cancel it here, Amazon is told, because Automated Order Cancellation "
+        "on Sales Channel is on for Pune Store. The order waits until Amazon answers",
         Outcome.FAILED,
         [FixKind.CANCEL_ORDER],
     ),
