@@ -141,7 +141,7 @@ def test_what_others_may_do_is_read_without_the_marks_of_a_button(person, store:
     order = factories.make_order(store)
     text = words(support.get(f"/help/cancellation?q=FD-{order.id:06d}"))
     assert f"Cancel order FD-{order.id:06d}: a merchant or an admin can do this." in text
-    assert "it is a New Order. Cancel it here" in text
+    assert "it is a New Order. If you cancel it here" in text
 
 
 def test_sync_now_is_offered_to_support_with_the_sync_it_starts(person, failing: Store, monkeypatch) -> None:
