@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from flexdash.amazon import lenient
 from flexdash.amazon.errors import UnreadableShipment
 from flexdash.amazon.shipment_reader import read_shipment
 from flexdash.services.order_rows import ReadShipment, encrypt_buyer
 from flexdash.vault import Vault
 
+QUARANTINE_ID_LENGTH = 100
 UNREADABLE = "unreadable:"  # stands before the payload's hash where a payload has no id
 
 
@@ -63,6 +65,11 @@ def _is_newer(candidate: Any, known: Any) -> bool:
 def quarantine_id(raw: Any, shipment_id: str | None) -> str:
     """Return what a shipment in quarantine is kept under: its id, else what stands for its payload."""
     if shipment_id:
-        return shipment_id[:100]
+        return shipment_id[:QUARANTINE_ID_LENGTH]
     digest = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
     return f"{UNREADABLE}{digest}"
+
+
+def order_id_of(raw: Any) -> str:
+    """Return the id of the Amazon order that a shipment, as Amazon sent it, belongs to; "" when it cannot be had."""
+    return lenient.text(lenient.members(lenient.members(raw).get("shipmentInfo")).get("buyerOrderId"))

@@ -32,6 +32,7 @@ from flexdash.services import access, access_log
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
 from flexdash.services.order_numbers import id_of, number_of
+from flexdash.services.order_pages import order_id_of
 from flexdash.services.order_work import step_rows
 from flexdash.vault import UnreadableSecret
 
@@ -233,6 +234,23 @@ def quarantined(actor: Actor, store_id: int | None = None) -> Select[tuple[Quara
     if store_id is not None:
         query = query.where(QuarantinedShipment.store_id == store_id)
     return query.where(QuarantinedShipment.resolved_at.is_(None))
+
+
+def quarantined_order_ids(rows: Sequence[QuarantinedShipment]) -> dict[int, str]:
+    """Return Amazon's order id of each of the shipments in quarantine that has a readable one, by their own ids.
+
+    It is read out of what Amazon sent, which is gone after a while, as buyers' data is.
+    """
+    query = select(QuarantinedShipment.id, QuarantinedShipment.payload_encrypted).where(
+        QuarantinedShipment.id.in_([row.id for row in rows]), QuarantinedShipment.payload_encrypted.is_not(None)
+    )
+    found = {}
+    for row_id, payload in db.session.execute(query):
+        try:
+            found[row_id] = order_id_of(json.loads(vault.decrypt(payload)))
+        except (UnreadableSecret, ValueError):
+            logger.warning("quarantined payload cannot be read", quarantined_id=row_id)
+    return {row_id: order_id for row_id, order_id in found.items() if order_id}
 
 
 def n_quarantined(actor: Actor) -> int:

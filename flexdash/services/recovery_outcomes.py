@@ -3,16 +3,15 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 
-from flexdash.amazon import lenient, statuses
+from flexdash.amazon import statuses
 from flexdash.amazon.shipment_reader import Shipment
 from flexdash.extensions import db
 from flexdash.models import Order, OrderConflict, OrderHold, OrderState, QuarantinedShipment, RecoveryOutcome
 from flexdash.services.order_import import Counts, OrderImporter
-from flexdash.services.order_pages import UNREADABLE, ReadPage
+from flexdash.services.order_pages import UNREADABLE, ReadPage, order_id_of
 from flexdash.services.order_states import HAS_LEFT
 from flexdash.services.words import shortened
 
@@ -155,11 +154,6 @@ def _why_not(status: str, unreadable: str | None) -> str:
 
 def _words(status: str) -> str:
     return f"{statuses.lookup(status).label} ({status})"
-
-
-def order_id_of(raw: Any) -> str:
-    """Return the id of the Amazon order that a shipment, as Amazon sent it, belongs to; "" when it cannot be had."""
-    return lenient.text(lenient.members(lenient.members(raw).get("shipmentInfo")).get("buyerOrderId"))
 
 
 def is_nameless(amazon_id: str) -> bool:

@@ -14,8 +14,7 @@ from flexdash.models import Recovery
 from flexdash.prefetch import prefetched
 from flexdash.services.amazon_access import CallLog, StoreAtAmazon
 from flexdash.services.order_import import OrderImporter
-from flexdash.services.order_pages import ReadPage, read_page
-from flexdash.services.recovery_outcomes import order_id_of
+from flexdash.services.order_pages import ReadPage, order_id_of, read_page
 from flexdash.services.run_context import RunContext
 from flexdash.services.shipment_lists import Leg, WalkedPage, walk
 

@@ -277,6 +277,32 @@ def test_the_quarantine_says_what_is_wrong(app: Flask, merchant: FlaskClient, st
     assert merchant.get(f"/orders/quarantine?store={foreign.id}").status_code == 404
 
 
+def test_a_row_of_the_quarantine_names_the_order_and_leads_on(app: Flask, merchant: FlaskClient, store: Store) -> None:
+    run = factories.make_run(store)
+    sealed = app.extensions["flexdash_vault"].encrypt
+    named = sealed('{"shipmentInfo": {"buyerOrderId": "402-1234567-7654321"}}')
+    for name, payload in (("SBODD1", named), ("SBODD2", b"no key opens this"), ("unreadable:0123", sealed("[1]"))):
+        db.session.add(
+            QuarantinedShipment(
+                workspace_id=store.workspace_id,
+                store_id=store.id,
+                amazon_shipment_id=name,
+                error_sentence="it has no lines",
+                payload_encrypted=payload,
+                run_id=run.id,
+            )
+        )
+    db.session.commit()
+
+    page = merchant.get("/orders/quarantine").text
+
+    assert page.count("Amazon order ") == 1
+    assert "Amazon order 402-1234567-7654321" in page
+    assert f'href="/help/order-missing?q=SBODD1&amp;store={store.id}"' in page
+    assert page.count("/help/order-missing?q=") == 2
+    assert page.count(f'href="/sync-runs/{run.id}"') == 3
+
+
 def test_the_oldest_shipment_of_the_quarantine_can_come_first(app: Flask, merchant: FlaskClient, store: Store) -> None:
     for name in ("FIRST1", "SECOND2"):
         payload = app.extensions["flexdash_vault"].encrypt("{}")

@@ -323,6 +323,40 @@ def test_an_order_id_is_found_in_amazons_lists(scene: Scene) -> None:
     assert sentence(missing).startswith("No list of Amazon's has this order for Pune Store")
 
 
+def test_what_waits_in_quarantine_is_found_by_its_order_id_too(scene: Scene) -> None:
+    shipment_id = scene.make(odd="odd_no_lines")
+    order_id = order_id_of(scene.sandbox, shipment_id)
+    assert sentence(scene.why(order_id)).endswith(
+        "It goes into quarantine with the next run, and is read again with each."
+    )
+    do_run(scene.store)
+    waits = "Amazon sent it, and it could not be read: it has no lines. It waits in quarantine and is read again"
+    for text in (order_id, shipment_id):
+        found = scene.why(text)
+        assert sentence(found).startswith(waits)
+        assert fixes(found) == [FixKind.QUARANTINE]
+
+
+def test_an_order_id_whose_shipment_amazon_mended_still_waits_in_quarantine(scene: Scene) -> None:
+    shipment_id = scene.make()
+    row = QuarantinedShipment(
+        workspace_id=scene.store.workspace_id,
+        store_id=scene.store.id,
+        amazon_shipment_id=shipment_id,
+        error_sentence="it has no lines",
+    )
+    db.session.add(row)
+    db.session.commit()
+    found = scene.why(order_id_of(scene.sandbox, shipment_id))
+    assert sentence(found).startswith("Amazon sent it, and it could not be read: it has no lines.")
+    row.resolved_at = clock.now()
+    db.session.commit()
+    again = scene.why(order_id_of(scene.sandbox, shipment_id))
+    assert [check.finding.sentence for check in again.checks if check.name == "Could it be read?"] == [
+        "It does not wait in quarantine."
+    ]
+
+
 def test_lists_that_are_too_long_to_wait_for_lead_to_a_recovery(scene: Scene, monkeypatch) -> None:
     monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(asking.Patience, "is_over", True)

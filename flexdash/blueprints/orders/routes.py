@@ -103,4 +103,5 @@ def quarantine() -> str:
     form = QuarantineForm(request.args)
     order = turned([(QuarantinedShipment.id, "desc")], form.is_oldest_first)
     page = keyset_page(orders.quarantined(actor, store_id), order, request.args)
-    return render_template("orders/quarantine.html", page=page, store=store, form=form)
+    order_ids = orders.quarantined_order_ids(page.items)
+    return render_template("orders/quarantine.html", page=page, store=store, form=form, order_ids=order_ids)

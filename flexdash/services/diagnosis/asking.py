@@ -18,7 +18,7 @@ from flexdash.amazon.shipment_reader import Shipment, read_shipment
 from flexdash.amazon.statuses import STATUS_TABLE
 from flexdash.models import Store
 from flexdash.services.amazon_access import StoreNotConnected, amazon_for
-from flexdash.services.recovery_outcomes import order_id_of
+from flexdash.services.order_pages import order_id_of
 from flexdash.vault import UnreadableSecret
 
 LOOK_BACK = timedelta(days=30)  # how far Amazon's lists are read for an order id, which Amazon cannot be asked for
@@ -36,12 +36,14 @@ log = structlog.get_logger(__name__)
 class AmazonSays:
     """What Amazon said of an id. At most one of `shipment`, `is_unknown`, `unreadable` and `trouble` is given.
 
-    `trouble` says in sentences why there is no answer. `is_unfinished`: its lists were not read to their end.
+    `shipment_id` is that of a shipment which was found and could not be read, where that much was readable. `trouble`
+    says in sentences why there is no answer. `is_unfinished`: its lists were not read to their end.
     """
 
     shipment: Shipment | None = None
     is_unknown: bool = False
     unreadable: str = ""
+    shipment_id: str = ""
     trouble: str = ""
     is_unfinished: bool = False
 
@@ -67,7 +69,7 @@ def of_shipment(store: Store, shipment_id: str) -> AmazonSays:
         except (errors.NotFound, errors.RequestRefused):
             return AmazonSays(is_unknown=True)  # refused: its form is none that a shipment's id has
         except UnreadableShipment as error:
-            return AmazonSays(unreadable=error.reason)
+            return AmazonSays(unreadable=error.reason, shipment_id=error.shipment_id or "")
 
     found, trouble = _ask(store, look)
     return found or AmazonSays(trouble=trouble)
@@ -90,7 +92,7 @@ def of_order(store: Store, order_id: str, patience: Patience) -> AmazonSays:
                     try:
                         return AmazonSays(read_shipment(raw))
                     except UnreadableShipment as error:
-                        return AmazonSays(unreadable=error.reason)
+                        return AmazonSays(unreadable=error.reason, shipment_id=error.shipment_id or "")
                 if page.next_token is not None and patience.is_over:
                     return AmazonSays(is_unfinished=True)
         return AmazonSays(is_unknown=True)

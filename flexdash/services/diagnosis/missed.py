@@ -12,6 +12,7 @@ from flexdash.services.diagnosis.asking import AmazonSays, Patience
 from flexdash.services.diagnosis.checks import Finding, Fix, FixKind, failed, passed
 from flexdash.services.diagnosis.common import Parts, account_of
 from flexdash.services.diagnosis.pasted import Pasted
+from flexdash.services.order_pages import QUARANTINE_ID_LENGTH
 from flexdash.services.words import listed
 
 ASKED_AT_MOST = 5  # stores, where none was chosen; the person waits
@@ -43,6 +44,14 @@ class Case:
         """What Amazon has in the account of the store that is looked at."""
         says = self.said.get(self.store.id) if self.store else None
         return says.shipment if says else None
+
+    @property
+    def shipment_ids(self) -> list[str]:
+        """The shipment ids that are known of it: the one that was pasted, else those that Amazon named."""
+        if not self.pasted.is_order_id:
+            return [self.pasted.amazon_id] if self.pasted.amazon_id else []
+        named = (says.shipment.id if says.shipment else says.shipment_id for says in self.said.values())
+        return [shipment_id for shipment_id in dict.fromkeys(named) if shipment_id]
 
     def ask(self, store: Store) -> AmazonSays:
         """Ask Amazon in the account of `store`, once."""
@@ -130,13 +139,14 @@ def _of_its_country(case: Case, store: Store, says: AmazonSays) -> Store:
 
 
 def in_quarantine(case: Case) -> QuarantinedShipment | None:
-    """Return what waits in quarantine under the id, in one of the stores looked at."""
-    if not case.pasted.amazon_id:
-        return None
+    """Return what waits in quarantine in one of the stores looked at.
+
+    Quarantine is kept by shipment id, so an order id is found there only once Amazon has named its shipment.
+    """
     row = QuarantinedShipment
     query = access.visible(case.actor, row).where(
-        row.amazon_shipment_id == case.pasted.amazon_id,
+        row.amazon_shipment_id.in_([shipment_id[:QUARANTINE_ID_LENGTH] for shipment_id in case.shipment_ids]),
         row.store_id.in_([store.id for store in case.stores]),
         row.resolved_at.is_(None),
     )
-    return db.session.scalars(query.limit(1)).first()
+    return db.session.scalars(query.limit(1)).first() if case.shipment_ids else None
