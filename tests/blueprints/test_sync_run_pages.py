@@ -234,6 +234,8 @@ def test_calls_are_found_inside_their_run_by_shipment_or_request_id(web, store):
         page = web.get(f"/sync-runs/{run.id}/search?q={text}").text
         assert "<code>req-b</code>" in page
         assert "<code>req-a</code>" not in page
+        assert "Nothing was found" not in page
+        assert "did not list it" not in page
 
 
 def test_the_page_follows_a_run_and_stops_when_it_ends(web, store):

@@ -12,11 +12,13 @@ from flexdash import clock
 from flexdash.extensions import db
 from flexdash.jobs import runner
 from flexdash.models import (
+    AmazonReturn,
     ApiCall,
     ConfigEvent,
     ItemFate,
     Listing,
     Order,
+    OrderLine,
     OrderStep,
     PriceState,
     QuarantinedShipment,
@@ -82,9 +84,58 @@ def test_an_order_pull_says_what_became_of_each_shipment(app, sandbox):
     assert [kept.item.fate for kept in by_number.kept] == [ItemFate.CREATED, ItemFate.ACKNOWLEDGED]
     assert [event.order_id for event in by_number.events][:1] == [order.id]
     assert by_number.calls
-    nothing = run_search.search(actor, first, "SBUNKNOWN")
+    nothing = run_search.search(actor, first, "402-0000001-0000001")
     assert nothing.is_nothing
-    assert "Amazon did not list it in this run" in nothing.sentence
+    assert nothing.sentence.startswith("Amazon did not list it in this run")
+
+
+def test_a_sku_finds_the_orders_of_a_run_that_it_stands_in(app, sandbox, monkeypatch):
+    monkeypatch.setattr(run_search, "MET_AT_A_TIME", 2)
+    store = make_pulled_store(sandbox)
+    shipment_ids = sandbox.control.create_orders(5, location_id=MAPPED, seller_id=SELLER)
+    first = do_run(store)
+    of_sku: dict[str, set[str]] = {}
+    for line, shipment_id in db.session.execute(select(OrderLine, Order.amazon_shipment_id).join(Order)):
+        of_sku.setdefault(line.sku_code, set()).add(shipment_id)
+    actor = actor_of(store)
+    for sku_code, expected in of_sku.items():
+        found = run_search.search(actor, first, f" {sku_code} ")
+        assert {kept.item.name for kept in found.kept} == expected
+        assert {order.amazon_shipment_id for order in found.orders} == expected
+    assert set().union(*of_sku.values()) == set(shipment_ids)
+
+    factories.make_order(store, n_lines=1)  # of the same store, and not of the run
+    [line] = db.session.scalars(select(OrderLine).order_by(OrderLine.id.desc()).limit(1))
+    for name in (line.sku_code, "NO-SUCH-SKU"):
+        nothing = run_search.search(actor, first, name)
+        assert nothing.is_nothing
+        assert nothing.orders == []
+        assert nothing.sentence.startswith("Nothing was found: no order or shipment that this run met has this id")
+        assert "Amazon did not" not in nothing.sentence
+
+
+def test_ids_are_read_as_people_paste_them(app, sandbox):
+    store = make_pulled_store(sandbox)
+    sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    run = do_run(store)
+    order = db.session.scalars(select(Order)).one()
+    actor = actor_of(store)
+    dashless = order.amazon_order_id.replace("-", "")
+    for text in (dashless, f' "{order.amazon_order_id}", ', f"({order.amazon_shipment_id})", f"“FD-{order.id}”"):
+        found = run_search.search(actor, run, text)
+        assert [one.id for one in found.orders] == [order.id], text
+        assert found.kept, text
+    missing = run_search.search(actor, run, "40200000010000001")
+    assert (missing.text, missing.is_order) == ("402-0000001-0000001", True)
+
+
+def test_a_sku_finds_the_returns_of_a_run_that_it_stands_in(app, sandbox):
+    store = make_returning_store(sandbox)
+    [return_id] = returned(sandbox, 1)
+    run = run_returns(store)
+    sku_code = db.session.scalars(select(AmazonReturn.sku_code)).one()
+    found = run_search.search(actor_of(store), run, sku_code)
+    assert {kept.item.name for kept in found.kept} == {return_id}
 
 
 def test_a_shipment_that_could_not_be_taken_in_is_asked_for_again_alone(app, sandbox):

@@ -22,7 +22,6 @@ from flexdash.extensions import db
 from flexdash.models import ApiCall, ItemFate, RunSheet, RunState, Store, Sync, SyncRun, SyncRunItem
 from flexdash.services import access, api_log, prices, recovery, run_retries, run_search, run_sheets, sync_runs
 from flexdash.services.actors import Permission
-from flexdash.services.amazon_ids import read_ids
 from flexdash.services.errors import ServiceError
 from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import run_retry
@@ -134,7 +133,6 @@ def search(run_id: int) -> str:
         outcome_words=OUTCOME_WORDS,
         call_words=CALL_WORDS,
         number_of=number_of,
-        is_order=text and text in read_ids(text).ids,
     )
 
 
