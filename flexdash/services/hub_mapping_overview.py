@@ -2,21 +2,33 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, literal_column, or_, select
+from sqlalchemy import case, func, literal_column, or_, select
+from sqlalchemy.orm import aliased
 
 from flexdash.extensions import db
-from flexdash.models import Hub, HubMapping, Order, Store
+from flexdash.models import HoldReason, Hub, HubMapping, Order, OrderHold, Store
 from flexdash.services import access
 from flexdash.services.actors import Actor
+
+MENDED_BY_MAPPING = (HoldReason.NO_HUB_MAPPED, HoldReason.HUB_INACTIVE)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Orders On Hold at one location for a reason that a mapping mends; `n_only` of them for no other reason."""
+
+    n_held: int = 0
+    n_only: int = 0
+    reason: HoldReason = HoldReason.NO_HUB_MAPPED  # that of most of them
 
 
 @dataclass(frozen=True)
 class HubRow:
-    """One hub of the workspace, its mapping in the store if it has one, and how many orders On Hold wait for it."""
+    """One hub of the workspace, its mapping in the store if it has one, and the orders On Hold that wait for it."""
 
     hub: Hub
     mapping: HubMapping | None
-    n_held: int = 0
+    held: Held = Held()
 
     @property
     def is_routing(self) -> bool:
@@ -58,21 +70,27 @@ def overview(actor: Actor, store: Store) -> Overview:
     rows = []
     for hub in hubs:
         mapping = mappings.get(hub.id)
-        n_held = held.pop(mapping.seller_flex_hub_id.casefold(), UnmappedId("", 0)).n_held if mapping else 0
-        rows.append(HubRow(hub, mapping, n_held))
-    return Overview(rows, sorted(held.values(), key=lambda one: (-one.n_held, one.seller_flex_hub_id)))
+        _, of_hub = held.pop(mapping.seller_flex_hub_id.casefold(), ("", Held())) if mapping else ("", Held())
+        rows.append(HubRow(hub, mapping, of_hub))
+    unmapped = [UnmappedId(location, of_id.n_held) for location, of_id in held.values()]
+    return Overview(rows, sorted(unmapped, key=lambda one: (-one.n_held, one.seller_flex_hub_id)))
 
 
-def _held(store: Store) -> dict[str, UnmappedId]:
+def _held(store: Store) -> dict[str, tuple[str, Held]]:
+    """Return the locations that orders wait for, by the id whatever its case, with the id as Amazon writes it."""
+    other = aliased(OrderHold)
+    is_only = ~select(other.id).where(other.order_id == Order.id, other.id != OrderHold.id).exists()
     # Written out, not bound: only a literal state lets the planner use the partial index of orders On Hold.
     is_held = Order.state == literal_column("'On Hold'")
     counts = db.session.execute(
-        select(Order.seller_flex_hub_id, func.count())
-        .where(Order.store_id == store.id, is_held)
-        .group_by(Order.seller_flex_hub_id)
+        select(Order.seller_flex_hub_id, OrderHold.reason, func.count(), func.sum(case((is_only, 1), else_=0)))
+        .join(OrderHold, OrderHold.order_id == Order.id)
+        .where(Order.store_id == store.id, is_held, OrderHold.reason.in_(MENDED_BY_MAPPING))
+        .group_by(Order.seller_flex_hub_id, OrderHold.reason)
+        .order_by(func.count())
     )
-    held: dict[str, UnmappedId] = {}
-    for location, n_held in counts:
-        known = held.get(location.casefold())
-        held[location.casefold()] = UnmappedId(location, n_held + (known.n_held if known else 0))
+    held: dict[str, tuple[str, Held]] = {}
+    for location, reason, n_held, n_only in counts:
+        _, known = held.get(location.casefold(), ("", Held()))
+        held[location.casefold()] = location, Held(known.n_held + n_held, known.n_only + n_only, reason)
     return held

@@ -7,7 +7,17 @@ import pytest
 from cryptography.fernet import Fernet
 
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, HubMapping, Order, OrderState, Role, StoreStatus, VerifyResult
+from flexdash.models import (
+    ConfigEvent,
+    HoldReason,
+    HubMapping,
+    Order,
+    OrderHold,
+    OrderState,
+    Role,
+    StoreStatus,
+    VerifyResult,
+)
 from flexdash.services import hub_mapping, hub_verification
 from flexdash.services.amazon_access import StoreNotConnected
 from flexdash.services.errors import ChangedMeanwhile
@@ -223,6 +233,41 @@ def test_each_mapping_says_what_it_affects(merchant, asha, store, pune, delhi) -
     assert "New orders for EXSB go to Pune Hub." in page
     assert "1 order On Hold waits for this mapping: saving it as active lets it go." in page
     assert "no hub has" not in page
+
+
+def test_only_orders_that_a_mapping_lets_go_are_said_to_wait_for_it(merchant, store, pune, delhi) -> None:
+    make_mapping(store, pune, "EXSB")
+    make_mapping(store, delhi, "DELX", is_active=False)
+    for location in ("EXSB", "DELX"):
+        for reason in (HoldReason.NOT_ENOUGH_STOCK, HoldReason.SKU_UNKNOWN):
+            make_order(store, OrderState.ON_HOLD, seller_flex_hub_id=location, hold_reason=reason)
+    page = words(merchant.get(path(store)))
+    assert "New orders for EXSB go to Pune Hub." in page
+    assert "New orders for DELX go On Hold." in page
+    assert "wait for this mapping" not in page
+
+    both, only = (
+        make_order(store, OrderState.ON_HOLD, seller_flex_hub_id="DELX", hold_reason=HoldReason.HUB_INACTIVE)
+        for _ in range(2)
+    )
+    extra = OrderHold(workspace_id=store.workspace_id, reason=HoldReason.NOT_ENOUGH_STOCK, detail="None there.")
+    both.holds.append(extra)
+    db.session.commit()
+    answer = merchant.get(path(store))
+    assert (
+        "2 orders On Hold wait for this mapping: saving it as active lets 1 of them go; the others wait for something "
+        "else, too." in words(answer)
+    )
+    link = html.unescape(re.search(r'href="([^"]+)">2 orders On Hold', answer.text).group(1))
+    listed = merchant.get(link).text
+    assert [order.id for order in db.session.scalars(db.select(Order)) if f'"/orders/{order.id}"' in listed] == [
+        both.id,
+        only.id,
+    ]
+    only.state = OrderState.NEW
+    db.session.commit()
+    page = words(merchant.get(path(store)))
+    assert "1 order On Hold waits for this mapping, and for something else, too" in page
 
 
 def test_without_a_hub_the_page_says_what_to_do(merchant, asha, store, signed_in) -> None:

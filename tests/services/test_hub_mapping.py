@@ -245,8 +245,9 @@ def test_the_overview_counts_held_orders_per_hub_and_for_ids_nobody_has(workspac
             make_order(store, OrderState.ON_HOLD, seller_flex_hub_id=location)
     make_order(store, OrderState.NEW, seller_flex_hub_id="NEWX")
     make_order(make_store(store.seller), OrderState.ON_HOLD, seller_flex_hub_id="ELSE")
+    make_order(store, OrderState.ON_HOLD, seller_flex_hub_id="EXSB", hold_reason=HoldReason.NOT_ENOUGH_STOCK)
     found = hub_mapping_overview.overview(asha, store)
-    assert [(row.hub.name, row.n_held, row.is_routing) for row in found.rows] == [
+    assert [(row.hub.name, row.held.n_held, row.is_routing) for row in found.rows] == [
         ("Closed Hub", 1, False),
         ("Delhi Hub", 0, False),
         ("Pune Hub", 2, False),
