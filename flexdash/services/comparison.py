@@ -69,12 +69,12 @@ def findings_of(
     here: Mapping[str, Here],
     *,
     is_pulled: bool,
-    connected_at: datetime | None,
+    begun_at: datetime | None,
 ) -> list[Finding]:
     """Return what differs between these shipments and the orders `here`. `is_pulled`: new ones come in by themselves.
 
     A new shipment that the next pull will bring is no difference, nor one that waits in quarantine, nor one that was
-    shipped before the store was `connected_at`.
+    shipped before the store's Order Sync had `begun_at`.
     """
     now = clock.now()
     found = []
@@ -83,7 +83,7 @@ def findings_of(
         order = here.get(shipment.shipment_id)
         unchanged_there = now - shipment.updated_at if shipment.updated_at else _LONG_AGO
         if order is None:
-            if _is_missing(shipment, unchanged_there, is_pulled, connected_at):
+            if _is_missing(shipment, unchanged_there, is_pulled, begun_at):
                 missing.append(shipment)
         elif contradict(
             order.state,
@@ -126,12 +126,12 @@ def status_words(status: str) -> str:
     return f"{statuses.lookup(status).label} ({status or 'no status'})"
 
 
-def _is_missing(shipment: AtAmazon, unchanged_there: timedelta, is_pulled: bool, connected_at: datetime | None) -> bool:
+def _is_missing(shipment: AtAmazon, unchanged_there: timedelta, is_pulled: bool, begun_at: datetime | None) -> bool:
     in_flight = IN_FLIGHT
     if is_pulled:  # the pull after the next should have it
         in_flight = max(in_flight, timedelta(minutes=settings.order_pull_interval_minutes) * 1.5)
     rank = statuses.lookup(shipment.status).rank
-    if rank == _SHIPPED and (connected_at is None or shipment.updated_at is None or shipment.updated_at < connected_at):
+    if rank == _SHIPPED and (begun_at is None or shipment.updated_at is None or shipment.updated_at < begun_at):
         return False
     return _ACCEPTED <= rank <= _SHIPPED and unchanged_there >= in_flight
 

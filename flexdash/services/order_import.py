@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -11,6 +12,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flexdash import clock, metrics
 from flexdash.amazon import statuses
+from flexdash.amazon.shipment_reader import Shipment
 from flexdash.bulk import insert_rows
 from flexdash.extensions import db
 from flexdash.models import (
@@ -32,6 +34,7 @@ from flexdash.services.order_rows import (
     line_rows,
     order_row,
 )
+from flexdash.services.order_states import HAS_LEFT
 from flexdash.services.order_stock import Request, StockDesk, units_of_lines
 from flexdash.services.routing import Routes
 from flexdash.services.stock_ledger import Ledger
@@ -40,6 +43,12 @@ from flexdash.vault import Vault
 _LAST_NEW = statuses.lookup("CONFIRMED").rank  # beyond it, somebody works the order at Amazon
 
 log = structlog.get_logger(__name__)
+
+
+def had_left(shipment: Shipment, begun_at: datetime) -> bool:
+    """Say whether a shipment that has left its hub, and is not here, had done so before Order Sync began."""
+    moment = shipment.created_at or shipment.updated_at
+    return moment is None or moment < begun_at
 
 
 @dataclass
@@ -69,12 +78,19 @@ class OrderImporter:
     """Writes read pages into the orders of one store, inside the caller's transaction."""
 
     def __init__(
-        self, *, workspace_id: int, store_id: int, run_id: int | None, vault: Vault, takes_finished: bool = True
+        self,
+        *,
+        workspace_id: int,
+        store_id: int,
+        run_id: int | None,
+        vault: Vault,
+        takes_finished: bool = True,
+        begun_at: datetime | None = None,
     ) -> None:
-        """`takes_finished`: an order that is first met when it has left its hub comes in too, as on any but a store's
-        first pull, which would find everything that was ever shipped."""
+        """`takes_finished`: an order that is first met when it has left its hub comes in, too. With `begun_at`, which
+        is when the store's Order Sync began, one that had left before stays out all the same."""
         self.workspace_id, self.store_id, self.run_id = workspace_id, store_id, run_id
-        self.takes_finished = takes_finished
+        self.takes_finished, self.begun_at = takes_finished, begun_at
         self._vault = vault
         self._seller_id: int | None = None
         self.has_freed_stock = False  # whether an order gave stock back, which held ones may be waiting for
@@ -154,12 +170,13 @@ class OrderImporter:
         here = self._orders_here([read.shipment.id for read in shipments])
         new: list[tuple[ReadShipment, Request]] = []
         moved: list[tuple[Order, Request]] = []
+        left_before = self._left_before([read for read in shipments if read.shipment.id not in here])
         for read in shipments:
             order = here.get(read.shipment.id)
             if order is not None:
                 if request := self._update(order, read, routes, desk, counts):
                     moved.append((order, request))
-            elif self._is_wanted(read):
+            elif self._is_wanted(read) and read.shipment.id not in left_before:
                 new.append((read, self._ask_for_new(read, routes, desk)))
             else:
                 counts.n_skipped += 1  # cancelled, or gone before the store was here: no work for a hub
@@ -180,6 +197,23 @@ class OrderImporter:
         if state in (OrderState.SHIPPED, OrderState.DELIVERED):
             return self.takes_finished
         return state is not None and state != OrderState.CANCELLED
+
+    def _left_before(self, unknown: Sequence[ReadShipment]) -> set[str]:
+        """Return which of these had left their hub before the store's Order Sync began: their stock is long off the
+        shelf.
+
+        One that was made before and is not here had left when the first pull met it, or it would have come in; that
+        something of it changed since, such as its delivery, makes no difference. Only what could not be read then was
+        not looked at, and the time of its last change has to do.
+        """
+        begun_at = self.begun_at
+        if begun_at is None:
+            return set()
+        gone = [read.shipment for read in unknown if statuses.lookup(read.shipment.status).order_state in HAS_LEFT]
+        made_before = {one.id for one in gone if had_left(one, begun_at)}
+        was_quarantined = self._quarantined(list(made_before)) if made_before else {}
+        changed_since = {one.id for one in gone if one.updated_at is not None and one.updated_at >= begun_at}
+        return made_before - (was_quarantined.keys() & changed_since)
 
     def _ask_for_new(self, read: ReadShipment, routes: Routes, desk: StockDesk) -> Request:
         shipment = read.shipment

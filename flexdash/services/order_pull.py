@@ -13,7 +13,7 @@ from flexdash.amazon.shipments import ShipmentPage
 from flexdash.amazon.statuses import PULLED_STATUSES, lookup
 from flexdash.database import transaction
 from flexdash.extensions import db, settings, vault
-from flexdash.models import Sync, SyncState
+from flexdash.models import RunState, Sync, SyncRun, SyncState
 from flexdash.prefetch import prefetched
 from flexdash.services import acknowledgement, order_holds, quarantine, run_retries
 from flexdash.services.amazon_access import CallLog, StoreAtAmazon, open_amazon, store_at_amazon
@@ -32,14 +32,16 @@ class Window:
 
     changed_after: datetime
     until: datetime
-    is_first: bool  # the store was never read to the end: what left before it was connected is no concern of its hubs
+    begun_at: datetime | None  # the first window of all: what had left before is no concern of the store's hubs
 
 
 def pull(run: RunContext) -> None:
     """Bring the store's orders up to Amazon's present state, then acknowledge what is new.
 
     New shipments are asked for without a time filter, so a backlog drains by itself; changed ones since the watermark
-    less an overlap. The watermark advances only after the last page of all: a run that dies is simply made again.
+    less an overlap. An order that had left its hub before the store's first pull stays out in every later one, too;
+    one that Amazon moved on while no pull came through is taken in where it is. The watermark advances only after the
+    last page of all: a run that dies is simply made again.
     Raises StoreNotConnected, AmazonError, RunInterrupted.
     """
     store = store_at_amazon(run.store_id)
@@ -54,7 +56,7 @@ def pull(run: RunContext) -> None:
         store_id=store.store_id,
         run_id=run.run_id,
         vault=vault._get_current_object(),
-        takes_finished=not window.is_first,
+        begun_at=window.begun_at,
     )
     with open_amazon(store, calls) as client:
         until = _pull_pages(run, store, client, calls, window, importer)
@@ -73,7 +75,11 @@ def _retry(run: RunContext, store: StoreAtAmazon) -> None:
     calls = CallLog(store, run.run_id)
     failed = run_retries.names_of(run.retry_of_id, FAILED)
     importer = OrderImporter(
-        workspace_id=store.workspace_id, store_id=store.store_id, run_id=run.run_id, vault=vault._get_current_object()
+        workspace_id=store.workspace_id,
+        store_id=store.store_id,
+        run_id=run.run_id,
+        vault=vault._get_current_object(),
+        begun_at=begun_at(store.store_id),
     )
     with open_amazon(store, calls) as client:
         quarantine.read_again(run, client, importer, calls, only=failed)
@@ -137,7 +143,25 @@ def _open_window(run: RunContext) -> Window:
         else:
             changed_after = watermark - timedelta(minutes=settings.order_pull_overlap_minutes)
         run.set_window(changed_after, now)
-    return Window(changed_after, now, watermark is None)
+        began = now if watermark is None else begun_at(run.store_id)
+    return Window(changed_after, now, began)
+
+
+def begun_at(store_id: int) -> datetime | None:
+    """Return when the store's Order Sync began: the end of the window of the first pull that read all, None before."""
+    first = (
+        select(SyncRun.window_to)
+        .where(
+            SyncRun.store_id == store_id,
+            SyncRun.sync == Sync.ORDER_PULL,
+            SyncRun.state.in_((RunState.SUCCEEDED, RunState.PARTIAL)),
+            SyncRun.retry_of_id.is_(None),
+            SyncRun.window_to.is_not(None),
+        )
+        .order_by(SyncRun.id)
+        .limit(1)
+    )
+    return db.session.scalar(first)
 
 
 def _state(store_id: int) -> SyncState:

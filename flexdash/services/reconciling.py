@@ -32,7 +32,7 @@ from flexdash.models import (
 )
 from flexdash.models.order import IS_OPEN
 from flexdash.prefetch import prefetched
-from flexdash.services import differences, stock_comparison
+from flexdash.services import differences, order_pull, stock_comparison
 from flexdash.services.amazon_access import CallLog, StoreAtAmazon, open_amazon, store_at_amazon
 from flexdash.services.comparison import AtAmazon, Here, findings_of, missing_there, orders_here
 from flexdash.services.contradictions import IN_FLIGHT
@@ -58,7 +58,7 @@ class Reconciling:
     client: AmazonClient
     calls: CallLog
     is_pulled: bool  # Order Sync is on
-    connected_at: datetime | None  # the store, for the first time
+    begun_at: datetime | None  # Order Sync; where it never did, the store was connected then
     seen: "array[int]" = field(default_factory=lambda: array("i"))
     to_look_at: dict[str, None] = field(default_factory=dict)  # shipment ids, in the order they came up
     n_put_off: int = 0  # beyond what one run looks at again
@@ -73,10 +73,11 @@ def reconcile(run: RunContext) -> None:
     """
     store = store_at_amazon(run.store_id)
     row = db.session.get_one(Store, run.store_id)
-    is_pulled, has_stock, connected_at = row.is_order_sync_on, row.is_inventory_sync_on, row.connected_at
+    is_pulled, has_stock = row.is_order_sync_on, row.is_inventory_sync_on
+    begun_at = order_pull.begun_at(run.store_id) or row.connected_at
     calls = CallLog(store, run.run_id)
     with open_amazon(store, calls) as client:
-        work = Reconciling(run, store, client, calls, is_pulled, connected_at)
+        work = Reconciling(run, store, client, calls, is_pulled, begun_at)
         _read_lists(work)
         _find_unlisted(work)
         _look_again(work)
@@ -142,7 +143,7 @@ def _compare(work: Reconciling, shipments: Sequence[AtAmazon]) -> int:
 
 
 def _findings(work: Reconciling, shipments: Sequence[AtAmazon], here: Mapping[str, Here]) -> list[Finding]:
-    return findings_of(work.store.store_id, shipments, here, is_pulled=work.is_pulled, connected_at=work.connected_at)
+    return findings_of(work.store.store_id, shipments, here, is_pulled=work.is_pulled, begun_at=work.begun_at)
 
 
 def _put_in_line(work: Reconciling, shipment_id: str) -> None:

@@ -305,6 +305,14 @@ def test_an_order_that_changed_before_the_runs_look_back_to_is_recovered(scene: 
     assert fixes(found) == [FixKind.RECOVER]
 
 
+def test_what_had_left_before_order_sync_began_is_brought_by_no_run(scene: Scene) -> None:
+    shipment_id = scene.make(status="SHIPPED")
+    do_run(scene.store)
+    found = scene.why(shipment_id)
+    assert "no run brings it any more. Recover it, if you want it here." in sentence(found)
+    assert fixes(found) == [FixKind.RECOVER]
+
+
 def test_another_countrys_order_wants_a_store_of_that_country(scene: Scene) -> None:
     scene.change(marketplace_id="A2VIGQ35RCS4UG", country_code="AE")
     found = scene.why(scene.make())

@@ -23,6 +23,7 @@ from flexdash.models import (
     OrderState,
     QuarantinedShipment,
     RunState,
+    StockLevel,
     Store,
     StoreStatus,
     SyncRun,
@@ -30,6 +31,7 @@ from flexdash.models import (
 )
 from flexdash.services import amazon_access, order_holds, order_pull, sync_attempts
 from tests import factories
+from tests.support.ledgers import stock_problems
 
 SELLER = "A3SBXSUNRISEIN"
 MAPPED, UNMAPPED = "EXSB", "PNQ1"
@@ -271,3 +273,57 @@ def test_one_shipment_that_amazon_cannot_answer_never_stops_the_others(store: St
 
     sandbox.control.clear_faults()
     assert run_once(store).n_acknowledged == 1
+
+
+def test_what_had_left_before_order_sync_began_stays_out_of_every_later_pull(store: Store, sandbox: Running) -> None:
+    shipped, later_delivered, worked = sandbox.control.create_orders(3, location_id=MAPPED, seller_id=SELLER)
+    for shipment_id in (shipped, later_delivered):
+        sandbox.control.move(shipment_id, "SHIPPED")
+    sandbox.control.move(worked, "PACKAGE_CREATED")
+    before = units_on_hand(store)
+
+    first = run_once(store)
+    assert (first.n_fetched, first.n_created, first.n_skipped) == (3, 1, 2)
+    sandbox.control.move(later_delivered, "DELIVERED")  # a change since, of an order that had left before
+    second = run_once(store)
+
+    assert (second.n_created, second.n_updated) == (0, 0)
+    assert second.n_fetched >= 2, "Amazon gives both out again, in the overlap"
+    assert db.session.scalars(select(Order.amazon_shipment_id)).all() == [worked]
+    assert units_on_hand(store) == before
+    assert stock_problems() == []
+
+
+def test_what_amazon_moved_on_while_no_pull_came_through_is_absorbed_and_its_stock_moves_once(
+    store: Store, sandbox: Running
+) -> None:
+    run_once(store)
+    before = units_on_hand(store)
+    known, unknown = sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.move(unknown, "SHIPPED")
+    run_once(store)
+    sandbox.control.move(known, "SHIPPED")
+    for _ in range(3):
+        run_once(store)
+    found = db.session.scalars(select(Order).order_by(Order.id)).all()
+    assert {order.amazon_shipment_id: order.state for order in found} == {
+        known: OrderState.SHIPPED,
+        unknown: OrderState.SHIPPED,
+    }
+    assert before - units_on_hand(store) == sum(order.n_units for order in found)
+    assert stock_problems() == []
+
+
+def test_what_could_not_be_read_before_it_left_is_absorbed_once_it_can(store: Store, sandbox: Running) -> None:
+    [shipment_id] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.fault("odd_no_lines", operation="getShipments", count=1)
+    assert run_once(store).n_failed == 1
+    sandbox.control.move(shipment_id, "SHIPPED")
+    run_once(store)
+    assert db.session.scalars(select(Order)).one().state is OrderState.SHIPPED
+
+
+def units_on_hand(store: Store) -> int:
+    db.session.rollback()
+    query = select(func.sum(StockLevel.on_hand)).where(StockLevel.seller_id == store.seller_id)
+    return db.session.scalar(query)

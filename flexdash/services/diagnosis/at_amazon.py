@@ -9,9 +9,10 @@ from flexdash.amazon import statuses
 from flexdash.amazon.shipment_reader import Shipment
 from flexdash.extensions import db, settings
 from flexdash.models import OrderState, Store, Sync, SyncState
-from flexdash.services import countries
+from flexdash.services import countries, order_pull
 from flexdash.services.diagnosis.checks import Finding, Fix, FixKind, answered, failed, note, passed
 from flexdash.services.order_changes import CANCELLED_BY
+from flexdash.services.order_import import had_left
 from flexdash.services.order_pull import SELLER_FLEX_CHANNEL
 from flexdash.services.order_states import HAS_LEFT
 from flexdash.services.routing import Routes
@@ -107,6 +108,9 @@ def _is_passed_by(store: Store, shipment: Shipment, order_state: str) -> bool:
     watermark = db.session.scalar(
         select(SyncState.watermark).where(SyncState.store_id == store.id, SyncState.sync == Sync.ORDER_PULL)
     )
+    begun_at = order_pull.begun_at(store.id) if order_state in HAS_LEFT else None
+    if begun_at is not None and had_left(shipment, begun_at):
+        return True  # nor does any later one take it in
     if watermark is not None:
         return shipment.updated_at < watermark - timedelta(minutes=settings.order_pull_overlap_minutes)
     if order_state in HAS_LEFT:
