@@ -58,7 +58,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 # Lists whose last column is a button or the answer: beside the menu, none of them may be scrolled to.
 WHOLE_TABLES = re.compile(
-    r"/orders(/(to-fix|invoices|conflicts))?|/stock|/returns|/sync-runs|/stores/\d+/(catalog|inventory|prices)"
+    r"/orders(/(to-fix|invoices|conflicts|quarantine|\d+))?|/stock|/returns|/sync-runs(/\d+)?|/api-log"
+    r"|/stores/\d+/(catalog|inventory|prices)"
 )
 SCROLLING = "[...document.querySelectorAll('.table-frame')].some(frame => frame.scrollWidth > frame.clientWidth)"
 EMAIL = "admin@looks.example"
@@ -121,6 +122,21 @@ def pages(app: Flask) -> list[str]:
         answered='{"errors": [{"code": "SC_00002", "message": "' + "InvalidInput" * 20 + '"}]}',
         error_message="Amazon refused the request",
     )
+    for about in (order, worked):  # as long as Amazon's own are
+        make_call(
+            store,
+            "refused",
+            run=running,
+            operation="processShipment",
+            method="POST",
+            path=f"/externalFulfillment/2024-09-11/shipments/{about.amazon_shipment_id}{'X' * 40}/packages/FD123456-1",
+            amazon_shipment_id=about.amazon_shipment_id,
+            amazon_request_id="5a1c7f0e-8d3b-4c6e-9f21-7b64d0e5a9c3",
+            duration_ms=1_234,
+            waited_ms=12_345,
+            error_code="SC_00002",
+            error_message="This shipment cannot be confirmed in the state it has now.",
+        )
     brake = make_zero_brake(store)
     pushed = make_run(store, RunState.PARTIAL, sync=Sync.INVENTORY_PUSH, n_fetched=9, n_updated=7, n_failed=2)
     for code in ("LONG-" + "9" * 95, "A"):
