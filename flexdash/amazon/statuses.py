@@ -94,3 +94,8 @@ PULLED_STATUSES: tuple[str, ...] = tuple(entry.status for entry in STATUS_TABLE 
 def lookup(status: str | None) -> StatusEntry:
     """Return the row for Amazon's `status`; UNKNOWN for one that Amazon invented since."""
     return STATUSES.get(status or "", UNKNOWN)
+
+
+def words_of(status: str | None) -> str:
+    """Return Amazon's status as pages show it: the word people know, and Amazon's own behind it."""
+    return f"{lookup(status).label} ({status or 'no status'})"

@@ -18,6 +18,7 @@ class ItemFate(StrEnum):
     HELD = "held"  # created, On Hold
     UPDATED = "updated"
     UNCHANGED = "unchanged"
+    NOT_TAKEN = "not_taken"  # no work of the store's hubs: cancelled or gone before it was here
     ACKNOWLEDGED = "acknowledged"
     SENT = "sent"  # Amazon took it
     TOLD = "told"  # Amazon said how it stands there

@@ -97,7 +97,7 @@ def findings_of(
                     DifferenceKind.STATE_DIFFERS,
                     shipment.shipment_id,
                     here=order.state.value,
-                    there=status_words(shipment.status),
+                    there=statuses.words_of(shipment.status),
                     order_id=order.order_id,
                 )
             )
@@ -106,7 +106,7 @@ def findings_of(
         Finding(
             DifferenceKind.MISSING_HERE,
             shipment.shipment_id,
-            there=f"{status_words(shipment.status)} at {shipment.location_id or 'an unknown location'}",
+            there=f"{statuses.words_of(shipment.status)} at {shipment.location_id or 'an unknown location'}",
         )
         for shipment in missing
         if shipment.shipment_id not in waiting
@@ -119,11 +119,6 @@ def missing_there(shipment_id: str, here: Here | None) -> Finding | None:
     if here is None or here.state not in OPEN or clock.now() - here.changed_at < IN_FLIGHT:
         return None
     return Finding(DifferenceKind.MISSING_THERE, shipment_id, here=here.state.value, order_id=here.order_id)
-
-
-def status_words(status: str) -> str:
-    """Return Amazon's status as pages show it: the word people know, and Amazon's own."""
-    return f"{statuses.lookup(status).label} ({status or 'no status'})"
 
 
 def _is_missing(shipment: AtAmazon, unchanged_there: timedelta, is_pulled: bool, begun_at: datetime | None) -> bool:

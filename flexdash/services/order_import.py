@@ -51,6 +51,16 @@ def had_left(shipment: Shipment, begun_at: datetime) -> bool:
     return moment is None or moment < begun_at
 
 
+def _why_not_taken(shipment: Shipment, left_before: set[str]) -> str:
+    words = statuses.words_of(shipment.status)
+    if shipment.id in left_before:
+        return f"It was {words} before Order Sync began here."
+    entry = statuses.lookup(shipment.status)
+    if entry.order_state == OrderState.CANCELLED:
+        return f"It was {words} before it came here."
+    return f"Amazon has it as {words}, in which it is no work of a hub."
+
+
 @dataclass
 class Counts:
     """What became of the shipments of a page."""
@@ -180,7 +190,7 @@ class OrderImporter:
                 new.append((read, self._ask_for_new(read, routes, desk)))
             else:
                 counts.n_skipped += 1  # cancelled, or gone before the store was here: no work for a hub
-                counts.note(read, ItemFate.UNCHANGED, f"Not taken in: {read.shipment.status} before it was here.")
+                counts.note(read, ItemFate.NOT_TAKEN, _why_not_taken(read.shipment, left_before))
         desk.settle()
         for order, request in moved:
             order_changes.apply_new_route(order, request.route, run_id=self.run_id)
@@ -261,12 +271,16 @@ class OrderImporter:
             if not order_changes.is_older(read.shipment, order):
                 order.amazon_updated_at = read.shipment.updated_at
             counts.n_skipped += 1
-            counts.note(read, ItemFate.UNCHANGED, read.shipment.status)
+            counts.note(read, ItemFate.UNCHANGED, f"Amazon has it as {statuses.words_of(read.shipment.status)}.")
             return None
         has_moved = order.seller_flex_hub_id != read.shipment.location_id
         order_changes.apply(order, read.shipment, run_id=self.run_id, desk=desk)
         counts.n_updated += 1
-        counts.note(read, ItemFate.UPDATED, f"{read.shipment.status} at Amazon, {order.state} here")
+        counts.note(
+            read,
+            ItemFate.UPDATED,
+            f"Amazon has it as {statuses.words_of(read.shipment.status)}; here it is {order.state}.",
+        )
         if not has_moved or order.state not in (OrderState.NEW, OrderState.ON_HOLD):
             return None
         desk.release(order)
@@ -303,7 +317,8 @@ class OrderImporter:
             counts.n_created += 1
             is_held = bool(route.holds) and statuses.lookup(read.shipment.status).rank <= _LAST_NEW
             counts.n_held += is_held
-            why = " ".join(hold.detail for hold in route.holds) if is_held else read.shipment.status
+            came_as = f"Amazon has it as {statuses.words_of(read.shipment.status)}."
+            why = " ".join([came_as, *(hold.detail for hold in route.holds)]) if is_held else came_as
             counts.note(read, ItemFate.HELD if is_held else ItemFate.CREATED, why)
         insert_rows(OrderLine.__table__, lines)
         insert_rows(OrderEvent.__table__, events)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from flexdash import clock
 from flexdash.amazon.errors import UnreadableReturn
 from flexdash.amazon.return_reader import ReturnItem, read_return
+from flexdash.amazon.return_statuses import lookup_return
 from flexdash.extensions import db
 from flexdash.models import AmazonReturn, ItemFate, ItemOutcome, QuarantinedReturn, ReturnLocation, SyncRunItem
 from flexdash.services import return_links, run_sheets
@@ -69,7 +70,8 @@ class Counts:
     def note(self, item: ReturnItem, fate: ItemFate) -> None:
         """Note what became of one return."""
         also = item.order_id or item.shipment_id or ""
-        self.items.append(run_sheets.Item(fate, item.id, also, item.location_id or "", item.status))
+        words = f"Amazon has it as {lookup_return(item.status).label} ({item.status})."
+        self.items.append(run_sheets.Item(fate, item.id, also, item.location_id or "", words))
 
 
 def read_page(raw_returns: Sequence[Any]) -> ReadReturns:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from flexdash import clock
+from flexdash.blueprints.sync.words import figures_of
 from flexdash.extensions import db
 from flexdash.jobs import runner
 from flexdash.models import (
@@ -78,6 +79,12 @@ def test_an_order_pull_says_what_became_of_each_shipment(app, sandbox):
 
     second = do_run(store)
     assert fates(second, held) == [ItemFate.UNCHANGED]
+    [came_in, _] = [kept.item.words for kept in run_sheets.search(first, [new])]
+    assert came_in == "Amazon has it as Confirmed (ACCEPTED)."
+    [is_held] = [kept.item.words for kept in run_sheets.search(first, [held])]
+    assert is_held.startswith("Amazon has it as Confirmed (ACCEPTED). No hub has the Seller Flex Hub ID PNQ1.")
+    assert words_kept(second, new) == ["Amazon has it as Accepted (CONFIRMED)."]
+    assert words_kept(second, held) == ["Amazon has it as Confirmed (ACCEPTED)."]
 
     actor = actor_of(store)
     by_number = run_search.search(actor, first, f"fd-{order.id:06d}")
@@ -136,6 +143,23 @@ def test_a_sku_finds_the_returns_of_a_run_that_it_stands_in(app, sandbox):
     sku_code = db.session.scalars(select(AmazonReturn.sku_code)).one()
     found = run_search.search(actor_of(store), run, sku_code)
     assert {kept.item.name for kept in found.kept} == {return_id}
+
+
+def words_kept(run, name):
+    return [kept.item.words for kept in run_sheets.search(run, [name])]
+
+
+def test_what_never_was_here_is_not_said_to_be(app, sandbox):
+    store = make_pulled_store(sandbox)
+    cancelled, shipped = sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.cancel(cancelled)
+    sandbox.control.move(shipped, "SHIPPED")
+    run = do_run(store)
+    assert run_sheets.n_by_fate(run) == {ItemFate.NOT_TAKEN: 2}
+    assert words_kept(run, cancelled) == ["It was Cancelled (CANCELLED) before it came here."]
+    assert words_kept(run, shipped) == ["It was Shipped (SHIPPED) before Order Sync began here."]
+    assert ("Nothing to do", 2) in figures_of(run)
+    assert "Already here" not in dict(figures_of(run))
 
 
 def test_a_shipment_that_could_not_be_taken_in_is_asked_for_again_alone(app, sandbox):

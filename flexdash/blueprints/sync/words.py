@@ -28,6 +28,7 @@ FATE_WORDS = {
     ItemFate.HELD: ("On Hold", "warn", "pause"),
     ItemFate.UPDATED: ("Updated", "info", "sync"),
     ItemFate.UNCHANGED: ("Nothing new", "quiet", "skip"),
+    ItemFate.NOT_TAKEN: ("Not taken in", "quiet", "skip"),
     ItemFate.ACKNOWLEDGED: ("Acknowledged", "good", "check"),
     ItemFate.SENT: ("Taken by Amazon", "good", "check"),
     ItemFate.TOLD: ("Told by Amazon", "good", "check"),
@@ -57,7 +58,7 @@ _FIGURES: dict[Sync, tuple[tuple[str, str], ...]] = {
         ("New orders", "n_created"),
         ("On Hold", "n_held"),
         ("Updated", "n_updated"),
-        ("Already here", "n_skipped"),
+        ("Nothing to do", "n_skipped"),  # here and unchanged, or no work of a hub
         ("Failed", "n_failed"),
         ("Acknowledged", "n_acknowledged"),
     ),
