@@ -33,6 +33,7 @@ from flexdash.services.errors import NotAllowed, ServiceError
 from flexdash.services.syncs import FACTS
 
 _LAST_CHARACTER = "\U0010ffff"
+ON_TIME = timedelta(minutes=5)  # how long after its slot a run may be queued, as it is while the schedule is busy
 SHOWN_AT_MOST = 50  # orders and quarantined shipments on the page of a run
 
 
@@ -189,6 +190,15 @@ def n_left_out(run: SyncRun) -> int:
     """Return how many things the run left out; each kind stands with its reason among the items."""
     of_run = (SyncRunItem.run_id == run.id, SyncRunItem.outcome == ItemOutcome.SKIPPED)
     return db.session.scalar(select(func.sum(SyncRunItem.n_items)).where(*of_run)) or 0
+
+
+def is_after_its_turn(run: SyncRun) -> bool:
+    """Say whether a run began long after its place in the schedule.
+
+    So it is where a sync was turned on, or its store connected, after that place had passed, or where nothing looked
+    at the schedule in between: nobody was waiting for it at that time.
+    """
+    return run.slot_at is not None and run.queued_at - run.slot_at > ON_TIME
 
 
 def duration_of(run: SyncRun) -> timedelta | None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, and_, bindparam, case, literal_column, or_, select, update
+from sqlalchemy import Insert, Row, and_, bindparam, case, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flexdash import clock, metrics
@@ -14,6 +14,7 @@ from flexdash.extensions import db, settings
 from flexdash.models import RunState, Store, Sync, SyncRun, SyncState, Trigger
 from flexdash.services import slots
 from flexdash.services.syncs import FACTS
+from flexdash.services.words import shortened
 
 OPEN = (RunState.QUEUED, RunState.RUNNING)
 BATCH = 2_000  # one transaction each: the write lock of SQLite stays short
@@ -224,7 +225,7 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
             "heartbeat_at": now,
         }
         if blocking := open_runs.get(store_id):
-            sentence = _skip_sentence(timing.sync, *blocking)
+            sentence = _skip_sentence(timing.sync, blocking)
             skipped.append(row | {"state": RunState.SKIPPED, "finished_at": now, "error_sentence": sentence})
         else:
             queued.append(row | {"state": RunState.QUEUED})
@@ -255,26 +256,31 @@ def _plain_defaults() -> dict[str, Any]:
     return {name: literal_column(repr(value)) for name, value in begin_with.items() if value in (0, "")}
 
 
-def _open_runs(sync: Sync, first_state_id: int, last_state_id: int) -> dict[int, tuple[int, RunState]]:
+def _open_runs(sync: Sync, first_state_id: int, last_state_id: int) -> dict[int, Row[Any]]:
     of_batch = select(SyncState.store_id).where(
         SyncState.sync == sync, SyncState.id.between(first_state_id, last_state_id)
     )
     rows = db.session.execute(
-        select(SyncRun.store_id, SyncRun.id, SyncRun.state).where(
+        select(SyncRun.store_id, SyncRun.id, SyncRun.state, SyncRun.retry_at, SyncRun.error_sentence).where(
             SyncRun.sync == sync, SyncRun.state.in_(OPEN), SyncRun.store_id.in_(of_batch)
         )
     )
-    return {store_id: (run_id, state) for store_id, run_id, state in rows}
+    return {row.store_id: row for row in rows}
 
 
-def _skip_sentence(sync: Sync, run_id: int, state: RunState) -> str:
-    label = FACTS[sync].label
-    if state is RunState.RUNNING:
-        what = f"Run {run_id} of this store's {label} was still at work when this turn came"
+def _skip_sentence(sync: Sync, open_run: Row[Any]) -> str:
+    if open_run.state is RunState.RUNNING:
+        was = "was still at work when this turn came"
+    elif open_run.retry_at is not None:
+        was = "had failed and was waiting to be tried again when this turn came"
     else:
-        what = f"Run {run_id} of this store's {label} was still waiting for a worker when this turn came"
+        was = "was still waiting for a worker when this turn came"
+    why = ""
+    if open_run.state is RunState.QUEUED and open_run.retry_at is not None and open_run.error_sentence:
+        why = f" It had failed because: {shortened(open_run.error_sentence, 400)}"
     return (
-        f"{what}, and two never run at once. Nothing is lost: that run and the next one bring in what this one would."
+        f"Run {open_run.id} of this store's {FACTS[sync].label} {was}, and two never run at once. Nothing is lost: "
+        f"that run and the next one bring in what this one would.{why}"
     )
 
 

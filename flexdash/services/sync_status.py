@@ -51,6 +51,11 @@ class SyncStatus:
         """Whether its last run failed, for good or until its next attempt."""
         return self.state in ("Failed", "Retrying")
 
+    @property
+    def is_due_at_once(self) -> bool:
+        """Whether it was turned on just now: the next look at the schedule starts it."""
+        return self.sync is not None and self.is_on and not self.paused_reason and self.next_due_at is None
+
 
 @dataclass(frozen=True)
 class _Known:

@@ -259,3 +259,12 @@ def test_support_sees_the_stock_rules_and_sets_none(asha, store, signed_in) -> N
     support = signed_in(make_user(asha.workspace, Role.SUPPORT))
     assert "Stock buffer" in words(support.get(path(store)))
     assert support.post(f"{path(store)}/stock-rules", data=rules()).status_code == 403
+
+
+def test_a_sync_that_was_just_turned_on_says_that_its_run_comes_within_a_minute(merchant, store) -> None:
+    store.is_order_sync_on = True
+    db.session.commit()
+    assert "Next run Within a minute" in words(merchant.get(f"/stores/{store.id}/settings"))
+    overview = words(merchant.get(f"/stores/{store.id}"))
+    assert "Within a minute" in overview
+    assert overview.count("Within a minute") == 1  # Inventory Sync is off

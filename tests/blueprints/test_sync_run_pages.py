@@ -39,7 +39,7 @@ from tests.factories import (
     make_user,
     make_workspace,
 )
-from tests.support.web import words as text_of
+from tests.support.web import words
 
 
 @pytest.fixture
@@ -187,6 +187,20 @@ def test_the_page_of_a_run_shows_counts_attempts_calls_orders_and_quarantine(web
         assert words in page, words
 
 
+def test_a_run_whose_turn_had_passed_before_its_sync_was_on_says_when_it_was_begun(web, store):
+    begun = clock.now().replace(hour=12, minute=0)
+    late = make_run(store, trigger="schedule", slot_at=begun - timedelta(minutes=27), queued_at=begun)
+    listed = words(web.get("/sync-runs"))
+    assert "Schedule, begun" in listed
+    assert "due" not in listed.split("What it counted")[1].split("Healthy")[0]
+    assert "which had passed: the sync was turned on, or the schedule looked at again, only later" in words(
+        web.get(f"/sync-runs/{late.id}")
+    )
+    on_time = make_run(store, trigger="schedule", slot_at=begun, queued_at=begun + timedelta(seconds=40))
+    assert "Schedule, due" in words(web.get("/sync-runs"))
+    assert "which had passed" not in words(web.get(f"/sync-runs/{on_time.id}"))
+
+
 def test_a_failed_run_says_why_in_words(web, store):
     run = make_run(store, RunState.FAILED, error_sentence="Amazon did not answer <b>today</b>.")
     page = web.get(f"/sync-runs/{run.id}").text
@@ -221,7 +235,7 @@ def test_a_run_that_waits_for_its_next_attempt_says_so_everywhere_in_one_word(we
         assert "Retrying</span>" in page, path
         assert ">Queued</span>" not in page, path
         assert "Failed</span>" not in page.split('id="figures"')[0], path
-        assert said in text_of(page), path
+        assert said in words(page), path
     with time_machine.travel(at + timedelta(seconds=1)):
         assert "tries again as soon as a worker takes it" in web.get("/sync-runs").text
 

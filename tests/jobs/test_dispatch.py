@@ -123,6 +123,20 @@ def test_a_slot_that_comes_while_the_run_before_is_at_work_is_skipped_in_words(c
     assert runs_of(store)[2].state is RunState.QUEUED
 
 
+def test_a_slot_that_comes_while_the_run_before_waits_for_its_retry_says_that_and_why(clock, store):
+    dispatch.dispatch()
+    (first,) = runs_of(store)
+    first.retry_at, first.error_sentence = first.queued_at + 3 * HALF_HOUR, "Amazon answered with an error (500)."
+    db.session.commit()
+    clock.shift(HALF_HOUR)
+    dispatch.dispatch()
+    sentence = runs_of(store)[1].error_sentence
+    assert f"Run {first.id}" in sentence
+    assert "had failed and was waiting to be tried again when this turn came" in sentence
+    assert sentence.endswith("It had failed because: Amazon answered with an error (500).")
+    assert "waiting for a worker" not in sentence
+
+
 @pytest.mark.parametrize(
     ("status", "is_on"),
     [

@@ -53,6 +53,7 @@ def index() -> str:
         trigger_words=TRIGGER_WORDS,
         duration=lambda run: duration_words(sync_runs.duration_of(run)),
         brief_of=brief_of,
+        is_after_its_turn=sync_runs.is_after_its_turn,
     )
 
 
@@ -183,6 +184,7 @@ def _facts(run_id: int) -> dict[str, object]:
         "label": FACTS[run.sync].label,
         "run_figures": figures_of(run),
         "is_live": run.state in LIVE,
+        "is_after_its_turn": sync_runs.is_after_its_turn(run),
         "calls": calls,
         "call_words": CALL_WORDS,
         "items": keyset_page(sync_runs.items_of(run), ITEM_ORDER, MultiDict(), ITEMS_SHOWN),
