@@ -4,6 +4,7 @@ Amazon sends `{"errors": [{"code", "message", "details"}]}`, its gateways also `
 https://developer-docs.amazon.com/sp-api/docs/external-fulfillment-errors
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flexdash.amazon.errors import (
@@ -111,3 +112,29 @@ def error_of(
 def _names_token(code: str, message: str, details: str) -> bool:
     words = f"{code} {message} {details}".casefold()
     return "access token" in words or "security token" in words or "invalidaccesstoken" in words
+
+
+def refused_within(data: Any) -> list[dict[str, Any]]:
+    """Return what an answer that is a success as a whole says it did not do, as Amazon sent it.
+
+    Labels are the only answer of such a kind that is about one shipment: each package has a result of its own. A batch
+    of quantities is about many SKUs, and each line's answer is kept with the SKU.
+    """
+    labels = data.get("packageShipLabelList") if isinstance(data, dict) else None
+    failed = [label for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
+    told = ("packageId", "status", "errorDetails")
+    return [{name: one[name] for name in told if name in one} for one in failed if one.get("status") == "FAILURE"]
+
+
+def first_refusal(refusals: list[dict[str, Any]]) -> tuple[str, str]:
+    """Return (code, message) of the first of what `refused_within` returned, each "" when it is not there."""
+    details = next((one["errorDetails"] for one in refusals if isinstance(one.get("errorDetails"), dict)), {})
+    code, message, _ = first_error(details)
+    return code, message or "Amazon did not do it, and gave no reason"
+
+
+def mask_refusals(refusals: list[dict[str, Any]], mask: Callable[[str], str]) -> None:
+    """Put the words of what `refused_within` returned through `mask`, in the answer itself as well."""
+    for one in refusals:
+        if isinstance(details := one.get("errorDetails"), dict):
+            details.update({name: mask(said) for name, said in details.items() if isinstance(said, str)})

@@ -39,6 +39,7 @@ class CallRecord:
     response_excerpt: str
     sent: str = ""
     sku_code: str = ""  # which one SKU it was about, if any
+    is_refused_within: bool = False  # answered as a success, in which Amazon says that it did not do it
 
 
 def redacted(text: str, max_length: int = _MAX_TEXT) -> str:

@@ -30,7 +30,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from flexdash.amazon import excerpts
-from flexdash.amazon.answers import error_of, is_token_refusal
+from flexdash.amazon.answers import error_of, first_refusal, is_token_refusal, mask_refusals, refused_within
 from flexdash.amazon.errors import AmazonError, AuthorizationRefused, Throttled
 from flexdash.amazon.operations import BATCH_INVENTORY, Operation
 from flexdash.amazon.pacing import Pacer
@@ -128,11 +128,21 @@ class Transport:
             error = error_of(operation, reply, data, expects_json=expects_json, is_last_token=has_new_token)
             self._pacer.follow(self._partner, operation.plan, reply.headers.get("x-amzn-ratelimit-limit"))
             sent = "" if self._on_call is None else _sent(operation, query, body, error)
-            answered = excerpts.of_answer(reply, data, is_about_shipment=bool(shipment_id)) if error else ""
-            if error is not None and shipment_id and self._mask_for is not None:
+            refusals = [] if error else refused_within(data)
+            if (error or refusals) and shipment_id and self._mask_for is not None:
                 mask = self._mask_for(shipment_id)
-                error.message, answered = mask(error.message), mask(answered)
-            self._record(operation, target, reply, error, attempt, waited, shipment_id, sku_code, sent, answered)
+                mask_refusals(refusals, mask)  # in `data` too, which goes to the caller
+            else:
+                mask = str
+            if error is not None:
+                error.message = mask(error.message)
+            answered = ""
+            if error or refusals:
+                said = refusals or data
+                answered = mask(excerpts.of_answer(reply, said, is_about_shipment=bool(shipment_id)))
+            self._record(
+                operation, target, reply, error, refusals, attempt, waited, shipment_id, sku_code, sent, answered
+            )
             if error is None:
                 return Answer(reply.status or 0, data, reply.date, reply.request_id)
             if is_token_refusal(reply, data) and not has_new_token:
@@ -188,6 +198,7 @@ class Transport:
         target: str,
         reply: Reply,
         error: AmazonError | None,
+        refusals: list[dict[str, Any]],
         attempt: int,
         waited: float,
         shipment_id: str,
@@ -197,6 +208,7 @@ class Transport:
     ) -> None:
         if self._on_call is None:
             return
+        code, message = (error.code, error.message) if error else first_refusal(refusals) if refusals else ("", "")
         self._on_call(
             CallRecord(
                 operation=operation.name,
@@ -206,8 +218,8 @@ class Transport:
                 duration_ms=reply.duration_ms,
                 amazon_request_id=reply.request_id,
                 is_throttled=reply.status == 429,
-                error_code=error.code if error else "",
-                error_message=error.message if error else "",
+                error_code=code,
+                error_message=message,
                 started_at=reply.started_at or datetime.now(UTC),
                 attempt=attempt,
                 waited_ms=round(waited * 1000),
@@ -215,6 +227,7 @@ class Transport:
                 response_excerpt=answered,
                 sent=sent,
                 sku_code=sku_code,
+                is_refused_within=bool(refusals),
             )
         )
 

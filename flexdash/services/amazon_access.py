@@ -142,7 +142,7 @@ class CallLog:
 
 def _count(records: Sequence[CallRecord]) -> None:
     """Let `/metrics` have what was written of these calls."""
-    ended = Counter((record.operation, metrics.call_outcome(record.status, record.error_code)) for record in records)
+    ended = Counter((record.operation, _ended(record)) for record in records)
     for (operation, outcome), n in ended.items():
         metrics.count("amazon_calls", n, operation=operation, outcome=outcome)
     for operation in {record.operation for record in records}:
@@ -150,6 +150,12 @@ def _count(records: Sequence[CallRecord]) -> None:
         metrics.count("amazon_call_seconds", sum(record.duration_ms for record in own), operation=operation)
         metrics.count("amazon_wait_seconds", sum(record.waited_ms for record in own), operation=operation)
         metrics.count("amazon_throttled", sum(record.is_throttled for record in own), operation=operation)
+
+
+def _ended(record: CallRecord) -> metrics.CallOutcome:
+    if record.is_refused_within:
+        return metrics.CallOutcome.REFUSED
+    return metrics.call_outcome(record.status, record.error_code)
 
 
 def amazon_settings() -> AmazonSettings:

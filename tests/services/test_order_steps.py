@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from flask import Flask, current_app
 from sqlalchemy import select
+from sqlalchemy.orm import undefer
 
 from amazon_sandbox.serving import Running
 from amazon_sandbox.world.people import SERIALIZED_SKU_CODES
@@ -15,10 +16,13 @@ from flexdash.amazon.errors import AuthorizationRefused
 from flexdash.amazon.shipments import Shipments
 from flexdash.extensions import db, vault
 from flexdash.models import (
+    ApiCall,
+    CallOutcome,
     DocumentKind,
     Listing,
     Order,
     OrderDocument,
+    OrderEvent,
     OrderPackage,
     OrderState,
     OrderStep,
@@ -217,6 +221,11 @@ def test_an_answer_lost_on_the_way_is_looked_up_and_nothing_is_done_twice(
     assert (done["packages"], done["invoice"], done["labels"]) == (1, 1, 1)
 
 
+def order_events(order: Order) -> list[OrderEvent]:
+    query = select(OrderEvent).where(OrderEvent.order_id == order.id).order_by(OrderEvent.id)
+    return list(db.session.scalars(query))
+
+
 def make_due(order: Order) -> None:
     db.session.rollback()
     db.session.execute(db.update(OrderStep).where(OrderStep.order_id == order.id).values(not_before=None))
@@ -245,6 +254,15 @@ def test_a_step_without_an_answer_waits_for_longer_each_time_and_is_given_up_wit
     assert waits == sorted(waits)
     assert (step.state, step.n_attempts) == (StepState.FAILED, results.MAX_ATTEMPTS)
     assert step.error_sentence.endswith("It was tried 5 times.")
+    tried = [event.sentence for event in order_events(order) if "The carrier made no label" in event.sentence]
+    assert len(tried) == 2, "one for the reason, however often it is tried, and one for the end"
+    assert tried[0].endswith("The carrier made no label: a sandbox fault. It is tried again by itself.")
+    calls = db.session.scalars(
+        select(ApiCall).where(ApiCall.operation == "generateShipLabels").options(undefer(ApiCall.answered))
+    ).all()
+    assert {(call.status, call.outcome, call.error_code) for call in calls} == {(200, CallOutcome.REFUSED, "SC_00000")}
+    assert {call.error_message for call in calls} == {"The carrier made no label: a sandbox fault."}
+    assert all('"status": "FAILURE"' in call.answered for call in calls)
 
     sandbox.control.clear_faults()
     steps.retry(asha, order.id, step.id)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from flexdash import clock
 from flexdash.amazon.packages import ShippingOption
 from flexdash.amazon.shipment_reader import Shipment
@@ -201,8 +203,18 @@ def _again_or_fail(order: Order, step: OrderStep, result: Result, run_id: int) -
         return
     delay = min(FIRST_DELAY * 2 ** min(step.n_attempts - 1, 8), LONGEST_DELAY)
     step.not_before = clock.now() + delay * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
+    _say_once(order, f"{STEP_WORDS[step.kind]}: {result.sentence.rstrip('.')}. It is tried again by itself.", run_id)
     step.error_code, step.error_sentence = result.code[:60], shortened(result.sentence, 500)
 
 
 def _say(order: Order, sentence: str, run_id: int) -> None:
     db.session.add(OrderEvent(order_id=order.id, kind="step", sentence=shortened(sentence, 500), run_id=run_id))
+
+
+def _say_once(order: Order, sentence: str, run_id: int) -> None:
+    """Say it unless the timeline does already: what is tried again and again fails for the same reason."""
+    said = select(OrderEvent.id).where(
+        OrderEvent.order_id == order.id, OrderEvent.kind == "step", OrderEvent.sentence == shortened(sentence, 500)
+    )
+    if db.session.scalar(said.limit(1)) is None:
+        _say(order, sentence, run_id)
