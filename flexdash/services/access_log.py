@@ -47,14 +47,14 @@ def record(
     )
 
 
-def exported(actor: Actor, what: str, *, store: Store | None = None) -> None:
+def exported(actor: Actor, what: str, *, store: Store | None = None, order: Order | None = None) -> None:
     """Keep that `actor` downloads `what`, such as "the Configuration Log": a verb of its own, before the file is sent.
 
-    With `store`, the row and its sentence name the store.
+    With `store`, the row and its sentence name the store; with `order`, the row leads there.
     """
     sentence = f"{actor.name} exported {what}" + (f" of {store.name}" if store else "")
     with transaction():
-        record(actor, AccessKind.EXPORT, sentence, store=store)
+        record(actor, AccessKind.EXPORT, sentence, store=store, order=order)
 
 
 def refused(email: str, address: str, why: str) -> None:

@@ -12,9 +12,12 @@ from flexdash import clock
 from flexdash.blueprints.orders.forms import HOLD_WORDS
 from flexdash.extensions import db
 from flexdash.models import (
+    AccessEvent,
+    AccessKind,
     Acknowledgement,
     HoldReason,
     Hub,
+    OrderEvent,
     OrderHold,
     OrderState,
     OrderStock,
@@ -252,6 +255,27 @@ def test_a_refused_acknowledgement_is_shown_and_can_be_sent_again(merchant: Flas
     merchant.post(f"/orders/{order.id}/acknowledge")
 
     assert order.acknowledgement is Acknowledgement.PENDING
+
+
+def test_an_order_leads_to_its_store_its_hub_and_the_run_that_brought_it_in(merchant, store: Store, hub: Hub) -> None:
+    run = factories.make_run(store)
+    order = factories.make_order(store, hub=hub)
+    order.events.append(OrderEvent(kind="imported", sentence="Imported from Amazon.", run_id=run.id))
+    db.session.commit()
+    page = merchant.get(f"/orders/{order.id}").text
+    assert f'<a href="/stores/{store.id}">{store.name}</a>' in page
+    assert f'<a href="/stores/{store.id}/hubs#hub-{hub.id}">{hub.name}</a>' in page
+    assert f', with <a href="/sync-runs/{run.id}">run {run.id}</a>' in page
+    by_hand = merchant.get(f"/orders/{factories.make_order(store).id}").text
+    assert "no hub" in by_hand
+    assert ", with <a" not in by_hand
+
+
+def test_the_access_log_leads_from_an_evidence_pack_to_its_order(merchant, store: Store) -> None:
+    order = factories.make_order(store)
+    assert merchant.get(f"/orders/{order.id}/evidence.zip").status_code == 200
+    kept = db.session.scalars(db.select(AccessEvent).where(AccessEvent.kind == AccessKind.EXPORT)).one()
+    assert (kept.order_id, kept.store_id) == (order.id, store.id)
 
 
 def test_the_quarantine_says_what_is_wrong(app: Flask, merchant: FlaskClient, store: Store) -> None:

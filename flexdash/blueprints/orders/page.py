@@ -34,6 +34,7 @@ def order_page(
         buyer=buyer,
         may_reveal=actor.may(Permission.REVEAL_BUYERS),
         calls=orders.calls_for(order),
+        brought_by=next((event.run_id for event in order.events if event.kind == "imported"), None),
         call_words=OUTCOME_WORDS,
         returns=returns.of_order(order),
         return_status=returns.status_of,

@@ -12,7 +12,7 @@ from flexdash.blueprints.orders.forms import QuarantineForm
 from flexdash.blueprints.orders.listing import list_page
 from flexdash.blueprints.orders.page import new_release_form, order_page
 from flexdash.blueprints.paging import keyset_page, turned
-from flexdash.models import QuarantinedShipment, Store
+from flexdash.models import Order, QuarantinedShipment, Store
 from flexdash.services import access, acknowledgement, evidence, order_holds, orders
 from flexdash.services.actors import Permission
 from flexdash.services.errors import FieldRefused, ServiceError
@@ -39,7 +39,8 @@ def detail(order_id: int) -> str:
 @limits.lookups
 def order_evidence(order_id: int) -> Response:
     """Send everything that is kept of one order but its buyer, for a case with Amazon."""
-    return send_pack(evidence.order_pack(current_actor(), order_id))
+    actor = current_actor()
+    return send_pack(evidence.order_pack(actor, order_id), access.get(actor, Order, order_id))
 
 
 @blueprint.post("/<int:order_id>/reveal")
