@@ -53,8 +53,12 @@ class SyncStatus:
 
     @property
     def is_due_at_once(self) -> bool:
-        """Whether it was turned on just now: the next look at the schedule starts it."""
-        return self.sync is not None and self.is_on and not self.paused_reason and self.next_due_at is None
+        """Whether it was turned on just now: the next look at the schedule starts it.
+
+        A sync without a toggle has no turn while it has nothing to do, and waits for no look at the schedule then.
+        """
+        has_toggle = self.sync is not None and bool(FACTS[self.sync].toggle)
+        return has_toggle and self.is_on and not self.paused_reason and self.next_due_at is None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, Role, RunState, Store, StoreStatus
+from flexdash.models import ConfigEvent, Role, RunState, Store, StoreStatus, Sync, SyncState
 from flexdash.services import store_settings
 from flexdash.services.store_settings import Toggle
 from tests.factories import make_actor, make_run, make_seller, make_store, make_user, make_workspace
@@ -263,8 +263,9 @@ def test_support_sees_the_stock_rules_and_sets_none(asha, store, signed_in) -> N
 
 def test_a_sync_that_was_just_turned_on_says_that_its_run_comes_within_a_minute(merchant, store) -> None:
     store.is_order_sync_on = True
+    db.session.add(SyncState(workspace_id=store.workspace_id, store_id=store.id, sync=Sync.PRICE_PUSH))
     db.session.commit()
     assert "Next run Within a minute" in words(merchant.get(f"/stores/{store.id}/settings"))
     overview = words(merchant.get(f"/stores/{store.id}"))
     assert "Within a minute" in overview
-    assert overview.count("Within a minute") == 1  # Inventory Sync is off
+    assert overview.count("Within a minute") == 1  # Inventory Sync is off, no price is due
