@@ -169,7 +169,7 @@ def test_the_page_of_a_run_shows_counts_attempts_calls_orders_and_quarantine(web
     db.session.commit()
     make_call(run, outcome="throttled", is_throttled=True, status=429, waited_ms=1500, error_message="Slow down")
     page = web.get(f"/sync-runs/{run.id}").text
-    for words in (
+    for said in (
         "Partial",
         "1,250",
         "1 shipment did not go through",
@@ -184,7 +184,7 @@ def test_the_page_of_a_run_shows_counts_attempts_calls_orders_and_quarantine(web
         f"FD-{order.id:06d}",
         "Run again now",
     ):
-        assert words in page, words
+        assert said in page, words
 
 
 def test_a_run_whose_turn_had_passed_before_its_sync_was_on_says_when_it_was_begun(web, store):
@@ -316,7 +316,7 @@ def test_the_page_of_a_push_counts_in_words_of_its_own_and_lists_what_was_left_o
     make_run_item(run, ItemOutcome.SKIPPED, n_items=17, reason="Not on Amazon: no listing.", remedy="Upload a catalog.")
     make_run_item(run, sku_code="A<b>1", seller_flex_hub_id="EXSB", reason="Amazon refused it", remedy="Check the SKU.")
     page = web.get(f"/sync-runs/{run.id}").text
-    for words in (
+    for said in (
         "Quantities looked at",
         "1,158",
         "Taken by Amazon",
@@ -328,7 +328,7 @@ def test_the_page_of_a_push_counts_in_words_of_its_own_and_lists_what_was_left_o
         "Everything, changed or not",
         "2 quantities did not go through",
     ):
-        assert words in page, words
+        assert said in page, said
     assert "New orders" not in page
     assert page.index("A&lt;b&gt;1") < page.index("17 SKUs"), "what was refused comes first"
     assert "Taken by Amazon 40" in html.unescape(web.get("/sync-runs").text)

@@ -203,7 +203,7 @@ def _again_or_fail(order: Order, step: OrderStep, result: Result, run_id: int) -
         return
     delay = min(FIRST_DELAY * 2 ** min(step.n_attempts - 1, 8), LONGEST_DELAY)
     step.not_before = clock.now() + delay * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
-    _say_once(order, f"{STEP_WORDS[step.kind]}: {result.sentence.rstrip('.')}. It is tried again by itself.", run_id)
+    _say_once(order, f"{step.kind.words}: {result.sentence.rstrip('.')}. It is tried again by itself.", run_id)
     step.error_code, step.error_sentence = result.code[:60], shortened(result.sentence, 500)
 
 
