@@ -380,3 +380,35 @@ def test_while_a_person_waits_no_long_pause_is_made(new_transport, stub, pauses)
     with pytest.raises(errors.AmazonUnavailable):
         new_transport(max_attempts=2, max_pause_seconds=2).call(READ, PATH)
     assert (len(stub.seen), pauses) == (1, [])
+
+
+def without_asha(shipment_id):
+    assert shipment_id == "D1"
+    return lambda text: text.replace("Asha", "[hidden]")
+
+
+def test_what_a_refusal_says_of_the_buyer_is_in_neither_error_nor_record(new_transport, stub, records):
+    stub.answers = [error(400, "SC_00002", "Ship-to of Asha is not serviceable", "Buyer: Asha")]
+    with pytest.raises(errors.RequestRefused) as refused:
+        new_transport(mask_for=without_asha).call(WRITE, PATH, shipment_id="D1")
+    assert "Ship-to of [hidden] is not serviceable: Buyer: [hidden]" in str(refused.value)
+    assert "Asha" not in repr(records)
+    assert "[hidden]" in records[0].response_excerpt
+
+
+def test_what_is_refused_within_a_success_names_no_buyer_to_the_caller_either(new_transport, stub, records):
+    label = {"packageId": "P1", "status": "FAILURE", "errorDetails": {"code": "E", "message": "Asha lives nowhere"}}
+    stub.answers = [Give(200, {"packageShipLabelList": [label, {"packageId": "P2", "status": "SUCCESS"}]})]
+    answer = new_transport(mask_for=without_asha).call(WRITE, PATH, shipment_id="D1")
+    assert answer.data["packageShipLabelList"][0]["errorDetails"]["message"] == "[hidden] lives nowhere"
+    (record,) = records
+    assert (record.is_refused_within, record.error_message) == (True, "[hidden] lives nowhere")
+    assert "Asha" not in repr(record)
+
+
+def test_no_mask_is_asked_for_about_what_went_well_or_is_about_no_shipment(new_transport, stub):
+    transport = new_transport(mask_for=lambda shipment_id: pytest.fail(f"asked for {shipment_id}"))
+    stub.answers = [Give(200, {"id": "D1"}), error(400)]
+    transport.call(READ, PATH, shipment_id="D1")
+    with pytest.raises(errors.RequestRefused):
+        transport.call(READ, PATH)
