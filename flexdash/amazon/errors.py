@@ -54,6 +54,10 @@ class AmazonUnavailable(AmazonError):
     is_retryable = True
 
 
+class RedisUnavailable(AmazonUnavailable):
+    """Redis, which keeps the usage plans and the access tokens, does not answer, so Amazon cannot be asked."""
+
+
 class Throttled(AmazonError):
     """The usage plan is used up. Worth another try after `retry_after_seconds`."""
 

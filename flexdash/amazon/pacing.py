@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import redis
 
-from flexdash.amazon.errors import AmazonUnavailable, Throttled
+from flexdash.amazon.errors import RedisUnavailable, Throttled
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class Pacer:
         """Wait until a request of `plan` may go out for `partner`; return the seconds waited.
 
         Raises Throttled at once, without taking a turn, when the wait would be longer than `max_wait_seconds`, and
-        AmazonUnavailable when Redis cannot be asked: without it nobody knows whether the plan has room.
+        RedisUnavailable when Redis cannot be asked: without it nobody knows whether the plan has room.
         """
         limit = self._max_wait_seconds if max_wait_seconds is None else max_wait_seconds
         waited = 0.0
@@ -201,7 +201,7 @@ class Pacer:
         # What Amazon just did stands whether or not Redis can be told, so a failure here must not hide it.
         try:
             self._run(self._follow, partner, plan, f"{rate:.10g}")
-        except AmazonUnavailable:
+        except RedisUnavailable:
             log.warning("Redis is away: Amazon's new rate for %s is not kept", plan.operation)
         else:
             self._rates[partner, plan.operation] = rate
@@ -210,7 +210,7 @@ class Pacer:
         """After a 429: empty the bucket and let it rest for `pause_seconds` (at most five minutes)."""
         try:
             self._run(self._back_off, partner, plan, int(min(pause_seconds, _MAX_PAUSE_SECONDS) * 1e6))
-        except AmazonUnavailable:
+        except RedisUnavailable:
             log.warning("Redis is away: the pause Amazon asked for on %s is not kept", plan.operation)
 
     def _key(self, partner: str, operation: str) -> str:
@@ -225,7 +225,7 @@ class Pacer:
         try:
             return question()
         except redis.RedisError as error:
-            raise AmazonUnavailable(
+            raise RedisUnavailable(
                 "Redis, which keeps FlexDash within Amazon's usage plans, cannot be reached; nothing was sent",
                 operation=plan.operation,
             ) from error

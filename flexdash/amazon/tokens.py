@@ -21,6 +21,7 @@ from flexdash.amazon.errors import (
     AmazonUnavailable,
     AppCredentialsRefused,
     AuthorizationRefused,
+    RedisUnavailable,
     RequestRefused,
     Throttled,
     UnreadableAnswer,
@@ -111,7 +112,7 @@ class AccessTokens:
         try:
             self._redis.eval(_DROP, 2, self._mark_key, self._token_key, _mark(refused_token))
         except redis.RedisError as error:
-            raise AmazonUnavailable(
+            raise RedisUnavailable(
                 "Redis, which holds the access token, cannot be reached", operation="refreshToken"
             ) from error
         # Not what is at hand: another thread may just have put the refused one there.
@@ -126,7 +127,7 @@ class AccessTokens:
         try:
             token = self._cached() or self._fetched()
         except redis.RedisError as error:
-            raise AmazonUnavailable(
+            raise RedisUnavailable(
                 "Redis, which holds the access token, cannot be reached; nothing was sent", operation="refreshToken"
             ) from error
         self._at_hand = token, time.monotonic() + _AT_HAND_SECONDS

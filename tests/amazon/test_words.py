@@ -77,6 +77,7 @@ def test_an_error_says_what_support_needs():
 
 
 def test_only_what_may_pass_by_itself_is_retryable():
-    retryable = {errors.AmazonUnavailable, errors.Throttled, errors.UnreadableAnswer, errors.AddressExpired}
+    retryable = {errors.AmazonUnavailable, errors.RedisUnavailable, errors.Throttled, errors.UnreadableAnswer}
+    retryable.add(errors.AddressExpired)
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AmazonError)}
     assert {kind for kind in kinds if kind.is_retryable} == retryable

@@ -218,7 +218,7 @@ def test_pages_that_are_empty_repeated_or_endless_and_orders_that_move_meanwhile
     sandbox.control.create_orders(150, location_id=MAPPED, seller_id=SELLER)
     sandbox.control.fault("stuck_token", operation="getShipments")
     endless = do_run(store)
-    assert "page token" in endless.error_sentence
+    assert "page token" in endless.error_detail
     assert endless.n_pages <= 4
     sandbox.control.clear_faults()
     make_due(endless.id)

@@ -119,6 +119,7 @@ PASSING = [
     (OperationalError("INSERT", {}, Exception("database is locked")), "database_busy", "busy for too long", ""),
     (OperationalError("INSERT", {}, Exception("database or disk is full")), "disk_full", "disk is full", ""),
     (redis.ConnectionError("away"), "redis_unavailable", "Redis", ""),
+    (amazon.RedisUnavailable("Redis cannot be reached; nothing was sent"), "redis_unavailable", "Redis", ""),
     (JobTimeoutException("over"), "timeout", "longer than a run may take", ""),
 ]
 
