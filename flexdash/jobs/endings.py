@@ -35,12 +35,11 @@ class Ending:
 
 def ending_of(error: Exception, reference: str) -> Ending:
     """Return how an attempt that raised `error` ends. `reference` leads from the page to the log."""
+    if isinstance(error, amazon.RedisUnavailable | redis.RedisError):
+        what = "Redis, which keeps Amazon's pace and access tokens, did not answer."
+        return Ending("redis_unavailable", what, may_pass=True)
     if isinstance(error, amazon.AmazonError):
-        return (
-            _of_redis()
-            if isinstance(error, amazon.RedisUnavailable)
-            else replace(_of_amazon(error), detail=_said(error))
-        )
+        return replace(_of_amazon(error), detail=_said(error))
     if isinstance(error, ServiceError):
         return Ending(type(error).__name__, error.sentence, is_waiting_for_person=True)
     if isinstance(error, UnreadableSecret):
@@ -53,8 +52,6 @@ def ending_of(error: Exception, reference: str) -> Ending:
         )
     if isinstance(error, JobTimeoutException):
         return Ending("timeout", "The run took longer than a run may take and was broken off.", may_pass=True)
-    if isinstance(error, redis.RedisError):
-        return _of_redis()
     if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and not isinstance(error, ProgrammingError)):
         return _of_database(error)
     return Ending(
@@ -69,11 +66,6 @@ def delay_before(attempt: int, ending: Ending, jitter: float) -> timedelta:
     """Return how long to wait after failed attempt number `attempt`; `jitter` from 0 to 1 spreads stores apart."""
     delay = min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY)
     return max(delay * (0.8 + 0.4 * jitter), ending.wait_at_least)
-
-
-def _of_redis() -> Ending:
-    what = "Redis, which keeps Amazon's pace and access tokens, did not answer."
-    return Ending("redis_unavailable", what, may_pass=True)
 
 
 def _of_amazon(error: amazon.AmazonError) -> Ending:
