@@ -28,7 +28,16 @@ from tests.support.web import SeparateClient, sign_in
 
 # Where tests take seconds: real browsers, processes and faults. They go first, file by file, so that what the test
 # processes share at the end are the small files, and none of them idles while another one is still browsing.
-SLOW_FIRST = ("tests/browser/", "tests/faults/", "tests/cli/", "tests/jobs/", "tests/sandbox/test_sandbox_browser")
+SLOW_FIRST = (
+    "tests/browser/",
+    "tests/faults/",
+    "tests/cli/",
+    "tests/jobs/",
+    "tests/sandbox/test_sandbox_browser",
+    "tests/test_roles",
+    "tests/test_data_protection",
+    "tests/test_foreign_ids",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
