@@ -310,15 +310,16 @@ def _fill_to_dos(n_rows: int, own: dict[str, str], user_id: int) -> None:
     shipment = {"amazon_shipment_id": "'Q' || i", "resolved_at": one_in_fifteen(_moment("0"))}
     _insert(QuarantinedShipment, n_rows, own | shipment)
     batch = {"action": "'pick'", "state": "'done'", "asked_by_id": str(user_id), "asked_by_name": "'Asha'"}
-    _insert(WorkBatch, n_rows, workspace | batch | {"id": "i", "n_items": "1", "n_done": "1"})
-    _insert(WorkBatchItem, n_rows, {"batch_id": "i", "order_id": "i", "is_done": "true"})
+    n_actions = max(1_000, n_rows // 100)  # of people: an action or a file to each hundred orders
+    _insert(WorkBatch, n_actions, workspace | batch | {"id": "i", "n_items": "1", "n_done": "1"})
+    _insert(WorkBatchItem, n_actions, {"batch_id": "i", "order_id": "i", "is_done": "true"})
     status = "CASE WHEN i % 15 = 0 THEN 'CREATED' ELSE 'PROCESSED' END"
     returned = {"order_id": "i", "amazon_return_id": "'R' || i", "amazon_status": status, "sku_code": "'SKU-7'"}
     returned |= {"amazon_order_id": _padded("403-", 7) + " || '-0000001'"}
     _insert(AmazonReturn, n_rows, own | returned)
     upload = {"kind": "'catalog'", "state": "'applied'", "file_name": "'catalog.csv'", "seller_id": "{seller}"}
     upload["seller_id"] = f"(SELECT seller_id FROM stores WHERE id = {own['store_id']})"
-    _insert(Upload, n_rows, own | upload | {"uploaded_by_name": "'Asha'"})
+    _insert(Upload, n_actions, own | upload | {"uploaded_by_name": "'Asha'"})
     alarm = {"kind": "'conflicts'", "subject": "'store:' || i", "severity": "1", "sentence": "'1 conflict.'"}
     _insert(Alarm, n_rows, own | alarm | {"id": "i", "cleared_at": one_in_fifteen(_moment("0"))})
     message = {"channel": "'email'", "event": "'opened'", "state": "'sent'", "delivery_id": "'m-' || i"}

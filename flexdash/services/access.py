@@ -62,9 +62,14 @@ _BY_ORDER = {
 }
 
 
-def visible(actor: Actor, model: type[Model]) -> Select[tuple[Model]]:
-    """Return a SELECT of the `model` rows that `actor` may see: those of the workspace, and of their sellers."""
-    query = select(model).where(_workspace_column(model) == actor.workspace_id)
+def visible(actor: Actor, model: type[Model], *, are_few: bool = False) -> Select[tuple[Model]]:
+    """Return a SELECT of the `model` rows that `actor` may see: those of the workspace, and of their sellers.
+
+    `are_few` says that what the caller adds finds few rows by an index of its own. The workspace is then looked at row
+    by row: without statistics SQLite takes a workspace for as small as an order, and would read all of its rows.
+    """
+    workspace_id = _workspace_column(model)
+    query = select(model).where((workspace_id + 0 if are_few else workspace_id) == actor.workspace_id)
     if actor.seller_ids is None:
         return query
     if model in _BY_SELLER:

@@ -255,7 +255,8 @@ def quarantined_order_ids(rows: Sequence[QuarantinedShipment]) -> dict[int, str]
 
 def n_quarantined(actor: Actor) -> int:
     """Return how many shipments wait in quarantine."""
-    return db.session.scalar(select(func.count()).select_from(quarantined(actor).subquery())) or 0
+    waiting = access.visible(actor, QuarantinedShipment, are_few=True).where(QuarantinedShipment.resolved_at.is_(None))
+    return db.session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
 
 def _before_deadline(deadline: str, now: datetime) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, union
 
 from flexdash import clock
 from flexdash.extensions import db
@@ -126,15 +126,23 @@ def places_of(actor: Actor, run: SyncRun, names: Collection[str]) -> Places:
         )
         columns = (AmazonReturn.amazon_return_id, AmazonReturn.id)
         return Places({}, dict(db.session.execute(returns.with_only_columns(*columns)).all()), {})
-    orders = access.visible(actor, Order).where(Order.store_id == run.store_id, Order.amazon_shipment_id.in_(names))
+    orders = access.visible(actor, Order, are_few=True)
+    orders = orders.where(Order.store_id == run.store_id, Order.amazon_shipment_id.in_(names))
     columns = (Order.amazon_shipment_id, Order.id)
     return Places(dict(db.session.execute(orders.with_only_columns(*columns)).all()), {}, {})
 
 
 def _orders(actor: Actor, run: SyncRun, names: set[str], words: Sequence[str]) -> Sequence[Order]:
-    ways = [Order.amazon_order_id.in_(names), Order.amazon_shipment_id.in_(names)]
-    ways += [Order.id == own_id for word in words if (own_id := id_of(word)) is not None]
-    own = access.visible(actor, Order).where(Order.store_id == run.store_id, or_(*ways))
+    # Each kind of name by its own index.
+    ways = [
+        select(Order.id).where(Order.workspace_id == actor.workspace_id, Order.amazon_order_id.in_(names)),
+        select(Order.id).where(Order.store_id == run.store_id, Order.amazon_shipment_id.in_(names)),
+    ]
+    ways += [select(Order.id).where(Order.id == own_id) for word in words if (own_id := id_of(word)) is not None]
+    found = union(*ways).subquery()
+    own = access.visible(actor, Order, are_few=True).where(
+        Order.store_id + 0 == run.store_id, Order.id.in_(select(found.c.id))
+    )
     return db.session.scalars(own.order_by(Order.id).limit(SHOWN_AT_MOST)).all()
 
 
@@ -153,7 +161,7 @@ def _with_sku(actor: Actor, run: SyncRun, sku_code: str) -> set[str]:
             AmazonReturn.store_id == run.store_id, AmazonReturn.sku_code == sku_code
         )
         if of_returns
-        else access.visible(actor, Order)
+        else access.visible(actor, Order, are_few=True)
         .join(OrderLine, OrderLine.order_id == Order.id)
         .where(Order.store_id == run.store_id, OrderLine.sku_code == sku_code)
     )

@@ -155,7 +155,7 @@ def load(actor: Actor, run_id: int) -> RunDetail:
     run = access.get(actor, SyncRun, run_id)
     attempts = db.session.scalars(select(SyncAttempt).where(SyncAttempt.run_id == run.id).order_by(SyncAttempt.id))
     quarantined = (
-        access.visible(actor, QuarantinedShipment)
+        access.visible(actor, QuarantinedShipment, are_few=True)
         .where(QuarantinedShipment.run_id == run.id)
         .order_by(QuarantinedShipment.id)
         .limit(SHOWN_AT_MOST)

@@ -64,17 +64,15 @@ def _at_unmapped(store: StoreFacts) -> Iterator[dict[str, Any]]:
 
 
 def _without_listing(store: StoreFacts, locations: list[Location]) -> Iterator[dict[str, Any]]:
-    # A subquery for each row, no join: over tables that have just been filled PostgreSQL joins in the worst of ways.
-    listing_id = (
-        select(Listing.id)
-        .where(Listing.store_id == store.store_id, Listing.sku_code == StockLevel.sku_code)
-        .correlate(StockLevel)
-        .scalar_subquery()
-    )
+    listed = select(Listing.sku_code).where(Listing.store_id == store.store_id)
     for location in locations:
         n_items = db.session.scalar(
             select(func.count()).where(
-                StockLevel.hub_id == location.hub_id, StockLevel.seller_id == store.seller_id, listing_id.is_(None)
+                StockLevel.hub_id == location.hub_id,
+                StockLevel.seller_id == store.seller_id,
+                # Read once and looked up. A look for each row is left to the guess which index is best: over tables
+                # that have just been filled PostgreSQL takes one of all the store's listings, for each row anew.
+                StockLevel.sku_code.not_in(listed),
             )
         )
         yield {
@@ -87,15 +85,12 @@ def _without_listing(store: StoreFacts, locations: list[Location]) -> Iterator[d
 
 
 def _listed_no_more(store: StoreFacts) -> Iterator[dict[str, Any]]:
-    listing_id = (
-        select(Listing.id)
-        .where(Listing.store_id == store.store_id, Listing.sku_code == PublishedStock.sku_code)
-        .correlate(PublishedStock)
-        .scalar_subquery()
-    )
+    listed = select(Listing.sku_code).where(Listing.store_id == store.store_id)
     n_items = db.session.scalar(
         select(func.count()).where(
-            PublishedStock.store_id == store.store_id, PublishedStock.quantity > 0, listing_id.is_(None)
+            PublishedStock.store_id == store.store_id,
+            PublishedStock.quantity > 0,
+            PublishedStock.sku_code.not_in(listed),
         )
     )
     yield {
