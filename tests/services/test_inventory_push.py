@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from flexdash import clock
 from flexdash.amazon.errors import AmazonUnavailable
@@ -13,9 +13,11 @@ from flexdash.extensions import db
 from flexdash.jobs import runner, stopping
 from flexdash.models import ApiCall, Hub, HubMapping, ItemOutcome, PushState, RunState, StockLevel, Store, SyncState
 from flexdash.services.amazon_access import amazon_for
-from flexdash.services.inventory import sending
+from flexdash.services.inventory import left_out, places, sending
+from flexdash.services.inventory.plan import StoreFacts
 from flexdash.services.inventory.push import push
 from tests import factories
+from tests.support.databases import is_postgres
 from tests.support.pulls import row
 from tests.support.stock import (
     at_amazon,
@@ -190,6 +192,27 @@ def test_what_amazon_says_of_reserved_units_is_kept(place, sandbox):
     told = published(store)
     assert (told["A"].amazon_sellable, told["A"].amazon_reserved) == (9, 6)
     assert (told["B"].amazon_sellable, told["B"].amazon_reserved) == (9, 0)
+
+
+@pytest.mark.skipif(not is_postgres(), reason="SQLite looks each SKU up in an index whatever it has to guess")
+def test_the_listings_are_read_once_for_what_is_left_out_and_not_for_each_sku(place):
+    """A look for each SKU went by an index of all the store's listings: minutes for a store that was just filled."""
+    store, _ = place
+    asked = []
+
+    def note(_connection, _cursor, statement, parameters, *_rest):
+        if "NOT IN" in statement.upper():
+            asked.append((statement, parameters))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        left_out.left_out(StoreFacts.of(store), places.active_locations(store.id))
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert len(asked) == 2
+    for statement, parameters in asked:
+        plan = db.session.connection().exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars().all()
+        assert any("hashed SubPlan" in line for line in plan), plan
 
 
 def test_what_is_left_out_is_on_the_run_with_the_reason(place):
