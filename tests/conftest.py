@@ -35,7 +35,6 @@ SLOW_FIRST = (
     "tests/jobs/",
     "tests/sandbox/test_sandbox_browser",
     "tests/test_roles",
-    "tests/test_data_protection",
     "tests/test_foreign_ids",
 )
 

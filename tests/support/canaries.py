@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import subprocess
 import zlib
 from collections.abc import Iterator
 
@@ -31,13 +32,16 @@ def all_values() -> Iterator[bytes]:
 
 
 def files(settings: Settings) -> Iterator[bytes]:
-    """Yield SQLite's files, freed pages and log included; PostgreSQL's are the server's."""
+    """Yield SQLite's files, freed pages and log included; PostgreSQL's are the server's.
+
+    Another process reads them: closing a file of SQLite's gives up the locks that this process's connections hold on
+    it, and the next process to close the database would then take the log away from under them.
+    """
     if is_postgres():
         return
     path = make_url(settings.database_url).database
     for suffix in ("", "-wal"):
-        with open(path + suffix, "rb") as file:
-            yield file.read()
+        yield subprocess.run(["cat", path + suffix], stdout=subprocess.PIPE, check=True).stdout
 
 
 def all_of_redis(url: str) -> Iterator[bytes]:
