@@ -22,13 +22,16 @@ from flexdash.models import (
     StepState,
     Store,
 )
+from flexdash.services import store_settings
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import cancellation, order_open
-from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
+from flexdash.services.diagnosis.checks import Diagnosis, Finding, FixKind, Outcome
 from flexdash.services.diagnosis.common import Parts
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_states import Event
 from flexdash.services.order_work import cancelling, moves, step_rows
 from flexdash.services.order_work.cancelling import Reason
+from flexdash.services.store_settings import Toggle
 from tests import factories
 from tests.services.test_order_steps import do_steps, make_due, pulled
 from tests.support.diagnoses import AT_WORK, by_name, fixes, outcome, sentence
@@ -247,8 +250,8 @@ CANCELLATIONS: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (cancelled_on_amazon, "so Amazon knows and there is nothing to send.", Outcome.ANSWERED, [FixKind.ORDER]),
     (
         toggle_off,
-        "was cancelled in FlexDash only: Automated Order Cancellation on Sales Channel was off for Pune Store. Amazon "
-        "still expects it to be shipped. Send the cancellation now",
+        "in FlexDash only: Automated Order Cancellation on Sales Channel was off for Pune Store. Amazon still expects "
+        "it to be shipped. Send the cancellation now",
         Outcome.FAILED,
         [FixKind.SEND_CANCELLATION, FixKind.TOGGLES],
     ),
@@ -282,6 +285,51 @@ def test_the_cause_of_an_unsent_cancellation_is_named(scene: Scene, state, words
     found = scene.why_not_sent(state(scene))
     assert words in sentence(found)
     assert (outcome(found), fixes(found)) == (ends, offered)
+
+
+def set_cancellation_toggle(scene: Scene, turn_on: bool) -> None:
+    """Let Asha set the toggle as its page does."""
+    db.session.refresh(scene.store)
+    store_settings.set_toggle(
+        scene.asha,
+        scene.store.id,
+        Toggle.AUTOMATED_CANCELLATION,
+        turn_on=turn_on,
+        version=scene.store.settings_version,
+    )
+
+
+def moments_of(finding: Finding | None) -> list[str]:
+    return [label for label, _ in finding.moments] if finding else []
+
+
+def test_who_cancelled_and_who_had_turned_the_toggle_off_are_named_to_support_too(scene: Scene) -> None:
+    set_cancellation_toggle(scene, turn_on=False)
+    order = scene.cancelled()
+    found = scene.why_not_sent(order)
+    assert f"Asha cancelled {number_of(order.id)} in FlexDash only: " in sentence(found)
+    assert "was off for Pune Store. Asha had turned it off. Amazon still expects" in sentence(found)
+    assert moments_of(found.cause.finding) == ["Turned off", "Cancelled here"]
+    assert FixKind.LOG_ROW in fixes(found)
+
+    set_cancellation_toggle(scene, turn_on=True)
+    set_cancellation_toggle(scene, turn_on=False)  # had nothing to do with it
+    found = scene.why_not_sent(order)
+    assert "turned it off" not in sentence(found)
+    assert moments_of(found.cause.finding) == ["Cancelled here"]
+
+
+def test_who_cancelled_stays_named_when_another_sends_it_and_amazon_refuses(scene: Scene) -> None:
+    order = toggle_off(scene)
+    scene.sandbox.control.move(order.amazon_shipment_id, "SHIPLABEL_GENERATED")
+    ravi = factories.make_user(scene.store.seller.workspace, Role.ADMIN, name="Ravi")
+    cancelling.send_now(factories.make_actor(ravi), order.id)
+    do_steps(scene.store)
+    found = scene.why_not_sent(order)
+    was_cancelled = found.checks[1].finding
+    assert was_cancelled is not None
+    assert was_cancelled.sentence == f"Asha cancelled {number_of(order.id)} in FlexDash."
+    assert moments_of(was_cancelled) == moments_of(found.cause.finding) == ["Cancelled here"]
 
 
 def test_a_cancellation_that_got_no_answer_says_how_often_it_was_tried(scene: Scene) -> None:

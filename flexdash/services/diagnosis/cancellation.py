@@ -1,10 +1,12 @@
 """Why was my cancellation not sent?"""
 
+from datetime import datetime
+
 from sqlalchemy import and_, select
 
 from flexdash.amazon import statuses
 from flexdash.extensions import db
-from flexdash.models import ApiCall, OrderCancellation, OrderState, StepKind
+from flexdash.models import ApiCall, OrderCancellation, OrderEvent, OrderState, StepKind
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import one_order
 from flexdash.services.diagnosis.checks import (
@@ -25,7 +27,7 @@ from flexdash.services.order_changes import CANCELLED_BY
 from flexdash.services.order_work import cancelling
 from flexdash.services.order_work.cancelling import TOGGLE
 from flexdash.services.order_work.overview import cancelled_words
-from flexdash.services.store_settings import Toggle, last_change
+from flexdash.services.store_settings import Toggle, turned_off
 from flexdash.services.words import as_clause
 
 
@@ -41,7 +43,9 @@ def why_not_sent(actor: Actor, text: str, *, parts: Parts) -> Diagnosis:
 def _was_cancelled_here(case: Case) -> Finding:
     order = case.order
     if order.cancellation is not OrderCancellation.NONE:
-        return passed(f"Somebody cancelled {case.number} in FlexDash.")
+        by = cancelling.last_by_a_person(order)
+        who = by.actor_name if by else "Somebody"
+        return passed(f"{who} cancelled {case.number} in FlexDash.", moments=_cancelled_here(by))
     if order.state is OrderState.CANCELLED:
         return answered(
             f"{case.number} was cancelled {cancelled_words(order)}, so Amazon knows and there is nothing to send.",
@@ -95,18 +99,26 @@ def _was_toggle_on(case: Case) -> Finding:
     order = case.order
     if order.cancellation is not OrderCancellation.NOT_SENT:
         return passed("Amazon was to be told.")
-    change = (
-        None if order.store.is_automated_cancellation_on else last_change(order.store, Toggle.AUTOMATED_CANCELLATION)
-    )
+    by = cancelling.last_by_a_person(order)
+    change = turned_off([order.store], Toggle.AUTOMATED_CANCELLATION).get(order.store_id)
+    if change is not None and order.cancelled_at is not None and change.occurred_at > order.cancelled_at:
+        change = None  # it was turned on and off again since
+    was_off = order.cancellation_message or f"{TOGGLE} was off."
+    if change is not None:
+        was_off += f" {change.actor_name} had turned it off."
     return failed(
-        f"{case.number} was cancelled in FlexDash only: {order.cancellation_message or f'{TOGGLE} was off.'} Amazon "
-        "still expects it to be shipped. Send the cancellation now; turn the toggle on to have the next ones sent by "
+        f"{by.actor_name if by else 'Somebody'} cancelled {case.number} in FlexDash only: {was_off} Amazon still "
+        "expects it to be shipped. Send the cancellation now; turn the toggle on to have the next ones sent by "
         "themselves.",
         Fix(FixKind.SEND_CANCELLATION, {"order_id": order.id}, case.number),
         Fix(FixKind.TOGGLES, {"store_id": order.store_id}, order.store.name),
         *([Fix(FixKind.LOG_ROW, {"event_id": change.id})] if change else []),
-        moments=[("Turned off", change.occurred_at if change else None), ("Cancelled here", order.cancelled_at)],
+        moments=[("Turned off", change.occurred_at if change else None), *_cancelled_here(by)],
     )
+
+
+def _cancelled_here(by: OrderEvent | None) -> list[tuple[str, datetime | None]]:
+    return [("Cancelled here", by.occurred_at if by else None)]
 
 
 def _did_amazon_refuse(case: Case) -> Finding:
@@ -124,7 +136,11 @@ def _did_amazon_refuse(case: Case) -> Finding:
         else []
     )
     return failed(
-        f"Amazon refused it: {order.cancellation_message} {goes_on}", *again, *_seller_central(case), case.link
+        f"Amazon refused it: {order.cancellation_message} {goes_on}",
+        *again,
+        *_seller_central(case),
+        case.link,
+        moments=_cancelled_here(cancelling.last_by_a_person(order)),
     )
 
 

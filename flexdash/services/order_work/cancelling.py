@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy import select
+
 from flexdash import clock
 from flexdash.amazon import statuses
 from flexdash.database import transaction
+from flexdash.extensions import db
 from flexdash.models import Order, OrderCancellation, OrderEvent, OrderState, StepKind
 from flexdash.services import access, order_holds
 from flexdash.services.actors import Actor
@@ -108,8 +111,22 @@ def send_now(actor: Actor, order_id: int) -> Order:
         reason = next((one for one in Reason if one.words == order.cancellation_reason), Reason.OUT_OF_STOCK)
         _send(order, actor, reason)
         sentence = f"{actor.name} sent the cancellation to Amazon."
-        session.add(OrderEvent(order_id=order.id, kind="cancelled", sentence=sentence, actor_name=actor.name))
+        session.add(OrderEvent(order_id=order.id, kind="cancellation_sent", sentence=sentence, actor_name=actor.name))
         return order
+
+
+def last_by_a_person(order: Order) -> OrderEvent | None:
+    """Return the timeline's entry of the person who cancelled `order` here, and when; the newest, None without one.
+
+    Amazon's cancellations have entries of the same kind.
+    """
+    query = (
+        select(OrderEvent)
+        .where(OrderEvent.order_id == order.id, OrderEvent.kind == "cancelled", OrderEvent.actor_name != "Amazon")
+        .order_by(OrderEvent.id.desc())
+        .limit(1)
+    )
+    return db.session.scalars(query).one_or_none()
 
 
 def _send(order: Order, actor: Actor, reason: Reason) -> None:
