@@ -50,3 +50,6 @@ class AccessEvent(db.Model):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     store_id: Mapped[int | None] = mapped_column(ForeignKey("stores.id"))
     order_id: Mapped[int | None] = mapped_column(ForeignKey("orders.id"))
+    # Without foreign keys: a listing may go and its row here stays. A SKU with a store is that store's listing.
+    sku_code: Mapped[str | None] = mapped_column(String(100))
+    stock_level_id: Mapped[int | None]

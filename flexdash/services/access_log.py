@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import AccessEvent, AccessKind, Order, Store, StoreStatus, User
+from flexdash.models import AccessEvent, AccessKind, Listing, Order, StockLevel, Store, StoreStatus, User
 from flexdash.services.actors import Actor
 from flexdash.services.words import one_line, shortened
 
@@ -24,14 +24,17 @@ def record(
     user: User | None = None,
     store: Store | None = None,
     order: Order | None = None,
+    listing: Listing | None = None,
+    level: StockLevel | None = None,
 ) -> None:
     """Append one row inside the caller's open transaction: with what it tells of, or not at all.
 
-    `sentence` names the actor and never holds a secret or a buyer's data. `user`, `store` or `order` is what it was
-    about; the row leads there.
+    `sentence` names the actor and never holds a secret or a buyer's data. `user`, `store`, `order`, `listing` or
+    stock `level` is what it was about; the row leads there.
     """
-    if store is None and order is not None:
-        store = order.store
+    sku, of_store = listing or level, order or listing
+    if store is None and of_store is not None:
+        store = of_store.store
     if store is not None and store.status is StoreStatus.DRAFT:
         store = None  # a draft may be thrown away, and no row would let it go
     _add(
@@ -44,17 +47,28 @@ def record(
         user_id=user.id if user else None,
         store_id=store.id if store else None,
         order_id=order.id if order else None,
+        sku_code=sku.sku_code if sku else None,
+        stock_level_id=level.id if level else None,
     )
 
 
-def exported(actor: Actor, what: str, *, store: Store | None = None, order: Order | None = None) -> None:
+def exported(
+    actor: Actor,
+    what: str,
+    *,
+    store: Store | None = None,
+    order: Order | None = None,
+    listing: Listing | None = None,
+    level: StockLevel | None = None,
+) -> None:
     """Keep that `actor` downloads `what`, such as "the Configuration Log": a verb of its own, before the file is sent.
 
-    With `store`, the row and its sentence name the store; with `order`, the row leads there.
+    With `store` or `listing`, the row and its sentence name the store; the row leads to whichever of these is given.
     """
+    store = listing.store if listing else store
     sentence = f"{actor.name} exported {what}" + (f" of {store.name}" if store else "")
     with transaction():
-        record(actor, AccessKind.EXPORT, sentence, store=store, order=order)
+        record(actor, AccessKind.EXPORT, sentence, store=store, order=order, listing=listing, level=level)
 
 
 def refused(email: str, address: str, why: str) -> None:

@@ -1,16 +1,16 @@
 """Reading the access log: filtered, within the workspace, and as rows for an export."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, literal, tuple_
+from sqlalchemy import Select, literal, select, tuple_
 
 from flexdash.database import release_connection
 from flexdash.extensions import db
-from flexdash.models import AccessEvent, AccessKind
+from flexdash.models import AccessEvent, AccessKind, Listing
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.config_log_queries import FLEXDASH_ITSELF, start_of_day
@@ -47,6 +47,23 @@ def events(actor: Actor, filters: Filters, zone: ZoneInfo) -> Select[tuple[Acces
     if filters.kind:
         query = query.where(AccessEvent.kind == filters.kind)
     return query
+
+
+def listings_of(events: Sequence[AccessEvent]) -> dict[tuple[int, str], int]:
+    """Return the ids of the listings that these rows are about and that are still there, by store and SKU; one query.
+
+    Rows of a stock level are none of them.
+    """
+    wanted = {
+        (event.store_id, event.sku_code)
+        for event in events
+        if event.sku_code and event.store_id and not event.stock_level_id
+    }
+    if not wanted:
+        return {}
+    query = select(Listing.store_id, Listing.sku_code, Listing.id)
+    found = db.session.execute(query.where(tuple_(Listing.store_id, Listing.sku_code).in_(wanted)))
+    return {(store_id, sku_code): listing_id for store_id, sku_code, listing_id in found}
 
 
 def export_rows(

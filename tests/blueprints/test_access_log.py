@@ -17,9 +17,12 @@ from flexdash.models import AccessEvent, AccessKind, Role
 from flexdash.services import access_log, access_log_queries, csv_export
 from tests.factories import (
     make_actor,
+    make_hub,
+    make_listing,
     make_order,
     make_recovery,
     make_seller,
+    make_stock,
     make_store,
     make_upload,
     make_user,
@@ -82,6 +85,29 @@ def test_a_row_leads_to_what_it_was_about(admin, ada, seller) -> None:
     assert f'href="/orders/{order.id}"' in page
     assert f'href="/admin/users/{ada.id}"' in page
     assert XSS not in page
+
+
+def test_a_row_of_a_skus_evidence_pack_leads_to_the_sku(admin, seller) -> None:
+    store = make_store(seller, name="Pune Store")
+    listing = make_listing(store, "MUG-STD")
+    level = make_stock(seller, make_hub(seller.workspace), "MUG-STD")
+    of_listing, of_stock = f"/stores/{store.id}/catalog/{listing.id}", f"/stock/{level.id}"
+    for path in (of_listing, of_stock):
+        assert admin.get(f"{path}/evidence.zip").status_code == 200
+    log = f"{LOG}?kind=Export"
+    page = admin.get(log)
+    assert sentences(page) == [
+        "Ada exported the evidence for SKU MUG-STD",
+        "Ada exported the evidence for SKU MUG-STD of Pune Store",
+    ]
+    for path in (of_listing, of_stock):
+        assert f'href="{path}"' in page.text
+
+    with transaction() as session:
+        session.delete(session.merge(listing))
+    page = admin.get(log).text
+    assert f'href="{of_listing}"' not in page
+    assert f'href="/stores/{store.id}"' in page, "the listing is gone, and its store is there"
 
 
 def test_only_admins_read_it(ada, signed_in) -> None:

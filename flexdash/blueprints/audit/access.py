@@ -21,10 +21,12 @@ def access_log() -> str:
     actor = current_actor()
     form = AccessFilterForm(request.args, actor)
     query = access_log_queries.events(actor, form.filters(), viewer_zone())
+    page = keyset_page(query, turned(access_log_queries.NEWEST_FIRST, form.is_oldest_first), request.args)
     return render_template(
         "audit/access_log.html",
         form=form,
-        page=keyset_page(query, turned(access_log_queries.NEWEST_FIRST, form.is_oldest_first), request.args),
+        page=page,
+        listings=access_log_queries.listings_of(page.items),
         csv_arguments={name: value for name, value in request.args.items() if name != "page" and value},
         n_days=settings.access_log_days,
         at_most=csv_export.AT_MOST,

@@ -40,7 +40,7 @@ def detail(order_id: int) -> str:
 def order_evidence(order_id: int) -> Response:
     """Send everything that is kept of one order but its buyer, for a case with Amazon."""
     actor = current_actor()
-    return send_pack(evidence.order_pack(actor, order_id), access.get(actor, Order, order_id))
+    return send_pack(evidence.order_pack(actor, order_id), order=access.get(actor, Order, order_id))
 
 
 @blueprint.post("/<int:order_id>/reveal")

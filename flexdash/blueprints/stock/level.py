@@ -42,7 +42,8 @@ def detail(level_id: int) -> str:
 @limits.lookups
 def stock_evidence(level_id: int) -> Response:
     """Send everything that is kept of the SKU in its seller's stores, for a case with Amazon."""
-    return send_pack(evidence.stock_pack(current_actor(), level_id))
+    actor = current_actor()
+    return send_pack(evidence.stock_pack(actor, level_id), level=stock_queries.get(actor, level_id))
 
 
 @blueprint.post("/<int:level_id>")

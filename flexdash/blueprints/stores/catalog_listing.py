@@ -89,7 +89,9 @@ def listing(store_id: int, listing_id: int) -> str:
 @limits.lookups
 def listing_evidence(store_id: int, listing_id: int) -> Response:
     """Send everything that is kept of the SKU in this store, for a case with Amazon."""
-    return send_pack(evidence.listing_pack(current_actor(), store_id, listing_id))
+    actor = current_actor()
+    pack = evidence.listing_pack(actor, store_id, listing_id)
+    return send_pack(pack, listing=listing_queries.get(actor, store_id, listing_id))
 
 
 @blueprint.route("/<int:store_id>/catalog/new", methods=["GET", "POST"])
