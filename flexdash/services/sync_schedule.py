@@ -187,7 +187,8 @@ def drop_unscheduled(scheduled: set[Sync]) -> None:
 def claim_due(timing: Timing, now: datetime) -> Claimed:
     """Make a run for every store whose turn has come, and set its next turn.
 
-    Where the store's run before is still open, the slot is recorded as skipped. After a gap there is one run for all
+    Where the store's run before is still open, the slot is recorded as skipped, unless it had come before the sync was
+    turned on: that one was nobody's to do. After a gap there is one run for all
     missed slots, marked catch-up. Safe to call from several processes at once: a store's turn is locked while it is
     claimed (the others pass over it), and the unique indexes on runs have the last word.
     """
@@ -202,7 +203,7 @@ def claim_due(timing: Timing, now: datetime) -> Claimed:
 
 def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed, int | None]:
     due = db.session.execute(
-        select(SyncState.id, SyncState.workspace_id, SyncState.store_id, SyncState.next_due_at)
+        select(SyncState.id, SyncState.workspace_id, SyncState.store_id, SyncState.next_due_at, SyncState.on_since)
         .where(SyncState.sync == timing.sync, SyncState.next_due_at <= now, SyncState.id > after_id)
         .order_by(SyncState.id)
         .limit(BATCH)
@@ -212,7 +213,7 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
         return Claimed(), None
     open_runs = _open_runs(timing.sync, due[0].id, due[-1].id)
     queued, skipped, next_due = [], [], {}
-    for state_id, workspace_id, store_id, due_at in due:
+    for state_id, workspace_id, store_id, due_at, on_since in due:
         slot = max(timing.slot_at(store_id, now), due_at)  # after a start within a slot: the minute that was due
         is_catch_up = slots.n_missed(due_at, slot, timing.interval) > 0
         row = {
@@ -224,10 +225,11 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
             "queued_at": now,
             "heartbeat_at": now,
         }
-        if blocking := open_runs.get(store_id):
+        blocking = open_runs.get(store_id)
+        if blocking and (on_since is None or slot >= on_since):
             sentence = _skip_sentence(timing.sync, blocking)
             skipped.append(row | {"state": RunState.SKIPPED, "finished_at": now, "error_sentence": sentence})
-        else:
+        elif not blocking:
             queued.append(row | {"state": RunState.QUEUED})
         next_due[state_id] = timing.next_slot(store_id, now)
     claimed = Claimed(_insert_runs(queued), _insert_runs(skipped))

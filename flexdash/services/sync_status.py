@@ -215,16 +215,26 @@ def _words(facts: SyncFacts, store: Store, paused: str, known: _Known, is_stale:
     if last_run.state is RunState.QUEUED:
         return "Waiting", "A run waits for a worker."
     if last_run.state is RunState.FAILED:
-        if store.authorized_at and last_run.finished_at and last_run.finished_at < store.authorized_at:
-            return (
-                "Waiting",
-                "The store was authorized again since the last run failed. The next one goes on from there.",
-            )
+        if since := _begun_again(facts, store, known, last_run):
+            return "Waiting", f"{since} since the last run failed. The next one goes on from there."
         return "Failed", last_run.error_sentence
     if last_run.state is RunState.PARTIAL:
         kept = "which go again with the next" if facts.sync is Sync.INVENTORY_PUSH else "which are kept apart"
         return "Partial", f"The last run went through, but for {last_run.n_failed:,} of its items, {kept}."
     return "Healthy", "The last run went through."
+
+
+def _begun_again(facts: SyncFacts, store: Store, known: _Known, failed: SyncRun) -> str:
+    """Return what was done since the run `failed`, so that it says nothing any more of how the sync stands; "" if not.
+
+    Of a sync without a toggle `on_since` says only when work came up last.
+    """
+    if failed.finished_at is None:
+        return ""
+    if store.authorized_at and failed.finished_at < store.authorized_at:
+        return "The store was authorized again"
+    on_since = known.where.on_since if known.where and facts.toggle else None
+    return f"{facts.label} was turned on again" if on_since and failed.finished_at < on_since else ""
 
 
 def _waits_for_decision(held: ZeroBrake) -> str:

@@ -137,6 +137,20 @@ def test_a_slot_that_comes_while_the_run_before_waits_for_its_retry_says_that_an
     assert "waiting for a worker" not in sentence
 
 
+def test_the_first_turn_of_a_sync_just_turned_on_is_not_skipped_for_a_slot_from_before(clock, store):
+    dispatch.dispatch()
+    (first,) = runs_of(store)
+    first.retry_at, first.error_sentence = START + 3 * HALF_HOUR, "Amazon answered with an error (500)."
+    db.session.commit()
+    clock.move_to(first.slot_at + HALF_HOUR + 10 * MINUTE)
+    start_again(store, clock, "turned on after a tick")  # ten minutes into a slot
+    assert dispatch.dispatch().n_skipped == 0
+    assert runs_of(store) == [first], "the run that waits does what the first turn would"
+    clock.move_to(first.slot_at + 2 * HALF_HOUR)
+    assert dispatch.dispatch().n_skipped == 1, "the next slot came while the sync was on"
+    assert runs_of(store)[-1].slot_at == first.slot_at + 2 * HALF_HOUR
+
+
 @pytest.mark.parametrize(
     ("status", "is_on"),
     [
@@ -304,9 +318,12 @@ def test_a_run_that_shows_itself_is_left_alone(clock, store, settings):
 
 
 def test_a_manual_run_holds_the_place_so_that_the_slot_is_skipped(clock, store):
-    manual = make_run(store, RunState.QUEUED, trigger=Trigger.MANUAL)
     dispatch.dispatch()
-    skipped = runs_of(store)[1]
+    finish_all()
+    manual = make_run(store, RunState.QUEUED, trigger=Trigger.MANUAL)
+    clock.shift(HALF_HOUR)
+    dispatch.dispatch()
+    skipped = runs_of(store)[-1]
     assert skipped.state is RunState.SKIPPED
     assert f"Run {manual.id} of this store's Order Sync was still waiting" in skipped.error_sentence
 
@@ -353,9 +370,12 @@ def test_each_sync_of_a_store_has_turns_of_its_own(stock_too, store):
 def test_a_run_of_one_sync_does_not_hold_up_the_other(stock_too, store):
     store.is_inventory_sync_on = True
     db.session.commit()
-    make_run(store, RunState.QUEUED, trigger=Trigger.MANUAL)
     dispatch.dispatch()
-    assert {(run.sync, run.state) for run in runs_of(store) if run.slot_at} == {
+    finish_all()
+    make_run(store, RunState.QUEUED, trigger=Trigger.MANUAL)
+    stock_too.shift(2 * HALF_HOUR)
+    dispatch.dispatch()
+    assert {(run.sync, run.state) for run in runs_of(store)[-2:]} == {
         (Sync.ORDER_PULL, RunState.SKIPPED),
         (Sync.INVENTORY_PUSH, RunState.QUEUED),
     }

@@ -132,6 +132,18 @@ def test_three_failed_runs_in_a_row_are_an_alarm_and_a_good_one_ends_it(store) -
     assert found == []
 
 
+def test_runs_that_failed_before_the_sync_was_turned_on_again_are_no_alarm(store) -> None:
+    state = state_of(store, last_success_at=clock.now() - timedelta(minutes=40))
+    for _ in range(3):
+        make_run(store, RunState.FAILED)
+    state.on_since = clock.now()
+    db.session.commit()
+    assert alarms() == []
+    for _ in range(3):
+        make_run(store, RunState.FAILED)
+    assert the_alarm(AlarmKind.SYNC_FAILING)
+
+
 def test_one_failed_run_of_a_sync_that_comes_once_a_day_is_an_alarm(store) -> None:
     state_of(store, last_success_at=clock.now())
     state_of(store, Sync.RECONCILE)

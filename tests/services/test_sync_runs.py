@@ -276,6 +276,14 @@ def test_a_failure_from_before_the_store_was_authorized_again_is_not_held_agains
     assert order_sync(store).sentence.startswith("The store was authorized again")
 
 
+def test_a_failure_from_before_the_sync_was_turned_on_again_is_not_held_against_it(store):
+    make_run(store, RunState.FAILED)
+    with transaction():
+        sync_schedule.begin_again(store, Sync.ORDER_PULL)
+    assert order_sync(store).state == "Waiting"
+    assert order_sync(store).sentence.startswith("Order Sync was turned on again since the last run failed.")
+
+
 @pytest.mark.parametrize("status", [StoreStatus.NEEDS_REAUTHORIZATION, StoreStatus.DISCONNECTED, StoreStatus.DRAFT])
 def test_a_store_without_connection_is_paused_with_the_reason(store, status):
     store.status = status

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select, text, true
 
 from flexdash.extensions import db, settings
 from flexdash.models import (
@@ -90,6 +90,16 @@ def failing(now: datetime) -> Iterator[Finding]:
             yield from _failing(facts, facts.every(settings), now)
 
 
+def _is_since_turned_on(facts: SyncFacts) -> ColumnElement[bool]:
+    """Return the SQL condition on runs that ended after a person turned the sync on; all of one without a toggle.
+
+    Without a toggle `on_since` says when work came up last, which clears no failure.
+    """
+    if not facts.toggle:
+        return true()
+    return or_(SyncState.on_since.is_(None), SyncRun.finished_at > SyncState.on_since)
+
+
 def _failing(facts: SyncFacts, interval: timedelta, now: datetime) -> Iterator[Finding]:
     n_needed = 1 if interval > _RARE else FAILED_IN_A_ROW
     failed = (
@@ -103,6 +113,7 @@ def _failing(facts: SyncFacts, interval: timedelta, now: datetime) -> Iterator[F
             SyncRun.finished_at > now - interval * (n_needed + 1) - timedelta(hours=2),
             or_(SyncState.last_success_at.is_(None), SyncRun.finished_at > SyncState.last_success_at),
             or_(Store.authorized_at.is_(None), SyncRun.finished_at > Store.authorized_at),
+            _is_since_turned_on(facts),
             facts.may_run(),
         )
         .group_by(SyncRun.store_id + 0)  # else SQLite reads every run, in the order of an index of stores
