@@ -55,6 +55,8 @@ class Upload(db.Model):
         Index("ix_uploads_workspace_id_id", "workspace_id", "id"),
         Index("ix_uploads_store_id_kind_id", "store_id", "kind", "id"),
         Index("ix_uploads_seller_id_kind_id", "seller_id", "kind", "id"),
+        Index("ix_uploads_uploaded_by_id_id", "uploaded_by_id", "id"),
+        Index("ix_uploads_uploaded_by_id_seller_id", "uploaded_by_id", "seller_id"),
         Index("ix_uploads_to_do", "id", sqlite_where=text(IS_WORK), postgresql_where=text(IS_WORK)),
     )
 

@@ -8,11 +8,12 @@ from decimal import Decimal
 from html import unescape
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from flexdash.extensions import db
 from flexdash.jobs import queues, schedule
 from flexdash.models import Listing, Role, StockMode, Upload, UploadKind, UploadState
+from flexdash.services.uploads import history
 from tests import factories
 from tests.support.uploads import applied, catalog, checked, fresh, hand_in, many_listings, work
 
@@ -453,7 +454,9 @@ def test_templates_list_what_is_still_to_be_filled_in(merchant, store, seller, w
 
 def test_the_history_is_narrowed_by_its_filters(merchant, store, seller) -> None:
     factories.make_upload(store, "applied", file_name="catalog-one.csv", n_new=1_204)
-    factories.make_upload(store, "refused", file_name="prices-two.csv", kind=UploadKind.PRICES, uploaded_by_name="Ravi")
+    ravi = factories.make_user(seller.workspace, name="Ravi")
+    prices = {"kind": UploadKind.PRICES, "uploaded_by_id": ravi.id, "uploaded_by_name": "Ravi as he was called"}
+    factories.make_upload(store, "refused", file_name="prices-two.csv", **prices)
     factories.make_upload(seller, "checked", file_name="stock-three.csv")
     page = merchant.get("/uploads").text
     names = re.findall(r'class="upload-name"[^>]*>([^<]+)<', page)
@@ -467,11 +470,44 @@ def test_the_history_is_narrowed_by_its_filters(merchant, store, seller) -> None
     assert shown("state=applied") == ["catalog-one.csv"]
     assert shown(f"store={store.id}") == ["prices-two.csv", "catalog-one.csv"]
     assert shown(f"seller={seller.id}&kind=stock") == ["stock-three.csv"]
-    assert shown("person=Ravi") == ["prices-two.csv"]
+    assert shown(f"person={ravi.id}") == ["prices-two.csv"]
     assert shown("from=2000-01-01&to=2000-01-02") == []
     assert shown("sort=oldest") == names[::-1]
     assert shown("kind=x&state=y&store=z&person=nobody") == names
     assert "No upload fits these filters." in merchant.get("/uploads?kind=prices&state=applied").text
+
+
+def test_who_can_be_picked_has_uploaded_something_the_viewer_may_see(
+    merchant, person, store, seller, workspace, signed_in
+) -> None:
+    other = factories.make_seller(workspace)
+    ravi, mira, _ = (factories.make_user(workspace, name=name) for name in ("Ravi", "Mira", "Nobody's"))
+    factories.make_upload(store, uploaded_by_id=ravi.id)
+    factories.make_upload(other, uploaded_by_id=mira.id)
+
+    def offered(browser) -> list[str]:
+        select = re.search(r'<select[^>]*name="person".*?</select>', browser.get("/uploads").text, re.DOTALL)
+        assert select is not None
+        return re.findall(r"<option[^>]*>([^<]+)</option>", select[0])
+
+    assert offered(merchant) == ["Everybody", "Mira", "Ravi"]
+    assert offered(signed_in(factories.make_user(workspace, sellers=[seller]))) == ["Everybody", "Ravi"]
+
+
+@pytest.mark.parametrize("sees_all", [True, False])
+def test_who_uploaded_is_found_by_the_index_of_each_persons_uploads(app, seller, workspace, sees_all) -> None:
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by size, and these tables are empty")
+    viewer = factories.make_actor(factories.make_user(workspace, sellers=None if sees_all else [seller]))
+    statements: list[tuple[str, object]] = []
+    event.listen(db.engine, "before_cursor_execute", watch := lambda *args: statements.append((args[2], args[3])))
+    try:
+        history.people(viewer)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", watch)
+    [(statement, values)] = [one for one in statements if "uploads" in one[0]]
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+    assert any("ix_uploads_uploaded_by_id" in str(row[-1]) for row in plan)
 
 
 def test_an_empty_history_says_what_to_do(merchant, support) -> None:

@@ -91,11 +91,13 @@ class FilterForm(DaysMixin, SortMixin, FlaskForm):
     seller = SelectField("Seller", default="")
     person = SelectField("Uploaded by", default="")
 
-    def __init__(self, args: Any, stores: Iterable[Store], sellers: Iterable[Seller], people: Iterable[str]) -> None:
+    def __init__(
+        self, args: Any, stores: Iterable[Store], sellers: Iterable[Seller], people: Iterable[tuple[int, str]]
+    ) -> None:
         super().__init__(args)
         self.store.choices = choices(("", "All stores"), *((str(store.id), store.name) for store in stores))
         self.seller.choices = choices(("", "All sellers"), *((str(seller.id), seller.name) for seller in sellers))
-        self.person.choices = choices(("", "Everybody"), *((name, name) for name in people))
+        self.person.choices = choices(("", "Everybody"), *((str(user_id), name) for user_id, name in people))
         self.validate()
 
     def filters(self, zone: ZoneInfo) -> Filters:
@@ -105,7 +107,7 @@ class FilterForm(DaysMixin, SortMixin, FlaskForm):
             state=UploadState(state) if (state := chosen(self.state)) else None,
             store_id=int(store) if (store := chosen(self.store)) else None,
             seller_id=int(seller) if (seller := chosen(self.seller)) else None,
-            person=chosen(self.person),
+            person_id=int(person) if (person := chosen(self.person)) else None,
             since=_midnight(self.first_day.data, zone),
             until=_midnight(self.last_day.data, zone, plus_days=1),
         )

@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
 from flexdash.extensions import db
-from flexdash.models import RowOutcome, Upload, UploadKind, UploadRow, UploadState
+from flexdash.models import RowOutcome, Upload, UploadKind, UploadRow, UploadState, User
 from flexdash.services import access
 from flexdash.services.actors import Actor
 
@@ -20,14 +20,15 @@ class Filters:
     state: UploadState | None = None
     seller_id: int | None = None
     store_id: int | None = None
-    person: str = ""
+    person_id: int | None = None
     since: datetime | None = None
     until: datetime | None = None
 
 
 def listing(actor: Actor, filters: Filters) -> Select[tuple[Upload]]:
     """Return the SELECT of the uploads that `actor` may see and the filters leave, unordered and unpaged."""
-    query = access.visible(actor, Upload).options(joinedload(Upload.store), joinedload(Upload.seller))
+    query = access.visible(actor, Upload, are_few=filters.person_id is not None)
+    query = query.options(joinedload(Upload.store), joinedload(Upload.seller))
     if filters.kind is not None:
         query = query.where(Upload.kind == filters.kind)
     if filters.state is not None:
@@ -36,8 +37,8 @@ def listing(actor: Actor, filters: Filters) -> Select[tuple[Upload]]:
         query = query.where(Upload.seller_id == filters.seller_id)
     if filters.store_id is not None:
         query = query.where(Upload.store_id == filters.store_id)
-    if filters.person:
-        query = query.where(Upload.uploaded_by_name == filters.person)
+    if filters.person_id is not None:
+        query = query.where(Upload.uploaded_by_id == filters.person_id)
     if filters.since is not None:
         query = query.where(Upload.uploaded_at >= filters.since)
     if filters.until is not None:
@@ -45,10 +46,14 @@ def listing(actor: Actor, filters: Filters) -> Select[tuple[Upload]]:
     return query
 
 
-def people(actor: Actor) -> list[str]:
-    """Return the names of those who uploaded what `actor` may see."""
-    names = access.visible(actor, Upload).with_only_columns(Upload.uploaded_by_name).distinct()
-    return sorted(db.session.scalars(names))
+def people(actor: Actor) -> list[tuple[int, str]]:
+    """Return those who uploaded what `actor` may see, by name: (id, name).
+
+    Each person of the workspace is looked up by the index of their uploads, however many there are of these.
+    """
+    own = access.visible(actor, Upload, are_few=True).where(Upload.uploaded_by_id == User.id)
+    query = select(User.id, User.name).where(User.workspace_id == actor.workspace_id, own.exists())
+    return [(user_id, name) for user_id, name in db.session.execute(query.order_by(User.name, User.id))]
 
 
 def load(actor: Actor, upload_id: int) -> Upload:
