@@ -103,6 +103,8 @@ def pages(app: Flask) -> list[str]:
     make_step(worked, "packages", "failed", error_code="missing", error_sentence="The package lacks its weight.")
     make_step(worked, "labels", error_sentence="Amazon made no label for package FD1-1: no reason given.")
     make_document(worked, "invoice")
+    elsewhere = make_order(store, OrderState.PICKED, hub=hub, picked_at=clock.now(), moved_by="Amazon")
+    make_step(elsewhere, "ship")  # and its label is not fetched yet
     packed = [{"line_id": line.amazon_line_id, "n_units": line.n_units} for line in worked.lines]
     db.session.add(OrderPackage(order_id=worked.id, package_id=f"FD{worked.id}-1", lines=packed))
     db.session.commit()
@@ -159,6 +161,7 @@ def pages(app: Flask) -> list[str]:
         f"/orders/{held.id}",
         "/orders/quarantine",
         f"/orders/{worked.id}",
+        f"/orders/{elsewhere.id}",
         f"/orders/{worked.id}/packages",
         f"/orders/{worked.id}/cancel",
         f"/orders/{stopped.id}",

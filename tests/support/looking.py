@@ -1,4 +1,4 @@
-"""Looking at a page as axe does: against WCAG 2.2 AA, on a desk in the light and on a phone in the dark."""
+"""Looking at a page on a desk in the light and on a phone in the dark: as axe does by WCAG 2.2 AA, and at its gaps."""
 
 import json
 from functools import cache
@@ -21,12 +21,30 @@ RULES = {
 DESK: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 360, "height": 800}
 
+# Pairs that nobody laid out: something right below a button, and cards of one row that end at different heights.
+_GAPS = """() => {
+  const found = [], place = element => element.getBoundingClientRect();
+  const words = element => (element.textContent || "").trim().replace(/\\s+/g, " ").slice(0, 40);
+  for (const button of document.querySelectorAll("main :is(.post-button, .form-buttons)")) {
+    const next = button.nextElementSibling;
+    if (!next || !place(next).height || !place(button).height) continue;
+    const gap = place(next).top - place(button).bottom;
+    if (gap > -2 && gap < 7) found.push(`"${words(next)}" touches the button "${words(button)}"`);
+  }
+  for (const grid of document.querySelectorAll("main .box-grid"))
+    for (const card of grid.children)
+      if (card.nextElementSibling && place(card).top === place(card.nextElementSibling).top
+          && Math.abs(place(card).bottom - place(card.nextElementSibling).bottom) > 1)
+        found.push(`a hole below or beside the card "${words(card)}"`);
+  return found;
+}"""
+
 # The frame that every page of a signed-in person has: as many elements as most pages have themselves.
 _WITHOUT_FRAME = {"exclude": [[".topbar"], [".sidebar"]]}
 
 
 def problems(page: Page, path: str, *, without_frame: bool = False) -> list[str]:
-    """Return what is wrong with the page that is open, in both looks: what axe finds, and what is too wide.
+    """Return what is wrong with the open page, in both looks: what axe finds, what is too wide, and what _GAPS finds.
 
     `without_frame` leaves the bar and the menu out, which are the same on another page that was looked at whole.
     Afterwards the page is as on a desk in the light.
@@ -40,6 +58,7 @@ def problems(page: Page, path: str, *, without_frame: bool = False) -> list[str]
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > size["width"]:
             found.append(f"{path}: {wide} px wide on a {name}")
+        found += [f"{path} on a {name}: {gap}" for gap in page.evaluate(_GAPS)]
         found += [f"{path} on a {name}: {violation}" for violation in violations(page, without_frame=without_frame)]
     return found
 
