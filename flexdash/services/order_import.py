@@ -51,10 +51,17 @@ def had_left(shipment: Shipment, begun_at: datetime) -> bool:
     return moment is None or moment < begun_at
 
 
-def _why_not_taken(shipment: Shipment, left_before: set[str]) -> str:
+def _why_not_taken(shipment: Shipment, left_before: set[str], begun_at: datetime | None) -> str:
     words = statuses.words_of(shipment.status)
     if shipment.id in left_before:
-        return f"It was {words} before Order Sync began here."
+        # The first pull has its beginning before any answer of Amazon's: what it met had left by then.
+        if begun_at is None or shipment.updated_at is None or shipment.updated_at < begun_at:
+            return f"It was {words} before Order Sync began here."
+        return (
+            f"It was made before Order Sync began here and changed on Amazon since: it is {words} now. No run takes it "
+            "in, for its stock may be long off the shelf. If it left your hub since, Reconcile lists it while it is "
+            "Shipped, and Recover orders brings it in."
+        )
     entry = statuses.lookup(shipment.status)
     if entry.order_state == OrderState.CANCELLED:
         return f"It was {words} before it came here."
@@ -190,7 +197,7 @@ class OrderImporter:
                 new.append((read, self._ask_for_new(read, routes, desk)))
             else:
                 counts.n_skipped += 1  # cancelled, or gone before the store was here: no work for a hub
-                counts.note(read, ItemFate.NOT_TAKEN, _why_not_taken(read.shipment, left_before))
+                counts.note(read, ItemFate.NOT_TAKEN, _why_not_taken(read.shipment, left_before, self.begun_at))
         desk.settle()
         for order, request in moved:
             order_changes.apply_new_route(order, request.route, run_id=self.run_id)

@@ -15,16 +15,17 @@ from flexdash.models import (
     Order,
     OrderState,
     QuarantinedShipment,
+    RecoveryOutcome,
     Role,
     RunState,
     Store,
 )
-from flexdash.services import reconciling
+from flexdash.services import reconciliation, reconciling, run_sheets
 from flexdash.services.actors import Actor
 from tests import factories
 from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
 from tests.support.reconciliations import compare, open_ones
-from tests.support.recoveries import DAY_MINUTES, lift_pace
+from tests.support.recoveries import DAY_MINUTES, done, lift_pace, outcomes
 
 MISSING_HERE, MISSING_THERE = DifferenceKind.MISSING_HERE, DifferenceKind.MISSING_THERE
 STATE = DifferenceKind.STATE_DIFFERS
@@ -89,6 +90,29 @@ def test_what_ended_before_the_store_was_connected_is_not_missed(store, sandbox)
     for status in ("SHIPPED", "DELIVERED", "CANCELLED"):
         make_shipments(sandbox, 2, status=status, updated_minutes_ago=DAY_MINUTES)
     compare(store)
+    assert open_ones(store) == {}
+
+
+def test_what_was_acknowledged_before_the_first_look_back_and_ships_later_is_reported(store, sandbox, actor) -> None:
+    [old] = make_shipments(sandbox, status="CONFIRMED", updated_minutes_ago=20 * DAY_MINUTES)
+    first = do_run(store)
+    assert first.n_fetched == 0, "the first pull does not look back so far"
+    compare(store)
+    assert open_ones(store) == {(MISSING_HERE, old): ("", f"Accepted (CONFIRMED) at {MAPPED}")}
+
+    sandbox.control.move(old, "SHIPPED")
+    pulled = do_run(store)
+    assert (pulled.n_fetched, pulled.n_created) == (1, 0), "no pull takes in what was made before Order Sync began"
+    compare(store)
+    assert open_ones(store) == {(MISSING_HERE, old): ("", f"Shipped (SHIPPED) at {MAPPED}")}
+    [kept] = run_sheets.search(pulled, [old])
+    assert kept.item.words.startswith(
+        "It was made before Order Sync began here and changed on Amazon since: it is Shipped"
+    )
+
+    recovered = done(reconciliation.recover(actor, store.id, kind=MISSING_HERE))
+    assert outcomes(recovered) == {old: RecoveryOutcome.IMPORTED}
+    assert db.session.scalars(select(Order)).one().state is OrderState.SHIPPED
     assert open_ones(store) == {}
 
 
