@@ -6,7 +6,7 @@ A price given here waits until the next price push tells Amazon; nothing else st
 from collections.abc import Sequence
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, text, update
+from sqlalchemy import ColumnElement, and_, text, update
 from sqlalchemy.orm import Session
 
 from flexdash import clock
@@ -113,20 +113,11 @@ def send_all_again(actor: Actor, store_id: int) -> int:
     _check_may(actor)
     with transaction() as session:
         store = _store(actor, store_id)
-        is_refused = (Listing.store_id == store.id) & text("price_state = 'refused'") & Listing.price.is_not(None)
-        price_rows.lock(is_refused)
-        n_prices = _let_all_wait(session, is_refused)
+        n_prices = _let_refused_wait(session, store)
         if not n_prices:
             raise ServiceError("No price of this store is refused any more, so there is nothing to send again.")
-        push_soon(store)
         prices = "the refused price" if n_prices == 1 else f"all {n_prices:,} refused prices"
-        config_log.record(
-            actor,
-            Section.PRICES,
-            f"{actor.name} sent {prices} of {store.name} to Amazon again",
-            store=store,
-            new={"n_prices": n_prices},
-        )
+        _sent_again(actor, store, n_prices, prices)
         return n_prices
 
 
@@ -138,26 +129,31 @@ def send_some_again(actor: Actor, store_id: int, sku_codes: Sequence[str]) -> in
     _check_may(actor)
     with transaction() as session:
         store = _store(actor, store_id)
-        is_refused = (
-            (Listing.store_id == store.id)
-            & text("price_state = 'refused'")
-            & Listing.price.is_not(None)
-            & one_of(Listing.sku_code, sku_codes)
-        )
-        price_rows.lock(is_refused)
-        n_prices = _let_all_wait(session, is_refused)
+        n_prices = _let_refused_wait(session, store, one_of(Listing.sku_code, sku_codes))
         if not n_prices:
             raise ServiceError("None of these prices is refused any more, so there is nothing to send again.")
-        push_soon(store)
         prices = "a refused price" if n_prices == 1 else f"{n_prices:,} refused prices"
-        config_log.record(
-            actor,
-            Section.PRICES,
-            f"{actor.name} sent {prices} of {store.name} to Amazon again",
-            store=store,
-            new={"n_prices": n_prices},
-        )
+        _sent_again(actor, store, n_prices, prices)
         return n_prices
+
+
+def _let_refused_wait(session: Session, store: Store, *which: ColumnElement[bool]) -> int:
+    """Let the store's refused prices, or `which` of them, wait for the next push; return how many."""
+    is_refused = and_(Listing.store_id == store.id, text("price_state = 'refused'"), Listing.price.is_not(None), *which)
+    price_rows.lock(is_refused)
+    return _let_all_wait(session, is_refused)
+
+
+def _sent_again(actor: Actor, store: Store, n_prices: int, prices: str) -> None:
+    """Start a push soon, and log that `prices` go again."""
+    push_soon(store)
+    config_log.record(
+        actor,
+        Section.PRICES,
+        f"{actor.name} sent {prices} of {store.name} to Amazon again",
+        store=store,
+        new={"n_prices": n_prices},
+    )
 
 
 def push_soon(store: Store) -> None:
