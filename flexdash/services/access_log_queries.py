@@ -6,15 +6,15 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, literal, select, tuple_
+from sqlalchemy import Select, select, tuple_
 
-from flexdash.database import release_connection
 from flexdash.extensions import db
 from flexdash.models import AccessEvent, AccessKind, Listing
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.config_log_queries import FLEXDASH_ITSELF, start_of_day
 from flexdash.services.errors import NotAllowed
+from flexdash.services.log_portions import rows_in_portions
 
 ROWS_AT_A_TIME = 1_000
 EXPORT_HEADINGS = ("when_utc", "kind", "who", "from_address", "what")
@@ -69,30 +69,19 @@ def listings_of(events: Sequence[AccessEvent]) -> dict[tuple[int, str], int]:
 def export_rows(
     actor: Actor, filters: Filters, zone: ZoneInfo, *, is_oldest_first: bool = False
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows that `events` selects, newest or oldest first, under EXPORT_HEADINGS; a thousand at a time.
+    """Yield the rows that `events` selects, newest or oldest first, under EXPORT_HEADINGS; a thousand at a time."""
+    query = events(actor, filters, zone)
+    return rows_in_portions(query, NEWEST_FIRST, _cells, at_a_time=ROWS_AT_A_TIME, is_oldest_first=is_oldest_first)
 
-    The database connection is given back between the portions: a slow download holds nothing.
-    """
-    columns = [column for column, _ in NEWEST_FIRST]
-    order = [column.asc() if is_oldest_first else column.desc() for column in columns]
-    query = events(actor, filters, zone).order_by(*order).limit(ROWS_AT_A_TIME)
-    portion = query
-    while True:
-        found = db.session.scalars(portion).all()
-        cells = [
-            (
-                event.occurred_at.isoformat(timespec="seconds"),
-                event.kind.value,
-                event.actor_name,
-                event.address,
-                event.sentence,
-            )
-            for event in found
-        ]
-        last = [literal(getattr(found[-1], column.key), column.type) for column in columns] if found else []
-        release_connection()
-        yield from cells
-        if len(cells) < ROWS_AT_A_TIME:
-            return
-        ours, theirs = tuple_(*columns), tuple_(*last)
-        portion = query.where(ours > theirs if is_oldest_first else ours < theirs)
+
+def _cells(events: Sequence[AccessEvent]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            event.occurred_at.isoformat(timespec="seconds"),
+            event.kind.value,
+            event.actor_name,
+            event.address,
+            event.sentence,
+        )
+        for event in events
+    ]

@@ -8,15 +8,15 @@ from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, or_, select
 
-from flexdash.database import release_connection
 from flexdash.extensions import db
 from flexdash.models import ConfigEvent, Section, Store, User
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.config_log import INTERNAL_KEYS
 from flexdash.services.errors import NotVisible
+from flexdash.services.log_portions import rows_in_portions
 from flexdash.services.words import zone_name
 
 FLEXDASH_ITSELF = "flexdash"  # the filter's value for changes no person made
@@ -200,29 +200,18 @@ def changes(event: ConfigEvent, zone: tzinfo = UTC) -> list[Change]:
 def export_rows(
     actor: Actor, filters: Filters, zone: ZoneInfo, *, is_oldest_first: bool = False
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows that `events` selects, newest or oldest first, under EXPORT_HEADINGS; a thousand at a time.
-
-    The database connection is given back between the portions: a slow download holds nothing.
-    """
-    columns = [column for column, _ in NEWEST_FIRST]
-    order = [column.asc() if is_oldest_first else column.desc() for column in columns]
-    query = events(actor, filters, zone).order_by(*order).limit(ROWS_AT_A_TIME)
+    """Yield the rows that `events` selects, newest or oldest first, under EXPORT_HEADINGS; a thousand at a time."""
     names: dict[int, str] = {}
-    portion = query
-    while True:
-        found = db.session.scalars(portion).all()
+
+    def cells_of(found: Sequence[ConfigEvent]) -> list[tuple[Any, ...]]:
         unknown = {event.store_id for event in found if event.store_id is not None} - names.keys()
         if unknown:
             found_stores = db.session.execute(select(Store.id, Store.name).where(Store.id.in_(unknown)))
             names.update(dict(found_stores.all()))
-        cells = [_cells(event, names) for event in found]
-        last = [literal(getattr(found[-1], column.key), column.type) for column in columns] if found else []
-        release_connection()
-        yield from cells
-        if len(cells) < ROWS_AT_A_TIME:
-            return
-        ours, theirs = tuple_(*columns), tuple_(*last)
-        portion = query.where(ours > theirs if is_oldest_first else ours < theirs)
+        return [_cells(event, names) for event in found]
+
+    query = events(actor, filters, zone)
+    return rows_in_portions(query, NEWEST_FIRST, cells_of, at_a_time=ROWS_AT_A_TIME, is_oldest_first=is_oldest_first)
 
 
 def _cells(event: ConfigEvent, store_names: dict[int, str]) -> tuple[Any, ...]:
