@@ -56,7 +56,7 @@ def actor(store):
     ("way", "n_kills", "n_shipments"),
     [
         ("days", 2, 120),
-        # Briefly, and within one process, tests/services/test_recovery.py does it with ids.
+        # Briefly, and within one process, tests/services/recover/test_recovery.py does it with ids.
         pytest.param("ids", 2, 120, marks=long),
         pytest.param("days", 15, 3_000, marks=long),
         pytest.param("ids", 15, 3_000, marks=long),
@@ -85,7 +85,7 @@ def test_a_recovery_whose_worker_is_killed_loses_and_doubles_nothing(
     assert_all_is_well(store, sandbox)
 
 
-@long  # briefly, and within one process, tests/services/test_reconciliation_runs.py does it
+@long  # briefly, and within one process, tests/services/recover/test_reconciliation_runs.py does it
 def test_a_comparison_whose_worker_is_killed_finds_what_differs(store, sandbox, environment) -> None:
     store.is_order_sync_on = False  # so that a new shipment counts at once
     db.session.commit()

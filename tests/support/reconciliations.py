@@ -5,15 +5,16 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.jobs import runner
-from flexdash.models import Difference, DifferenceKind, RunState, Store, Sync, SyncRun
+from flexdash.models import Difference, DifferenceKind, Order, OrderState, RunState, Store, Sync, SyncRun
 from flexdash.services import reconciling
 from tests import factories
-from tests.support.pulls import row
+from tests.support.pulls import MAPPED, SELLER, row
 
 
 @contextmanager
@@ -47,3 +48,15 @@ def open_ones(store: Store) -> dict[tuple[DifferenceKind, str], tuple[str, str]]
     query = select(Difference.kind, Difference.subject, Difference.here, Difference.there)
     query = query.where(Difference.store_id == store.id, Difference.closed_at.is_(None)).order_by(Difference.id)
     return {(kind, subject): (here, there) for kind, subject, here, there in db.session.execute(query)}
+
+
+def make_shipments(sandbox: Running, n: int = 1, **values: object) -> list[str]:
+    """Make shipments at the sandbox for the mapped hub; their ids."""
+    return sandbox.control.create_orders(n, **{"location_id": MAPPED, "seller_id": SELLER, **values})
+
+
+def set_state(shipment_id: str, state: OrderState) -> None:
+    """Let somebody have worked the order."""
+    db.session.rollback()
+    db.session.execute(update(Order).where(Order.amazon_shipment_id == shipment_id).values(state=state))
+    db.session.commit()

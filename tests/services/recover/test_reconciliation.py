@@ -2,11 +2,8 @@
 
 from datetime import timedelta
 
-import pytest
-from flask import Flask
 from sqlalchemy import select, update
 
-from amazon_sandbox.serving import Running
 from flexdash.amazon.shipments import Shipments
 from flexdash.extensions import db
 from flexdash.models import (
@@ -16,50 +13,18 @@ from flexdash.models import (
     OrderState,
     QuarantinedShipment,
     RecoveryOutcome,
-    Role,
     RunState,
     Store,
 )
 from flexdash.services import reconciliation, reconciling, run_sheets
-from flexdash.services.actors import Actor
 from tests import factories
-from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
-from tests.support.reconciliations import compare, open_ones
-from tests.support.recoveries import DAY_MINUTES, done, lift_pace, outcomes
+from tests.support.pulls import MAPPED, do_run
+from tests.support.reconciliations import compare, make_shipments, open_ones, set_state
+from tests.support.recoveries import DAY_MINUTES, done, outcomes
 
 MISSING_HERE, MISSING_THERE = DifferenceKind.MISSING_HERE, DifferenceKind.MISSING_THERE
 STATE = DifferenceKind.STATE_DIFFERS
 HALF_A_DAY = timedelta(hours=12)
-
-
-@pytest.fixture
-def store(app: Flask, sandbox: Running) -> Store:
-    """A store of the sandbox's seller with Order Sync on."""
-    sandbox.control.plans({"*": None})
-    return make_pulled_store(sandbox, name="Pune Store")
-
-
-@pytest.fixture(autouse=True)
-def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test wait for Amazon's pace."""
-    lift_pace(monkeypatch)
-
-
-@pytest.fixture
-def actor(store: Store) -> Actor:
-    """A merchant of the store's workspace."""
-    return factories.make_actor(factories.make_user(store.seller.workspace, Role.MERCHANT, name="Asha"))
-
-
-def make_shipments(sandbox: Running, n: int = 1, **values) -> list[str]:
-    return sandbox.control.create_orders(n, **{"location_id": MAPPED, "seller_id": SELLER, **values})
-
-
-def set_state(shipment_id: str, state: OrderState) -> None:
-    """Let somebody have worked the order."""
-    db.session.rollback()
-    db.session.execute(update(Order).where(Order.amazon_shipment_id == shipment_id).values(state=state))
-    db.session.commit()
 
 
 def test_two_sides_that_agree_have_no_differences(store, sandbox) -> None:

@@ -3,10 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select, update
 
-from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.jobs import dispatch
@@ -16,56 +14,23 @@ from flexdash.models import (
     DifferenceKind,
     Order,
     OrderState,
-    Role,
     RunState,
-    Store,
     Sync,
     SyncRun,
     SyncRunItem,
     SyncState,
 )
 from flexdash.services import reconciliation, reconciling
-from flexdash.services.actors import Actor
 from flexdash.services.errors import NotVisible, ServiceError
 from tests import factories
-from tests.support.pulls import MAPPED, SELLER, do_run, make_due, make_pulled_store
-from tests.support.reconciliations import attempt, compare, later, open_ones
-from tests.support.recoveries import Died, done, killed_in, lift_pace
+from tests.support.pulls import do_run, make_due
+from tests.support.reconciliations import attempt, compare, later, make_shipments, open_ones, set_state
+from tests.support.recoveries import Died, done, killed_in
 from tests.support.schedules import scheduled
 
 MISSING_HERE, MISSING_THERE = DifferenceKind.MISSING_HERE, DifferenceKind.MISSING_THERE
 STATE = DifferenceKind.STATE_DIFFERS
 HALF_A_DAY = timedelta(hours=12)
-
-
-@pytest.fixture
-def store(app: Flask, sandbox: Running) -> Store:
-    """A store of the sandbox's seller with Order Sync on."""
-    sandbox.control.plans({"*": None})
-    return make_pulled_store(sandbox, name="Pune Store")
-
-
-@pytest.fixture(autouse=True)
-def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test wait for Amazon's pace."""
-    lift_pace(monkeypatch)
-
-
-@pytest.fixture
-def actor(store: Store) -> Actor:
-    """A merchant of the store's workspace."""
-    return factories.make_actor(factories.make_user(store.seller.workspace, Role.MERCHANT, name="Asha"))
-
-
-def make_shipments(sandbox: Running, n: int = 1, **values) -> list[str]:
-    return sandbox.control.create_orders(n, **{"location_id": MAPPED, "seller_id": SELLER, **values})
-
-
-def set_state(shipment_id: str, state: OrderState) -> None:
-    """Let somebody have worked the order."""
-    db.session.rollback()
-    db.session.execute(update(Order).where(Order.amazon_shipment_id == shipment_id).values(state=state))
-    db.session.commit()
 
 
 def test_what_is_gone_closes_by_itself_and_opens_again_when_it_is_back(store, sandbox) -> None:

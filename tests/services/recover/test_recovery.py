@@ -1,10 +1,8 @@
 """Recovering orders by their ids, against the sandbox over real HTTP: what is said of each, faults, kills."""
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select
 
-from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.jobs import runner
@@ -15,22 +13,18 @@ from flexdash.models import (
     OrderState,
     QuarantinedShipment,
     RecoveryOutcome,
-    Role,
     RunState,
-    Store,
     Sync,
 )
 from flexdash.services import differences, recovery, recovery_lookup
-from flexdash.services.actors import Actor
 from flexdash.services.errors import ServiceError
 from tests import factories
-from tests.support.pulls import MAPPED, SELLER, UNMAPPED, make_due, make_pulled_store, row
+from tests.support.pulls import MAPPED, SELLER, UNMAPPED, make_due, row
 from tests.support.recoveries import (
     DAY_MINUTES,
     Died,
     done,
     killed_in,
-    lift_pace,
     order_id_of,
     outcomes,
     recover_ids,
@@ -38,30 +32,11 @@ from tests.support.recoveries import (
     take_up,
 )
 
+# Only people bring orders in.
+pytestmark = pytest.mark.usefixtures("order_sync_off")
+
 IMPORTED, HERE, MISSING = RecoveryOutcome.IMPORTED, RecoveryOutcome.HERE_ALREADY, RecoveryOutcome.MISSING
 NOT_IMPORTED, NO_ANSWER = RecoveryOutcome.NOT_IMPORTED, RecoveryOutcome.NO_ANSWER
-
-
-@pytest.fixture
-def store(app: Flask, sandbox: Running) -> Store:
-    """A store of the sandbox's seller with Order Sync off: only people bring orders in."""
-    sandbox.control.plans({"*": None})
-    store = make_pulled_store(sandbox, name="Pune Store")
-    store.is_order_sync_on = False
-    db.session.commit()
-    return store
-
-
-@pytest.fixture(autouse=True)
-def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test wait for Amazon's pace."""
-    lift_pace(monkeypatch)
-
-
-@pytest.fixture
-def actor(store: Store) -> Actor:
-    """A merchant of the store's workspace."""
-    return factories.make_actor(factories.make_user(store.seller.workspace, Role.MERCHANT, name="Asha"))
 
 
 def test_each_id_says_what_became_of_it(store, sandbox, actor) -> None:

@@ -3,10 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select, update
 
-from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.amazon.shipments import Shipments
 from flexdash.extensions import db
@@ -14,21 +12,16 @@ from flexdash.models import (
     Order,
     Recovery,
     RecoveryOutcome,
-    Role,
     RunState,
-    Store,
 )
 from flexdash.services import recovering, recovery
-from flexdash.services.actors import Actor
-from tests import factories
-from tests.support.pulls import MAPPED, SELLER, make_pulled_store, row
+from tests.support.pulls import MAPPED, SELLER, row
 from tests.support.recoveries import (
     DAY_MINUTES,
     ZONE,
     Died,
     done,
     killed_in,
-    lift_pace,
     outcomes,
     recover_days,
     recover_ids,
@@ -36,30 +29,11 @@ from tests.support.recoveries import (
     today,
 )
 
+# Only people bring orders in.
+pytestmark = pytest.mark.usefixtures("order_sync_off")
+
 IMPORTED, HERE, MISSING = RecoveryOutcome.IMPORTED, RecoveryOutcome.HERE_ALREADY, RecoveryOutcome.MISSING
 NOT_IMPORTED, NO_ANSWER = RecoveryOutcome.NOT_IMPORTED, RecoveryOutcome.NO_ANSWER
-
-
-@pytest.fixture
-def store(app: Flask, sandbox: Running) -> Store:
-    """A store of the sandbox's seller with Order Sync off: only people bring orders in."""
-    sandbox.control.plans({"*": None})
-    store = make_pulled_store(sandbox, name="Pune Store")
-    store.is_order_sync_on = False
-    db.session.commit()
-    return store
-
-
-@pytest.fixture(autouse=True)
-def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test wait for Amazon's pace."""
-    lift_pace(monkeypatch)
-
-
-@pytest.fixture
-def actor(store: Store) -> Actor:
-    """A merchant of the store's workspace."""
-    return factories.make_actor(factories.make_user(store.seller.workspace, Role.MERCHANT, name="Asha"))
 
 
 def test_days_bring_in_every_status_that_changed_in_them(store, sandbox, actor) -> None:

@@ -3,15 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select, update
 
-from amazon_sandbox.serving import Running
 from flexdash.extensions import db
 from flexdash.jobs import runner
 from flexdash.models import (
     Recovery,
-    RecoveryOutcome,
     Role,
     RunState,
     Store,
@@ -20,40 +17,16 @@ from flexdash.models import (
     SyncRun,
 )
 from flexdash.services import recovering, recovery, sync_runs
-from flexdash.services.actors import Actor
 from flexdash.services.errors import FieldRefused, NotVisible
 from tests import factories
-from tests.support.pulls import make_pulled_store, row
+from tests.support.pulls import row
 from tests.support.recoveries import (
     ZONE,
-    lift_pace,
     today,
 )
 
-IMPORTED, HERE, MISSING = RecoveryOutcome.IMPORTED, RecoveryOutcome.HERE_ALREADY, RecoveryOutcome.MISSING
-NOT_IMPORTED, NO_ANSWER = RecoveryOutcome.NOT_IMPORTED, RecoveryOutcome.NO_ANSWER
-
-
-@pytest.fixture
-def store(app: Flask, sandbox: Running) -> Store:
-    """A store of the sandbox's seller with Order Sync off: only people bring orders in."""
-    sandbox.control.plans({"*": None})
-    store = make_pulled_store(sandbox, name="Pune Store")
-    store.is_order_sync_on = False
-    db.session.commit()
-    return store
-
-
-@pytest.fixture(autouse=True)
-def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test wait for Amazon's pace."""
-    lift_pace(monkeypatch)
-
-
-@pytest.fixture
-def actor(store: Store) -> Actor:
-    """A merchant of the store's workspace."""
-    return factories.make_actor(factories.make_user(store.seller.workspace, Role.MERCHANT, name="Asha"))
+# Only people bring orders in.
+pytestmark = pytest.mark.usefixtures("order_sync_off")
 
 
 def test_unreadable_ids_are_named_and_nothing_is_started(store, actor) -> None:
