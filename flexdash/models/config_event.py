@@ -68,16 +68,20 @@ class ConfigChainHead(db.Model):
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), primary_key=True)
     sequence: Mapped[int] = mapped_column(default=0)
     hash: Mapped[str] = mapped_column(String(64), default="")
-    # How the latest verification of the chain ended; `verified_fault` is empty when all was well.
+    # How the latest verification of the chain ended; `verified_fault` is empty when all was well. `verified_at` is when
+    # it began to read: of what was changed later it knows nothing.
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     verified_sequence: Mapped[int] = mapped_column(default=0)
     verified_fault: Mapped[str] = mapped_column(String(500), default="")
-    # How far the verification by the clock has come, in steps: row and hash of the last link that was in order. It
-    # begins where the one before ended, and once a week with the first row.
-    fully_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # The furthest link that any verification found in order. The chain must have it for ever: without it the end was cut
+    # off, and with another hash it was written anew, even where the head fits.
+    known_sequence: Mapped[int] = mapped_column(default=0)
+    known_hash: Mapped[str] = mapped_column(String(64), default="")
+    # How far the verification by the clock has come, in steps: since when it reads, None while none is under way, and
+    # the last link that was in order.
+    walk_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     walk_sequence: Mapped[int] = mapped_column(default=0)
     walk_hash: Mapped[str] = mapped_column(String(64), default="")
-    walk_is_full: Mapped[bool] = mapped_column(default=True)
 
 
 class ConfigRevert(db.Model):

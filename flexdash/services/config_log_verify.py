@@ -20,7 +20,11 @@ ROWS_AT_A_TIME = 1_000  # what is in memory at once, however long the log is
 
 @dataclass(frozen=True)
 class Verification:
-    """How verifying one workspace's chain ended. `fault` is empty when all is well, else says what and where."""
+    """How verifying one workspace's chain ended. `fault` is empty when all is well, else says what and where.
+
+    Every row was read. `checked_at` is when the reading began where all is well, for of what was changed later it knows
+    nothing.
+    """
 
     workspace_id: int
     checked_at: datetime
@@ -45,11 +49,15 @@ class Broken(Exception):
 
 
 class Chain:
-    """The rows read so far: how many, and the hash the next one must carry."""
+    """The rows read so far: how many, and the hash the next one must carry.
 
-    def __init__(self, n_rows: int = 0, last_hash: str = "") -> None:
+    `known` is number and hash of a row that was found in order before, and must be there still; 0 and "" for none.
+    """
+
+    def __init__(self, n_rows: int = 0, last_hash: str = "", known: tuple[int, str] = (0, "")) -> None:
         self.n_rows = n_rows
         self.hash = last_hash
+        self.known = known
 
     def add(self, row: Any) -> None:
         """Take `row` as the next link; raise Broken when it is not."""
@@ -69,10 +77,16 @@ class Chain:
                 f"Row {expected} does not follow {before}: it was inserted or moved there, or the row before it was "
                 "replaced.",
             )
+        if expected == self.known[0] and row.hash != self.known[1]:
+            raise Broken(
+                expected,
+                f"Row {expected} was replaced, and rows before it may be too: it is not the row that an earlier "
+                "verification found there.",
+            )
         self.n_rows, self.hash = expected, row.hash
 
     def end_at(self, head: Any) -> None:
-        """Hold the end of the chain against the kept head; raise Broken when they differ."""
+        """Hold the end of the chain against the kept head, and what was known of it; raise Broken when they differ."""
         if head is None:
             raise Broken(None, "The kept head of the chain is gone, so nobody can tell whether the end was cut off.")
         if self.n_rows < head.sequence:
@@ -85,6 +99,13 @@ class Chain:
         if self.hash != head.hash:
             last = max(self.n_rows, 1)
             raise Broken(last, f"Row {last} was replaced: the kept head of the chain knows another last row.")
+        if self.n_rows < self.known[0]:
+            raise cut_off(self.n_rows + 1)
+
+
+def cut_off(first: int) -> Broken:
+    """Return the fault of a chain that ended further on before; `first` is the first row that is missing."""
+    return Broken(first, f"Row {first} is missing, which was there before: the end of the log was cut off.")
 
 
 def verify(workspace_id: int) -> Verification:
@@ -93,9 +114,12 @@ def verify(workspace_id: int) -> Verification:
     checked_at = clock.now()
     try:
         with snapshot() as connection:
+            head = connection.execute(head_of(workspace_id)).one_or_none()
+            if head is not None:
+                chain.known = (head.known_sequence, head.known_hash)
             for row in rows_of(connection, workspace_id, chain):
                 chain.add(row)
-            chain.end_at(connection.execute(head_of(workspace_id)).one_or_none())
+            chain.end_at(head)
     except Broken as broken:
         return Verification(workspace_id, checked_at, chain.n_rows, broken.sequence, broken.fault, chain.hash)
     return Verification(workspace_id, checked_at, chain.n_rows, hash=chain.hash)
@@ -107,15 +131,17 @@ def verify_and_keep(workspace_id: int) -> Verification:
     with transaction():
         head = db.session.get(ConfigChainHead, workspace_id, with_for_update=True, populate_existing=True)
         if head is not None:
-            head.verified_at = verification.checked_at
-            head.verified_sequence = verification.n_rows
-            head.verified_fault = verification.fault
-            head.fully_verified_at = verification.checked_at
-            # The walk by the clock (services.config_log_walk) goes on from here, or from the beginning after a fault.
-            is_good = verification.is_intact
-            head.walk_is_full = not is_good
-            head.walk_sequence, head.walk_hash = (verification.n_rows, verification.hash) if is_good else (0, "")
+            keep(head, verification)
     return verification
+
+
+def keep(head: ConfigChainHead, verification: Verification) -> None:
+    """Keep how a verification ended, inside the caller's transaction. A walk that is under way begins again."""
+    head.verified_at, head.verified_sequence = verification.checked_at, verification.n_rows
+    head.verified_fault = verification.fault
+    head.walk_began_at, head.walk_sequence, head.walk_hash = None, 0, ""
+    if verification.is_intact and verification.n_rows > head.known_sequence:  # not what one that began earlier knew
+        head.known_sequence, head.known_hash = verification.n_rows, verification.hash
 
 
 def latest(workspace_id: int) -> Verification | None:
@@ -184,8 +210,9 @@ def rows_of(connection: Connection, workspace_id: int, chain: Chain, at_most: in
 
 
 def head_of(workspace_id: int) -> Any:
-    """Return the SELECT of the kept head."""
-    return select(ConfigChainHead.sequence, ConfigChainHead.hash).where(ConfigChainHead.workspace_id == workspace_id)
+    """Return the SELECT of the kept head, and of what earlier verifications knew."""
+    row = ConfigChainHead
+    return select(row.sequence, row.hash, row.known_sequence, row.known_hash).where(row.workspace_id == workspace_id)
 
 
 def _not_the_next(sequence: Any, expected: int) -> Broken:

@@ -239,7 +239,7 @@ def test_verify_now_says_when_the_chain_was_verified(admin, ada) -> None:
     answer = admin.post(f"{LOG}/verify")
     assert (answer.status_code, answer.location) == (303, f"{LOG}/verify")
     for path in (LOG, f"{LOG}/verify"):
-        assert "3 rows in order, as written" in words(admin.get(path))
+        assert "3 rows in order, as written. Every row was read" in words(admin.get(path))
     assert config_log_verify.latest(ada.workspace_id).checked_at > datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 

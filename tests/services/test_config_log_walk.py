@@ -1,4 +1,4 @@
-"""Verifying the Configuration Log by the clock: daily, in steps, from the first row once a week."""
+"""Verifying the Configuration Log by the clock: every row daily, in steps."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,13 +33,13 @@ def test_the_tick_verifies_a_log_and_says_when(workspace) -> None:
     assert (verification.is_intact, verification.n_rows, verification.checked_at) == (True, 3, START)
 
 
-def test_it_is_done_once_a_day_and_only_for_new_rows(workspace) -> None:
+def test_every_row_is_read_once_a_day(workspace) -> None:
     append(workspace.id, 5)
     assert config_log_walk.step(START) == 5
     append(workspace.id, 2)
     assert config_log_walk.step(START + timedelta(hours=23)) == 0
-    assert config_log_walk.step(START + timedelta(days=1)) == 2
-    assert (head(workspace.id).verified_sequence, head(workspace.id).fully_verified_at) == (7, START)
+    assert config_log_walk.step(START + timedelta(days=1)) == 7
+    assert head(workspace.id).verified_sequence == 7
 
 
 def test_a_long_log_takes_several_steps(workspace) -> None:
@@ -55,18 +55,29 @@ def test_a_log_whose_last_step_was_full_is_ended_by_the_next(workspace) -> None:
     assert config_log_verify.latest(workspace.id).n_rows == 10
 
 
-def test_once_a_week_it_begins_with_the_first_row_and_finds_an_old_row_edited(app, workspace) -> None:
+def test_an_old_row_that_was_edited_is_found_within_a_day(app, workspace) -> None:
     workspace_id = workspace.id
     append(workspace_id, 9)
     config_log_walk.step(START)
     edit_row(app, 5)
-    for day in range(1, 7):
-        config_log_walk.step(START + timedelta(days=day))
-        assert config_log_verify.latest(workspace_id).is_intact
-    config_log_walk.step(START + timedelta(days=7))
+    config_log_walk.step(START + timedelta(days=1))
     verification = config_log_verify.latest(workspace_id)
     assert verification.fault == "Row 5 was edited: what it says does not match its hash."
     assert verification.n_rows == 4
+
+
+def test_a_verification_in_steps_speaks_of_when_it_began(app, workspace) -> None:
+    """A row that was read already may be edited before the last one is: only the next day's finds that."""
+    workspace_id = workspace.id
+    append(workspace_id, 25)
+    for minute in range(2):
+        config_log_walk.step(START + timedelta(minutes=minute), 10)
+    edit_row(app, 3)
+    config_log_walk.step(START + timedelta(minutes=2), 10)
+    verification = config_log_verify.latest(workspace_id)
+    assert (verification.is_intact, verification.checked_at) == (True, START)
+    config_log_walk.step(START + timedelta(days=1), 10)
+    assert config_log_verify.latest(workspace_id).fault.startswith("Row 3 was edited")
 
 
 def test_a_broken_log_stays_broken_however_it_grows(app, workspace) -> None:
@@ -96,6 +107,42 @@ def test_an_end_that_was_cut_off_is_found_even_with_the_head_set_back(app, works
     assert "the end of the log was cut off" in config_log_verify.latest(workspace_id).fault
 
 
+def by_hand(workspace_id: int, day: int) -> None:
+    config_log_verify.verify_and_keep(workspace_id)
+
+
+def by_the_clock(workspace_id: int, day: int) -> None:
+    config_log_walk.step(START + timedelta(days=day))
+
+
+@pytest.mark.parametrize("verify", [by_hand, by_the_clock])
+def test_an_end_that_was_cut_off_stays_found_however_often_one_looks(app, workspace, verify) -> None:
+    workspace_id = workspace.id
+    append(workspace_id, 6)
+    verify(workspace_id, 0)
+    with tampering(app) as connection:
+        connection.exec_driver_sql("DELETE FROM config_events WHERE sequence > 4")
+        connection.exec_driver_sql(
+            "UPDATE config_chain_heads SET sequence = 4, hash = (SELECT hash FROM config_events WHERE sequence = 4)"
+        )
+    for day in (1, 2):
+        verify(workspace_id, day)
+        assert "Row 5 is missing, which was there before" in config_log_verify.latest(workspace_id).fault
+
+
+@pytest.mark.parametrize("verify", [by_hand, by_the_clock])
+def test_a_log_written_anew_with_its_head_is_found(app, workspace, verify) -> None:
+    workspace_id = workspace.id
+    append(workspace_id, 3)
+    verify(workspace_id, 0)
+    with tampering(app) as connection:
+        connection.exec_driver_sql("DELETE FROM config_events")
+        connection.exec_driver_sql("UPDATE config_chain_heads SET sequence = 0, hash = ''")
+    append(workspace_id, 4, "Somebody else")
+    verify(workspace_id, 1)
+    assert config_log_verify.latest(workspace_id).fault.startswith("Row 3 was replaced, and rows before it may be too")
+
+
 def test_every_workspace_has_its_turn(workspace) -> None:
     others = [make_workspace().id for _ in range(3)]
     for workspace_id in (workspace.id, *others):
@@ -118,5 +165,5 @@ def test_a_verification_by_hand_meanwhile_is_not_set_back(workspace, monkeypatch
     monkeypatch.setattr(config_log_walk, "snapshot", snapshot)
     config_log_walk.step(START, 4)
     kept = head(workspace_id)
-    assert (kept.walk_sequence, kept.verified_sequence) == (6, 6)
+    assert (kept.walk_sequence, kept.verified_sequence) == (0, 6)
     assert kept.verified_at == START + timedelta(minutes=1)
