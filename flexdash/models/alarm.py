@@ -18,6 +18,8 @@ class AlarmKind(StrEnum):
     ORDER_SYNC_STALE = "order_sync_stale"
     INVENTORY_SYNC_STALE = "inventory_sync_stale"
     SYNC_FAILING = "sync_failing"
+    ALL_REFUSED = "all_refused"  # a push of which Amazon took nothing
+    ACKNOWLEDGEMENT_REFUSED = "acknowledgement_refused"
     AUTHORIZATION = "authorization"  # ends soon, has ended, or was refused
     ZERO_BRAKE = "zero_brake"
     CONFLICTS = "conflicts"

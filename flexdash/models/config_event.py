@@ -73,8 +73,8 @@ class ConfigChainHead(db.Model):
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     verified_sequence: Mapped[int] = mapped_column(default=0)
     verified_fault: Mapped[str] = mapped_column(String(500), default="")
-    # The furthest link that any verification found in order. The chain must have it for ever: without it the end was cut
-    # off, and with another hash it was written anew, even where the head fits.
+    # The furthest link that any verification found in order. The chain must have it for ever: without it the end was
+    # cut off, and with another hash it was written anew, even where the head fits.
     known_sequence: Mapped[int] = mapped_column(default=0)
     known_hash: Mapped[str] = mapped_column(String(64), default="")
     # How far the verification by the clock has come, in steps: since when it reads, None while none is under way, and

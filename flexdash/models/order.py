@@ -34,6 +34,9 @@ class OrderState(StrEnum):
 # What a hub still has to work, as SQL: a partial index serves it only where query and index say the same words.
 IS_OPEN = "orders.state IN ('New Order', 'On Hold', 'Picked', 'Packed', 'Ready to Ship')"
 
+# To be worked, while Amazon refused to take note that it was accepted.
+IS_ACKNOWLEDGEMENT_REFUSED = f"orders.acknowledgement = 'refused' AND {IS_OPEN}"
+
 # Cancelled by a person here, or meant to be, while Amazon was not told or refused and still expects it. An order that
 # Amazon refused to cancel is done with once it was shipped, or once somebody closed the conflict about it.
 IS_CANCELLATION_OPEN = (
@@ -140,6 +143,13 @@ class Order(db.Model):
             "id",
             sqlite_where=text("acknowledgement = 'pending'"),
             postgresql_where=text("acknowledgement = 'pending'"),
+        ),
+        Index(
+            "ix_orders_acknowledgement_refused",
+            "store_id",
+            "id",
+            sqlite_where=text(IS_ACKNOWLEDGEMENT_REFUSED.replace("orders.", "")),
+            postgresql_where=text(IS_ACKNOWLEDGEMENT_REFUSED.replace("orders.", "")),
         ),
         Index(
             "ix_orders_on_hold",

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, case, func, select, update
+from sqlalchemy import Engine, func, select, update
 
 from flexdash import clock, metrics
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import AttemptOutcome, RunState, Store, StoreStatus, SyncAttempt, SyncRun, SyncState
-from flexdash.services import sync_schedule
+from flexdash.services import refused_runs, sync_schedule
 from flexdash.services.run_context import RunContext
 from flexdash.services.syncs import FACTS
 
@@ -101,17 +101,24 @@ def beat(engine: Engine, run: RunContext) -> bool:
 
 
 def succeed(run: RunContext) -> RunState | None:
-    """End the run well: Healthy, or Partial when some items failed. Returns its state, None when it was taken away."""
+    """End a run that went through: Healthy, Partial when some items failed, Failed when Amazon took nothing at all.
+
+    Returns its state, None when it was taken away.
+    """
     now = clock.now()
-    state = case((SyncRun.n_failed > 0, RunState.PARTIAL.value), else_=RunState.SUCCEEDED.value)
     with transaction() as session:
-        if not _update(run, state=state, finished_at=now, progress="", **_NO_ERROR):
+        if not _update(run, finished_at=now, progress="", **_NO_ERROR):
             return None
-        ended = session.scalars(select(SyncRun.state).where(SyncRun.id == run.run_id)).one()
-        _end_attempt(run, AttemptOutcome(ended.value))
+        row = session.get_one(SyncRun, run.run_id, populate_existing=True)
+        if sentence := refused_runs.why_not_good(row):
+            row.state, row.error_code, row.error_sentence = RunState.FAILED, refused_runs.CODE, sentence[:MAX_SENTENCE]
+        else:
+            row.state = RunState.PARTIAL if row.n_failed else RunState.SUCCEEDED
+        ended = row.state
+        _end_attempt(run, AttemptOutcome(ended.value), row.error_code, row.error_sentence)
         metrics.count("sync_runs_ended", sync=run.sync, outcome=ended)
-        if run.retry_of_id is not None:
-            return ended  # it took up a few items only: whether the store is up to date, it cannot say
+        if ended is RunState.FAILED or run.retry_of_id is not None:
+            return ended  # a retry took up a few items only: whether the store is up to date, it cannot say
         # A partial run has read everything, and what failed is kept apart: the store is not stale for it.
         session.execute(
             update(SyncState)

@@ -28,6 +28,9 @@ class SyncFacts:
     toggle: str = ""
     has_work: Callable[[], ColumnElement[bool]] = true
     asked_on: str = ""  # the page that people start it from, where it has to know more than the store
+    # Of a push: the counts of a run that say that Amazon took something. Refusals and none of these is no good run.
+    taken: tuple[str, ...] = ()
+    sends_refused_again: bool = False  # with each run, whether something changed or not
     stale_after: timedelta | None = None  # without a good run for this long, the store is stale; None: never
     stale_sentence: str = ""
 
@@ -81,6 +84,8 @@ FACTS: dict[Sync, SyncFacts] = {
             label="Inventory Sync",
             toggle="is_inventory_sync_on",
             every=lambda settings: timedelta(minutes=settings.inventory_push_interval_minutes),
+            taken=("n_updated",),
+            sends_refused_again=True,
             stale_after=timedelta(minutes=90),
             stale_sentence="Amazon may show stock that is sold already; look at the last runs for the reason.",
         ),
@@ -89,6 +94,7 @@ FACTS: dict[Sync, SyncFacts] = {
             sync=Sync.PRICE_PUSH,
             label="Prices",
             every=lambda settings: timedelta(minutes=settings.price_push_interval_minutes),
+            taken=("n_updated", "n_acknowledged", "n_skipped"),  # skipped: on its way, of what Amazon took before
             has_work=_has_prices_under_way,
         ),
         SyncFacts(

@@ -1,4 +1,4 @@
-"""The Configuration Log is verified whole each day: since when, and the furthest link ever found in order."""
+"""What must not go unseen: the Configuration Log is verified whole each day; acknowledgements that Amazon refused."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +7,10 @@ revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None
+
+IS_ACKNOWLEDGEMENT_REFUSED = (
+    "acknowledgement = 'refused' AND state IN ('New Order', 'On Hold', 'Picked', 'Packed', 'Ready to Ship')"
+)
 
 
 def upgrade():
@@ -22,9 +26,18 @@ def upgrade():
     with op.batch_alter_table("config_chain_heads", schema=None) as batch_op:
         batch_op.drop_column("walk_is_full")
         batch_op.drop_column("fully_verified_at")
+    op.create_index(
+        "ix_orders_acknowledgement_refused",
+        "orders",
+        ["store_id", "id"],
+        unique=False,
+        sqlite_where=sa.text(IS_ACKNOWLEDGEMENT_REFUSED),
+        postgresql_where=sa.text(IS_ACKNOWLEDGEMENT_REFUSED),
+    )
 
 
 def downgrade():
+    op.drop_index("ix_orders_acknowledgement_refused", table_name="orders")
     with op.batch_alter_table("config_chain_heads", schema=None) as batch_op:
         batch_op.add_column(sa.Column("fully_verified_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("walk_is_full", sa.Boolean(), nullable=False, server_default=sa.true()))

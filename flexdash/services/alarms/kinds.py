@@ -73,6 +73,20 @@ KINDS: dict[AlarmKind, KindFacts] = {
             "Look at the last run",
         ),
         KindFacts(
+            AlarmKind.ALL_REFUSED,
+            "Everything refused",
+            "Amazon took nothing of the last push of a store's stock or prices: it refused every item.",
+            "Look at the run: it has Amazon's words for each item and what to do. A push that Amazon takes ends this.",
+            "Look at the run",
+        ),
+        KindFacts(
+            AlarmKind.ACKNOWLEDGEMENT_REFUSED,
+            "Acknowledgement refused",
+            "Amazon refused to take note that an order was accepted, and may cancel it.",
+            "Look the order up in Seller Central, then acknowledge it again on its page, or cancel it.",
+            "Look at the order",
+        ),
+        KindFacts(
             AlarmKind.ZERO_BRAKE,
             "Push of zeros waits",
             "A push would set more quantities to zero on Amazon than the store allows, so nothing is sent.",

@@ -5,13 +5,15 @@ from datetime import datetime
 
 from flexdash.extensions import db
 from flexdash.models import AlarmKind
-from flexdash.services.alarms import house_checks, store_checks
+from flexdash.services.alarms import house_checks, refused_checks, store_checks
 from flexdash.services.alarms.findings import Finding, Parts
 
 CHECKS: dict[AlarmKind, Callable[[datetime], Iterator[Finding]]] = {
     AlarmKind.ORDER_SYNC_STALE: store_checks.stale_orders,
     AlarmKind.INVENTORY_SYNC_STALE: store_checks.stale_inventory,
     AlarmKind.SYNC_FAILING: store_checks.failing,
+    AlarmKind.ALL_REFUSED: refused_checks.pushes,
+    AlarmKind.ACKNOWLEDGEMENT_REFUSED: refused_checks.acknowledgements,
     AlarmKind.AUTHORIZATION: store_checks.authorizations,
     AlarmKind.ZERO_BRAKE: store_checks.zero_brakes,
     AlarmKind.CONFLICTS: store_checks.conflicts,

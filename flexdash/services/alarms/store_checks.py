@@ -21,6 +21,7 @@ from flexdash.models import (
     SyncState,
     ZeroBrake,
 )
+from flexdash.services import refused_runs
 from flexdash.services.alarms.findings import Finding, of_store
 from flexdash.services.sync_status import stale_after
 from flexdash.services.syncs import FACTS, SyncFacts
@@ -108,6 +109,7 @@ def _failing(facts: SyncFacts, interval: timedelta, now: datetime) -> Iterator[F
         .join(Store, Store.id == SyncRun.store_id)
         .where(
             _IS_FAILED,
+            SyncRun.error_code != refused_runs.CODE,  # has an alarm of its own
             SyncRun.sync == facts.sync,
             # A run takes its time, and so does giving it up: look back a little further than the turns alone.
             SyncRun.finished_at > now - interval * (n_needed + 1) - timedelta(hours=2),
