@@ -79,26 +79,27 @@ def big_change(listing: Listing, price_text: str) -> str:
 
 
 def send_again(actor: Actor, listing_id: int) -> Listing:
-    """Let a price that Amazon refused wait for the next push once more, and log it; return the listing.
+    """Let a price that Amazon refused, or showed and shows no more, wait for the next push once more, and log it.
 
-    Raises NotVisible, NotAllowed, and ServiceError when Amazon did not refuse it.
+    Returns the listing. Raises NotVisible, NotAllowed, and ServiceError when it is on its way, or none was given.
     """
     _check_may(actor)
     with transaction() as session:
         listing = access.get(actor, Listing, listing_id, lock=True)
         store = _store(actor, listing.store_id)
-        if listing.price_state is not PriceState.REFUSED or listing.price is None:
+        if listing.price_state not in (PriceState.REFUSED, PriceState.APPLIED) or listing.price is None:
             raise ServiceError(
                 f"The price of {listing.sku_code} is not refused any more, so there is nothing to send again. The page "
                 "shows how it stands now."
             )
+        what = "the refused price" if listing.price_state is PriceState.REFUSED else "the price"
         _let_wait(listing, listing.price)
         push_soon(store)
         session.flush()
         config_log.record(
             actor,
             Section.PRICES,
-            f"{actor.name} sent the refused price of {listing.sku_code} in {store.name} to Amazon again",
+            f"{actor.name} sent {what} of {listing.sku_code} in {store.name} to Amazon again",
             store=store,
             new=_logged(listing, listing.price),
         )

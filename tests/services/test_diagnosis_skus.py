@@ -12,6 +12,7 @@ from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import (
+    ApiCall,
     Hub,
     HubMapping,
     Listing,
@@ -37,6 +38,7 @@ from tests.support.recoveries import lift_pace
 from tests.support.stock import do_push, make_stocked_store, stock_up
 
 TEE = "TEE"
+UNLISTED = "NOT-LISTED-1"  # such as the sandbox has no listing for
 
 
 @pytest.fixture(autouse=True)
@@ -372,6 +374,26 @@ def priced(state: PriceState, **values) -> Callable[[Scene], None]:
     return put
 
 
+def at_amazon(shown: str, state: PriceState) -> Callable[[Scene], None]:
+    def put(scene: Scene) -> None:
+        scene.sandbox.control.set_price(TEE, shown)
+        priced(state)(scene)
+
+    return put
+
+
+def away(state: PriceState) -> Callable[[Scene], None]:
+    def put(scene: Scene) -> None:
+        at_amazon("499.00", state)(scene)
+        scene.sandbox.control.fault("error_503", operation="getListingsItem", count=9)
+
+    return put
+
+
+def not_listed_any_more(scene: Scene) -> None:
+    priced(PriceState.APPLIED, sku_code=UNLISTED)(scene)
+
+
 def no_price(scene: Scene) -> None:
     pass
 
@@ -390,15 +412,45 @@ PRICES: list[tuple[Callable[[Scene], None], str, Outcome, list[FixKind]]] = [
         [FixKind.SYNC_NOW, FixKind.LISTING],
     ),
     (
-        priced(PriceState.SENT),
-        "Amazon took it and does not show it yet",
+        at_amazon("123.00", PriceState.SENT),
+        "Amazon took 499.00 INR and shows 123.00 INR still; that takes minutes, at times hours.",
         Outcome.ANSWERED,
         [FixKind.LISTING],
     ),
     (
-        priced(PriceState.APPLIED),
+        at_amazon("499.00", PriceState.SENT),
         "It is up to date: Amazon shows 499.00 INR.",
         Outcome.ANSWERED,
+        [FixKind.LISTING],
+    ),
+    (
+        at_amazon("499.00", PriceState.APPLIED),
+        "It is up to date: Amazon shows 499.00 INR.",
+        Outcome.ANSWERED,
+        [FixKind.LISTING],
+    ),
+    (
+        at_amazon("123.00", PriceState.APPLIED),
+        "Amazon showed 499.00 INR, and shows 123.00 INR now: somebody changed it there",
+        Outcome.FAILED,
+        [FixKind.SEND_PRICE, FixKind.PRICE],
+    ),
+    (
+        not_listed_any_more,
+        "Amazon has no listing for this SKU any more, though it took the price. Check that Seller Central has a",
+        Outcome.FAILED,
+        [FixKind.LISTING],
+    ),
+    (
+        away(PriceState.APPLIED),
+        "Amazon took 499.00 INR. Whether it shows it now is not known: Amazon does not answer at the moment.",
+        Outcome.UNKNOWN,
+        [FixKind.LISTING],
+    ),
+    (
+        away(PriceState.SENT),
+        "Amazon took 499.00 INR. Whether it shows it now is not known: Amazon does not answer at the moment.",
+        Outcome.UNKNOWN,
         [FixKind.LISTING],
     ),
     (
@@ -425,9 +477,29 @@ PRICES: list[tuple[Callable[[Scene], None], str, Outcome, list[FixKind]]] = [
 @pytest.mark.parametrize(("state", "words", "ends", "offered"), PRICES)
 def test_the_cause_of_a_price_that_is_not_updated_is_named(scene: Scene, state, words, ends, offered) -> None:
     state(scene)
-    found = scene.why_price()
+    found = scene.why_price(UNLISTED if state is not_listed_any_more else TEE)
     assert words in sentence(found)
     assert (outcome(found), fixes(found)) == (ends, offered)
+
+
+def test_amazon_is_asked_for_a_price_once_and_only_where_it_can_know_it(scene: Scene) -> None:
+    asked = db.select(ApiCall.operation, ApiCall.sku_code).where(ApiCall.operation != "refreshToken")
+    at_amazon("499.00", PriceState.APPLIED)(scene)
+    scene.why_price()
+    assert db.session.execute(asked).all() == [("getListingsItem", TEE)]
+    scene.change(Listing, price_state=PriceState.WAITING)
+    assert "It waits for the next push" in sentence(scene.why_price())
+    assert len(db.session.execute(asked).all()) == 1
+
+
+def test_a_store_that_amazon_refuses_says_so_and_nothing_of_the_price(scene: Scene) -> None:
+    at_amazon("499.00", PriceState.APPLIED)(scene)
+    scene.sandbox.control.fault("revoked_token", count=9)
+    found = scene.why_price()
+    assert "Whether it shows it now is not known: Amazon no longer accepts this store's authorization" in sentence(
+        found
+    )
+    assert outcome(found) is Outcome.UNKNOWN
 
 
 def test_a_price_above_the_mrp_is_noted_before_amazon_refuses_it(scene: Scene) -> None:

@@ -167,6 +167,12 @@ def test_a_refused_price_is_sent_again_once(store, asha):
     assert len(events(store)) == 1
 
 
+def test_a_price_that_amazon_showed_once_can_be_sent_again(store, asha):
+    listing = priced(store, state=PriceState.APPLIED)
+    assert prices.send_again(asha, listing.id).price_state is PriceState.WAITING
+    assert events(store)[0].sentence == "Asha sent the price of MUG-STD in Pune Store to Amazon again"
+
+
 def test_all_refused_prices_of_the_store_are_sent_again(store, seller, asha):
     for n in range(3):
         priced(store, f"R-{n}", state=PriceState.REFUSED)

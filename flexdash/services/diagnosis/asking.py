@@ -14,6 +14,7 @@ from flexdash.amazon import errors
 from flexdash.amazon.client import AmazonClient
 from flexdash.amazon.errors import UnreadableShipment
 from flexdash.amazon.inventory import InventoryItem, InventoryResult
+from flexdash.amazon.listings import ListingsItem
 from flexdash.amazon.shipment_reader import Shipment, read_shipment
 from flexdash.amazon.statuses import STATUS_TABLE
 from flexdash.models import Store
@@ -106,6 +107,19 @@ def of_stock(store: Store, locations: Sequence[str], sku_code: str) -> tuple[dic
     items = [InventoryItem(location, sku_code, store.marketplace_id) for location in locations]
     found, trouble = _ask(store, lambda client: client.inventory.fetch(items))
     return {result.location_id: result for result in found or ()}, trouble
+
+
+def of_listing(store: Store, sku_code: str) -> tuple[ListingsItem | None, str]:
+    """Return a SKU's listing as Amazon has it, and why it could not be asked ("" when it was); None: it has none."""
+
+    def look(client: AmazonClient) -> ListingsItem | None:
+        try:
+            return client.listings.get(sku_code, store_marketplace_id)
+        except errors.NotFound:
+            return None
+
+    store_marketplace_id = store.marketplace_id
+    return _ask(store, look)
 
 
 def _ask(store: Store, look: Callable[[AmazonClient], Found]) -> tuple[Found | None, str]:

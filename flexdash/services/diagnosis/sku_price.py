@@ -1,9 +1,14 @@
 """Why is my SKU not updated? Its price."""
 
-from flexdash.models import Listing, PriceState, Sync
+from datetime import datetime
+from decimal import Decimal
+
+from flexdash.amazon.listings import ListingsItem
+from flexdash.extensions import db
+from flexdash.models import Listing, PriceState, Store, Sync
 from flexdash.services import price_remedies, sync_status
 from flexdash.services.actors import Actor
-from flexdash.services.diagnosis import one_sku
+from flexdash.services.diagnosis import asking, one_sku
 from flexdash.services.diagnosis.checks import (
     Diagnosis,
     Finding,
@@ -15,13 +20,14 @@ from flexdash.services.diagnosis.checks import (
     failed,
     note,
     passed,
+    unknown,
 )
 from flexdash.services.diagnosis.common import Parts, last_run, sync_now
 from flexdash.services.diagnosis.one_sku import Case
 
 
 def why_not_updated(actor: Actor, text: str, *, store_id: int | None = None, parts: Parts) -> Diagnosis:
-    """Return why Amazon does not show the price of the SKU, or that it does.
+    """Return why Amazon does not show the price of the SKU, or that it does. Call it outside a transaction.
 
     Raises FieldRefused for `q`, and NotVisible for the store.
     """
@@ -51,17 +57,6 @@ def _is_below_mrp(case: Case) -> Finding:
     return note(f"{words}, which Amazon may refuse. Lower the price, or correct the MRP.", *mends)
 
 
-def _does_amazon_show_it(case: Case) -> Finding:
-    listing = case.found
-    if listing.price_state is not PriceState.APPLIED:
-        return passed("Amazon has not shown it yet.")
-    return answered(
-        f"It is up to date: Amazon shows {_money(case, listing)}.",
-        _listing(case),
-        moments=[("Sent", listing.price_sent_at), ("Shown by Amazon", listing.price_applied_at)],
-    )
-
-
 def _has_amazon_refused(case: Case) -> Finding:
     listing = case.found
     if listing.price_state is not PriceState.REFUSED:
@@ -70,29 +65,28 @@ def _has_amazon_refused(case: Case) -> Finding:
     return failed(
         f"Amazon refused it: {said.rstrip('.')}. {price_remedies.remedy_of(said)}",
         _price(case),
-        Fix(FixKind.SEND_PRICE, {"store_id": case.store.id, "listing_id": listing.id}, listing.sku_code),
+        _send_again(case),
         moments=[("Sent", listing.price_sent_at)],
     )
 
 
+def _parts(case: Case) -> Finding | None:
+    return None if case.found.price_state is PriceState.APPLIED else one_sku.parts(case)
+
+
 def _last_run(case: Case) -> Finding | None:
+    if case.found.price_state is PriceState.APPLIED:
+        return None
     status = sync_status.of_sync(case.store, Sync.PRICE_PUSH)
     found = last_run(case.store, status)
     return found if found is not None and status.is_failing else None
 
 
-def _how_far(case: Case) -> Finding:
+def _was_it_sent(case: Case) -> Finding:
     listing, status = case.found, sync_status.of_sync(case.store, Sync.PRICE_PUSH)
     again, moments = sync_now(case.store, Sync.PRICE_PUSH), [("Next push", status.next_due_at)]
-    if listing.price_state is PriceState.SENT:
-        said = f" Amazon says: {listing.price_message.rstrip('.')}." if listing.price_message else ""
-        return answered(
-            "Amazon took it and does not show it yet; that takes minutes, at times hours. FlexDash looks again with "
-            "each "
-            f"push.{said}",
-            _listing(case),
-            moments=[("Sent", listing.price_sent_at), ("Last looked", listing.price_checked_at), *moments],
-        )
+    if listing.price_state in (PriceState.SENT, PriceState.APPLIED):
+        return passed("Amazon took it.", moments=[("Sent", listing.price_sent_at)])
     if listing.price_feed_id is not None:
         return answered(
             "It is in a feed with many other prices, which Amazon works off; its outcome comes with the feed's report.",
@@ -104,12 +98,78 @@ def _how_far(case: Case) -> Finding:
     )
 
 
+def _what_amazon_shows(case: Case) -> Finding:
+    """Ask Amazon whether it shows what it took."""
+    store, listing = case.store, case.found
+    store_id, marketplace_id, currency = store.id, store.marketplace_id, store.currency
+    ours, price, moments = _money(case, listing), listing.price or Decimal(), _moments(listing)
+    item, trouble = asking.of_listing(store, case.sku_code)
+    db.session.get_one(Store, store_id, populate_existing=True)
+    link, send = _listing(case), _send_again(case)
+    if trouble:
+        return unknown(f"Amazon took {ours}. Whether it shows it now is not known: {trouble}", link, moments=moments)
+    if item is None:
+        words = "Amazon has no listing for this SKU any more"
+        return failed(f"{words}, though it took the price. {price_remedies.remedy_of(words)}", link, moments=moments)
+    if item.shows(price, marketplace_id, currency):
+        return answered(f"It is up to date: Amazon shows {ours}.", link, moments=moments)
+    if item.offers is None:
+        return unknown(
+            f"Amazon took {ours}, and its answer just now had no price in it. Look at the listing in Seller Central.",
+            link,
+            moments=moments,
+        )
+    shown = _shown(item, price, marketplace_id, currency)
+    said = f" Amazon says: {words.rstrip('.')}." if (words := _errors_of(item)) else ""
+    if listing.price_state is PriceState.APPLIED:
+        return failed(
+            f"Amazon showed {ours}, and shows {shown} now: somebody changed it there, or a rule of Amazon's did.{said} "
+            "Send it again, or take Amazon's price over here.",
+            send,
+            _price(case),
+            moments=moments,
+        )
+    return answered(
+        f"Amazon took {ours} and shows {shown} still; that takes minutes, at times hours. FlexDash looks again with "
+        f"each push.{said}",
+        link,
+        moments=moments,
+    )
+
+
+def _shown(item: ListingsItem, price: Decimal, marketplace_id: str, currency: str) -> str:
+    """Return in words what buyers see in place of `price`."""
+    shown = item.price(marketplace_id, currency)
+    if shown == price and item.live_price is not None:
+        shown = item.live_price  # the listing has it, and buyers see another
+    if shown is None:
+        return "no price"
+    is_short = int(shown.as_tuple().exponent) > -2  # Amazon says 123.0, and people write 123.00
+    return f"{shown:,.2f} {currency}" if is_short else f"{shown:,f} {currency}"
+
+
+def _errors_of(item: ListingsItem) -> str:
+    return " ".join(dict.fromkeys(issue.words for issue in item.issues if issue.is_error))
+
+
+def _moments(listing: Listing) -> list[tuple[str, datetime | None]]:
+    return [
+        ("Sent", listing.price_sent_at),
+        ("Seen at Amazon", listing.price_applied_at),
+        ("Last looked", listing.price_checked_at),
+    ]
+
+
 def _money(case: Case, listing: Listing) -> str:
     return f"{listing.price:,f} {case.store.currency}"
 
 
 def _price(case: Case) -> Fix:
     return Fix(FixKind.PRICE, {"store_id": case.store.id, "listing_id": case.found.id}, case.sku_code)
+
+
+def _send_again(case: Case) -> Fix:
+    return Fix(FixKind.SEND_PRICE, {"store_id": case.store.id, "listing_id": case.found.id}, case.sku_code)
 
 
 def _listing(case: Case) -> Fix:
@@ -120,11 +180,11 @@ STEPS: tuple[Step[Case], ...] = (
     Step("Does FlexDash know the SKU?", one_sku.is_known),
     Step("Does the store list it with an ASIN?", one_sku.has_listing),
     Step("Was a price given here?", _has_price),
-    Step("Does Amazon show it?", _does_amazon_show_it),
     Step("Is it below the MRP?", _is_below_mrp),
     Step("Has Amazon refused it?", _has_amazon_refused),
     Step("Does Amazon let FlexDash in?", one_sku.is_connected),
-    Step("Are the scheduler and the workers at work?", one_sku.parts),
+    Step("Are the scheduler and the workers at work?", _parts),
     Step("How did the last push go?", _last_run),
-    Step("How far is it?", _how_far),
+    Step("Was it sent?", _was_it_sent),
+    Step("Does Amazon show it?", _what_amazon_shows),
 )
