@@ -40,11 +40,12 @@ _SAME_TOKEN_LIMIT = 3
 @dataclass(frozen=True, slots=True)
 class ShipmentPage:
     """One page: the shipments as Amazon sent them (`read_shipment` reads one), the token of the next page or None at
-    the end, and Amazon's clock when it answered."""
+    the end, Amazon's clock when it answered, and its id of the request."""
 
     shipments: list[Any] = field(repr=False)
     next_token: str | None
     amazon_date: datetime | None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,4 +304,4 @@ def _read_page(answer: Answer) -> ShipmentPage:
         raise UnreadableAnswer(
             "Amazon's page of shipments is not in its own form", operation="getShipments", request_id=answer.request_id
         )
-    return ShipmentPage(shipments, token or None, answer.date)
+    return ShipmentPage(shipments, token or None, answer.date, answer.request_id)

@@ -134,7 +134,7 @@ def _write_all(run: RunContext, answers: Sequence[Answer], calls: CallLog) -> No
         written = [_write(run, answer, desk) for answer in in_order]
         desk.settle()
         desk.write()
-        run_sheets.keep(run.run_id, map(_item, in_order, written), run.store_id)
+        run_sheets.keep(run.run_id, map(_item, in_order, written), run.store_id, calls.request_ids())
         calls.write()
         run.check_in(
             progress="Acknowledging new orders to Amazon.",

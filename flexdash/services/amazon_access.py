@@ -83,6 +83,15 @@ class CallLog:
         """Keep the refresh token that Amazon returned in place of the store's, for the next write."""
         self.refresh_token = refresh_token
 
+    def request_ids(self) -> dict[str, str]:
+        """Return Amazon's id of the last call about each shipment, by shipment id, of those not written yet."""
+        with self._lock:
+            return {
+                record.shipment_id: record.amazon_request_id
+                for record in self._records
+                if record.shipment_id and record.amazon_request_id
+            }
+
     def write(self) -> None:
         """Write what was collected, and the counts of the run, inside the caller's transaction; once in each."""
         with self._lock:

@@ -26,7 +26,7 @@ from flexdash.models import (
     Store,
 )
 from flexdash.services import order_changes, run_sheets
-from flexdash.services.order_pages import Broken, ReadPage, by_age, quarantine_id
+from flexdash.services.order_pages import Broken, ReadPage, by_age, order_id_of, quarantine_id
 from flexdash.services.order_rows import (
     ReadShipment,
     hold_rows,
@@ -133,8 +133,11 @@ class OrderImporter:
             broken += self._write_one_by_one(page.shipments, routes, counts)
         self._quarantine(broken)
         counts.n_failed += len(broken)
-        failed = (run_sheets.Item(ItemFate.FAILED, one.amazon_shipment_id, words=one.sentence) for one in broken)
-        run_sheets.keep(self.run_id, [*counts.items, *failed], self.store_id)
+        failed = (
+            run_sheets.Item(ItemFate.FAILED, one.amazon_shipment_id, order_id_of(one.raw), words=one.sentence)
+            for one in broken
+        )
+        run_sheets.keep(self.run_id, [*counts.items, *failed], self.store_id, page.request_ids)
         metrics.count("orders_imported", counts.n_created)
         metrics.count("orders_held", counts.n_held)
         return counts

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,15 +28,22 @@ class Broken:
 
 @dataclass
 class ReadPage:
-    """A page of shipments, read: at most one of each id, the newest."""
+    """A page of shipments, read: at most one of each id, the newest.
+
+    `request_ids` are Amazon's, by shipment id, of the calls that brought them.
+    """
 
     shipments: list[ReadShipment] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
     n_fetched: int = 0
+    request_ids: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_page(raw_shipments: Sequence[Any], vault: Vault) -> ReadPage:
-    """Read Amazon's shipments outside any transaction. One that cannot be read never costs the others."""
+def read_page(raw_shipments: Sequence[Any], vault: Vault, request_id: str = "") -> ReadPage:
+    """Read Amazon's shipments outside any transaction. One that cannot be read never costs the others.
+
+    `request_id` is Amazon's of the call that brought them all.
+    """
     page = ReadPage(n_fetched=len(raw_shipments))
     newest: dict[str, ReadShipment] = {}
     for raw in raw_shipments:
@@ -50,6 +57,7 @@ def read_page(raw_shipments: Sequence[Any], vault: Vault) -> ReadPage:
         if before is None or _is_newer(shipment.updated_at, before.shipment.updated_at):
             newest[shipment.id] = read
     page.shipments = list(newest.values())
+    page.request_ids = dict.fromkeys([*newest, *(one.amazon_shipment_id for one in page.broken)], request_id)
     return page
 
 

@@ -102,7 +102,7 @@ def _pull_pages(
         for status in PULLED_STATUSES:
             changed_after = window.changed_after if lookup(status).pull == "changed" else None
             for page in _pages(client, store, status, changed_after):
-                yield status, read_page(page.shipments, real_vault), page.amazon_date
+                yield status, read_page(page.shipments, real_vault, page.request_id), page.amazon_date
 
     with closing(prefetched(pages())) as fetched:  # so that the fetching thread ends with us, whatever happens
         for status, page, amazon_date in fetched:

@@ -54,11 +54,12 @@ def read_again(
     if not found and not gone and not silent:
         return
     page = read_page(found, vault._get_current_object())
+    page.request_ids = calls.request_ids()
     with transaction():
         counts = importer.write(page)
         _resolve(run.store_id, gone)
         forgotten = [run_sheets.Item(ItemFate.REFUSED, shipment_id, words=GONE) for shipment_id in gone]
-        run_sheets.keep(run.run_id, [*forgotten, *silent], run.store_id)
+        run_sheets.keep(run.run_id, [*forgotten, *silent], run.store_id, page.request_ids)
         calls.write()
         if only is not None:  # the run was made for these alone: one without an answer is what failed of it
             counts.n_failed += len(silent)

@@ -100,4 +100,4 @@ def _within(page: ReadPage, leg: Leg) -> ReadPage:
         return page
     limit = leg.created_before
     kept = [item for item in page.shipments if item.shipment.created_at and item.shipment.created_at < limit]
-    return ReadPage(kept, [], len(kept))
+    return ReadPage(kept, [], len(kept), page.request_ids)

@@ -126,7 +126,7 @@ def _asked(work: Work, items: Sequence[tuple[int, str, tuple[str, ...]]]) -> Ite
 
 
 def _keep_answer(work: Work, answer: LookedUp, n_done: int, n_items: int) -> None:
-    page = ReadPage()
+    page = ReadPage(request_ids=work.calls.request_ids())
     for shipment_id, raw in answer.raw:
         read = read_page([raw], vault._get_current_object())
         page.n_fetched += 1

@@ -85,10 +85,10 @@ def _write(importer: OrderImporter, page: ReadPage, connected_at: datetime | Non
     ids = {item.shipment.id for item in left_before}
     others = [item for item in page.shipments if item.shipment.id not in ids]
     importer.takes_finished = True
-    counts = importer.write(ReadPage(others, page.broken, page.n_fetched))
+    counts = importer.write(ReadPage(others, page.broken, page.n_fetched, page.request_ids))
     if left_before:
         importer.takes_finished = False
-        for name, n in importer.write(ReadPage(left_before)).as_dict().items():
+        for name, n in importer.write(ReadPage(left_before, request_ids=page.request_ids)).as_dict().items():
             setattr(counts, name, getattr(counts, name) + n)
     return counts
 

@@ -58,7 +58,7 @@ def walked_pages(
             raw = walked.page.shipments
             if order_ids is not None:
                 raw = [shipment for shipment in raw if order_id_of(shipment) in order_ids]
-            yield walked, read_page(raw, real_vault)
+            yield walked, read_page(raw, real_vault, walked.page.request_id)
 
     with closing(prefetched(pages())) as fetched:
         for walked, page in fetched:

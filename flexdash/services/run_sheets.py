@@ -8,9 +8,10 @@ a run. They are kept as long as the calls to Amazon are.
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Select, delete, func, insert, select
@@ -52,8 +53,16 @@ class Kept:
     at: datetime
 
 
-def keep(run_id: int | None, items: Iterable[Item], store_id: int | None = None) -> None:
-    """Keep what became of `items`, inside the transaction of the work; nothing without a run."""
+def keep(
+    run_id: int | None,
+    items: Iterable[Item],
+    store_id: int | None = None,
+    request_ids: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Keep what became of `items`, inside the transaction of the work; nothing without a run.
+
+    `request_ids` are Amazon's by an item's name, for items that do not have their own.
+    """
     alike: dict[ItemFate, list[Item]] = defaultdict(list)
     for item in items:
         alike[item.fate].append(item)
@@ -69,7 +78,7 @@ def keep(run_id: int | None, items: Iterable[Item], store_id: int | None = None)
             "fate": fate,
             "made_at": now,
             "n_items": len(portion),
-            "content": _packed(portion),
+            "content": _packed(portion, request_ids),
         }
         for fate, found in alike.items()
         for portion in (found[start : start + PER_SHEET] for start in range(0, len(found), PER_SHEET))
@@ -91,6 +100,12 @@ def items_of(sheet: RunSheet) -> list[Item]:
 def search(run: SyncRun, names: Iterable[str], limit: int = 50) -> list[Kept]:
     """Return what the run did with the items of one of `names`, in the order in which it happened."""
     return _search(select(RunSheet).where(RunSheet.run_id == run.id).order_by(RunSheet.id), set(names), limit)
+
+
+def search_runs(run_ids: Collection[int], names: Iterable[str], limit: int) -> list[Kept]:
+    """Return the last `limit` things that these runs did with an item, the newest first."""
+    query = select(RunSheet).where(RunSheet.run_id.in_(run_ids)).order_by(RunSheet.id.desc())
+    return _search(query, set(names), limit)
 
 
 def search_store(store_id: int, names: Iterable[str], limit: int, most_sheets: int) -> list[Kept]:
@@ -140,8 +155,11 @@ def delete_old(now: datetime) -> int:
     return total
 
 
-def _packed(items: list[Item]) -> bytes:
-    cells = [[item.name, item.also, item.place, item.words[:MAX_WORDS], item.request_id] for item in items]
+def _packed(items: list[Item], request_ids: Mapping[str, str]) -> bytes:
+    cells = [
+        [item.name, item.also, item.place, item.words[:MAX_WORDS], item.request_id or request_ids.get(item.name, "")]
+        for item in items
+    ]
     return zlib.compress(json.dumps(cells, separators=(",", ":"), ensure_ascii=False).encode())
 
 

@@ -220,6 +220,17 @@ def test_one_person_cannot_ask_without_end_and_the_question_is_kept(person, app,
     assert support.get(f"{QUESTIONS[0]}?q=404-1").status_code == 200
 
 
+def test_the_answer_why_an_order_is_not_here_leads_to_the_evidence(workspace, person) -> None:
+    factories.make_store(factories.make_seller(workspace), "disconnected")
+    support = person(Role.SUPPORT)
+    page = support.get("/help/order-missing?q=404-1234567-1234567").text
+    assert 'href="/help/order-missing/evidence.zip?q=404-1234567-1234567"' in page
+    assert support.get("/help/order-missing/evidence.zip?q=404-1234567-1234567").mimetype == "application/zip"
+    assert "evidence.zip" not in support.get("/help/order-missing?q=9876543210").text
+    refused = support.get("/help/order-missing/evidence.zip?q=9876543210")
+    assert (refused.status_code, refused.location) == (303, "/help/order-missing?q=9876543210")
+
+
 @pytest.fixture
 def meanwhile(monkeypatch):
     """Has something done while the question of a missing order is being answered."""

@@ -1,6 +1,8 @@
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from cryptography.fernet import Fernet
@@ -325,6 +327,13 @@ def test_a_row_of_the_quarantine_names_the_order_and_leads_on(app: Flask, mercha
     assert f'href="/help/order-missing?q=SBODD1&amp;store={store.id}"' in page
     assert page.count("/help/order-missing?q=") == 2
     assert page.count(f'href="/sync-runs/{run.id}"') == 3
+    packs = re.findall(r'href="(/help/order-missing/evidence\.zip\?q=[^"]+)"', page)
+    assert len(packs) == 3
+    for address in packs:
+        pack = merchant.get(unescape(address))
+        assert (pack.status_code, pack.mimetype) == (200, "application/zip")
+    kept = db.session.scalars(db.select(AccessEvent).order_by(AccessEvent.id.desc())).first()
+    assert "vidence for SBODD1, which is no order in FlexDash" in kept.sentence
 
 
 def test_the_oldest_shipment_of_the_quarantine_can_come_first(app: Flask, merchant: FlaskClient, store: Store) -> None:

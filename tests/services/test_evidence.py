@@ -10,10 +10,12 @@ from sqlalchemy import event
 
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import AccessEvent, ItemFate, OrderEvent
+from flexdash.models import AccessEvent, ApiCall, ItemFate, Order, OrderEvent
 from flexdash.services import evidence, run_sheets
-from flexdash.services.errors import NotVisible, ServiceError
+from flexdash.services.errors import FieldRefused, NotVisible, ServiceError
 from tests import factories
+from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
+from tests.support.recoveries import lift_pace
 
 BUYER = {
     "name": "Canary Qzxname",
@@ -226,3 +228,95 @@ def test_each_page_leads_to_its_pack(signed_in, workspace, order, sku, store):
     taken = db.session.scalars(db.select(AccessEvent.sentence).order_by(AccessEvent.id)).all()[-3:]
     assert f"exported the evidence for order FD-{order.id:06d}" in taken[0]
     assert all("exported the evidence for SKU A/1" in sentence for sentence in taken[1:])
+
+
+# What a pull brings, and what it does not -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pulled(app, sandbox, monkeypatch):
+    """A store whose orders come from the sandbox."""
+    sandbox.control.plans({"*": None})
+    lift_pace(monkeypatch)
+    return make_pulled_store(sandbox, name="Pulled Store")
+
+
+def asker(store, role: str = "support"):
+    return factories.make_actor(factories.make_user(store.seller.workspace, role))
+
+
+def operations(calls: str) -> list[str]:
+    return [call["operation"] for call in rows(calls)]
+
+
+def test_the_pack_of_an_order_has_the_list_that_brought_it_with_amazons_request_id(pulled, sandbox):
+    sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    do_run(pulled)
+    brought = {call.amazon_request_id for call in db.session.query(ApiCall)}
+    do_run(pulled)  # which sees it unchanged, and is no news of it
+    order = db.session.query(Order).one()
+    files = opened(evidence.order_pack(asker(pulled), order.id))
+    assert operations(files["calls.csv"]) == ["getShipments", "processShipment"]
+    ids = [call["amazon_request_id"] for call in rows(files["calls.csv"])]
+    assert set(ids) <= brought
+    outcomes = {outcome["outcome"]: outcome["amazon_request_id"] for outcome in rows(files["outcomes.csv"])}
+    assert [outcomes["created"], outcomes["acknowledged"]] == ids
+
+
+def test_what_a_run_did_with_an_order_is_found_however_much_runs_did_since(pulled, sandbox, monkeypatch):
+    sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    do_run(pulled)
+    order_id = db.session.query(Order.id).scalar()
+    monkeypatch.setattr("flexdash.services.evidence.of_order.MOST_SHEETS", 0)
+    files = opened(evidence.order_pack(asker(pulled), order_id))
+    assert [outcome["outcome"] for outcome in rows(files["outcomes.csv"])] == ["created", "acknowledged"]
+
+
+@pytest.fixture
+def quarantined(pulled, sandbox) -> dict[str, str]:
+    """A shipment that Amazon sends without its SKU, under its own id and its order's."""
+    [shipment_id] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    order_id = sandbox.control.shipment(shipment_id)["body"]["shipmentInfo"]["buyerOrderId"]
+    sandbox.control.fault("odd_broken_line", count=20)
+    do_run(pulled)
+    return {"shipment": shipment_id, "order": order_id}
+
+
+@pytest.mark.parametrize("asked_by", ["shipment", "order"])
+def test_there_is_a_pack_of_what_waits_in_quarantine(pulled, quarantined, asked_by):
+    pack = evidence.missing_pack(asker(pulled), f" {quarantined[asked_by]} ")
+    assert pack.file_name.startswith(f"evidence-not-here-{quarantined[asked_by]}-")
+    files = opened(pack)
+    [waiting] = rows(files["quarantine.csv"])
+    assert (waiting["amazon_shipment_id"], waiting["store"]) == (quarantined["shipment"], "Pulled Store")
+    assert waiting["in_words"]
+    [call] = rows(files["calls.csv"])
+    assert (call["operation"], call["sync_run"]) == ("getShipments", waiting["sync_run"])
+    [outcome] = rows(files["outcomes.csv"])
+    assert (outcome["outcome"], outcome["amazon_request_id"]) == ("failed", call["amazon_request_id"])
+    assert [run["sync_run"] for run in rows(files["runs.csv"])] == [waiting["sync_run"]]
+    state = json.loads(files["state.json"])
+    assert (state["is_here"], state["stores"][0]["is_order_sync_on"]) == (False, True)
+    assert "which is no order in FlexDash" in files["README.txt"]
+
+
+def test_a_pack_of_an_id_that_nobody_ever_met_says_how_the_stores_stand(pulled):
+    files = opened(evidence.missing_pack(asker(pulled), "404-1234567-1234567", pulled.id))
+    assert [rows(files[name]) for name in ("quarantine.csv", "calls.csv", "runs.csv", "outcomes.csv")] == [[]] * 4
+    assert json.loads(files["state.json"])["stores"][0]["store"] == "Pulled Store"
+
+
+def test_an_id_that_is_here_gives_the_pack_of_the_order(pulled, sandbox):
+    [shipment_id] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    do_run(pulled)
+    assert evidence.missing_pack(asker(pulled), shipment_id).file_name.startswith("evidence-FD-")
+
+
+def test_a_pack_of_what_is_not_here_stays_within_what_a_person_sees(workspace, quarantined, pulled):
+    stranger = factories.make_actor(factories.make_user(workspace, "admin"))
+    files = opened(evidence.missing_pack(stranger, quarantined["shipment"]))
+    assert rows(files["quarantine.csv"]) == rows(files["calls.csv"]) == rows(files["outcomes.csv"]) == []
+    with pytest.raises(NotVisible):
+        evidence.missing_pack(stranger, quarantined["shipment"], pulled.id)
+    with pytest.raises(FieldRefused):
+        evidence.missing_pack(stranger, "")

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import render_template, request
+from flask import redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from redis.exceptions import RedisError
+from werkzeug.wrappers import Response
 
 from flexdash import limits
+from flexdash.blueprints.evidence import send as send_pack
+from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.help import blueprint
 from flexdash.blueprints.help.fixes import remedies
@@ -15,7 +18,7 @@ from flexdash.blueprints.help.forms import PRICE, MissingForm, OrderForm, SkuFor
 from flexdash.extensions import db, redis_client, settings
 from flexdash.jobs import presence
 from flexdash.models import Store, StoreStatus
-from flexdash.services import access
+from flexdash.services import access, evidence
 from flexdash.services.actors import Permission
 from flexdash.services.diagnosis import cancellation, order_missing, order_open, sku_price, sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis
@@ -87,6 +90,18 @@ def order_missing_page() -> Answer:
         form,
         lambda text: order_missing.why_missing(current_actor(), text, store_id=form.store_id(), parts=_parts()),
     )
+
+
+@blueprint.get("/order-missing/evidence.zip")
+@requires(Permission.VIEW)
+@limits.lookups
+def missing_evidence() -> Response:
+    """Send everything that is kept of an order that is not here, or waits in quarantine, for a case with Amazon."""
+    try:
+        pack = evidence.missing_pack(current_actor(), request.args.get("q", ""), whole(request.args.get("store")))
+    except FieldRefused:
+        return redirect(url_for(".order_missing", **request.args), 303)  # whose form says what is wrong
+    return send_pack(pack)
 
 
 @blueprint.get("/cancellation", endpoint="cancellation")

@@ -1,15 +1,16 @@
 """The evidence pack of one order."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import undefer
 
 from flexdash.extensions import db, vault
 from flexdash.models import (
     AmazonReturn,
     ApiCall,
+    ItemFate,
     Order,
     OrderConflict,
     OrderDocument,
@@ -25,8 +26,11 @@ from flexdash.services.errors import ServiceError
 from flexdash.services.evidence import pack as packs
 from flexdash.services.evidence.pack import MOST_ROWS, Contents, Pack
 from flexdash.services.order_numbers import number_of
+from flexdash.services.run_sheets import Kept
 from flexdash.vault import UnreadableSecret
 
+MOST_RUNS = 200  # the first that its timeline names
+MOST_BROUGHT = 500
 MOST_SHEETS = 3_000  # of the store's newest, looked through for what runs did with the order
 # Who looked at the buyer is a matter of the house, and no evidence.
 _NOT_TOLD = ("revealed",)
@@ -36,9 +40,9 @@ def pack(actor: Actor, order_id: int) -> Pack:
     """Return everything that is kept of one order but its buyer; raise NotVisible."""
     order = orders.load(actor, order_id)
     contents = Contents(_buyer_mask(order))
-    calls = _calls(order)
-    outcomes = run_sheets.search_store(order.store_id, [order.amazon_shipment_id], MOST_ROWS + 1, MOST_SHEETS)
     events = [event for event in order.events if event.kind not in _NOT_TOLD]
+    outcomes = _outcomes(order, events)
+    calls = calls_about([order.store_id], [order.amazon_shipment_id], outcomes)
     contents.table(
         "timeline.csv",
         ("at", "kind", "what", "who", "sync_run"),
@@ -80,9 +84,25 @@ def _buyer_mask(order: Order) -> BuyerMask:
         ) from None
 
 
-def _calls(order: Order) -> Sequence[ApiCall]:
-    about = (ApiCall.store_id == order.store_id, ApiCall.amazon_shipment_id == order.amazon_shipment_id)
-    query = select(ApiCall).where(*about).options(undefer(ApiCall.sent), undefer(ApiCall.answered))
+def _outcomes(order: Order, events: Sequence[OrderEvent]) -> list[Kept]:
+    """Return what runs did with the order, the newest first: those its timeline names, and the store's newest."""
+    names = [order.amazon_shipment_id]
+    named = {event.run_id for event in events if event.run_id is not None}
+    found = run_sheets.search_runs(sorted(named)[:MOST_RUNS], names, MOST_ROWS + 1)
+    newest = run_sheets.search_store(order.store_id, names, MOST_ROWS + 1, MOST_SHEETS)
+    found += [kept for kept in newest if kept.run_id not in named]
+    return sorted(found, key=lambda kept: kept.at, reverse=True)
+
+
+def calls_about(store_ids: Sequence[int], shipment_ids: Collection[str], outcomes: Sequence[Kept]) -> Sequence[ApiCall]:
+    """Return the calls about these shipments alone, and those of lists that brought them or brought their news."""
+    # What a list repeats, each half hour, is no news of it.
+    brought = [kept.item.request_id for kept in outcomes if kept.item.fate is not ItemFate.UNCHANGED]
+    # The second condition of the second way is always true; with it the partial index serves.
+    came_with = ApiCall.amazon_request_id.in_(dict.fromkeys(brought[:MOST_BROUGHT])) & (ApiCall.amazon_request_id != "")
+    about = or_(ApiCall.amazon_shipment_id.in_(shipment_ids), came_with)
+    query = select(ApiCall).where(about, ApiCall.store_id.in_(store_ids))
+    query = query.options(undefer(ApiCall.sent), undefer(ApiCall.answered))
     return db.session.scalars(query.order_by(ApiCall.id.desc()).limit(MOST_ROWS + 1)).all()
 
 

@@ -146,7 +146,8 @@ class Contents:
 
 _MEANINGS = {
     "timeline.csv": "what happened to it, in words, oldest first",
-    "calls.csv": "the calls to Amazon about it, with Amazon's request ids",
+    "calls.csv": "the calls to Amazon about it, and the lists that brought it, with Amazon's request ids",
+    "quarantine.csv": "what Amazon sent of it and could not be read, and why",
     "runs.csv": "the sync runs that had to do with it",
     "outcomes.csv": "what each of those runs did with it",
     "steps.csv": "what was to be done at Amazon for it, and how that ended",

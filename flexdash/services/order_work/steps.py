@@ -102,7 +102,7 @@ def _write_all(run: RunContext, found: Sequence[Result], calls: CallLog) -> int 
         desk.settle()
         db.session.flush()
         desk.write()
-        run_sheets.keep(run.run_id, items, run.store_id)
+        run_sheets.keep(run.run_id, items, run.store_id, calls.request_ids())
         calls.write()
         n_again = sum(result.ended in (Ended.NO_ANSWER, Ended.TRY_AGAIN) for result in found)
         run.check_in(
