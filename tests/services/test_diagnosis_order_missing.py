@@ -178,12 +178,6 @@ LOCAL: list[tuple[State, str, Outcome, list[FixKind]]] = [
         [FixKind.RECONNECT],
     ),
     (
-        quarantined,
-        "Amazon sent it, and it could not be read: line 1 has no readable SKU. It waits in quarantine",
-        Outcome.FAILED,
-        [FixKind.QUARANTINE],
-    ),
-    (
         held(HoldReason.NO_HUB_MAPPED, "No hub has the Seller Flex Hub ID ZZZZ."),
         "is On Hold. No hub has the Seller Flex Hub ID ZZZZ.",
         Outcome.FAILED,
@@ -343,6 +337,50 @@ def test_what_waits_in_quarantine_is_found_by_its_order_id_too(scene: Scene) -> 
         found = scene.why(text)
         assert sentence(found).startswith(waits)
         assert fixes(found) == [FixKind.QUARANTINE]
+
+
+def test_how_it_stands_at_amazon_comes_before_the_quarantine(scene: Scene) -> None:
+    """The order of product.md 6: what is past already would stay out, however well it could be read."""
+    shipment_id = scene.make(status="CONFIRMED")
+    scene.sandbox.control.move(shipment_id, "SHIPPED")
+    db.session.add(
+        QuarantinedShipment(
+            workspace_id=scene.store.workspace_id,
+            store_id=scene.store.id,
+            amazon_shipment_id=shipment_id,
+            error_sentence="it has no lines",
+        )
+    )
+    db.session.commit()
+    found = scene.why(shipment_id)
+    assert found.cause.name == "Is it waiting to be worked on Amazon: neither pending nor past that?"
+    names = [check.name for check in found.checks]
+    assert names[-6:] == [
+        "Is it a Seller Flex order of the store's country?",
+        "Is it waiting to be worked on Amazon: neither pending nor past that?",
+        "Does a hub have its Seller Flex Hub ID?",
+        "Could it be read?",
+        "Are the scheduler and the workers at work?",
+        "How did the last run go?",
+    ]
+
+
+def test_what_waits_in_quarantine_and_amazon_knows_no_more_is_named(scene: Scene) -> None:
+    found = scene.why(quarantined(scene))
+    assert sentence(found).startswith(
+        "Amazon sent it, and it could not be read: line 1 has no readable SKU. It waits in quarantine"
+    )
+    assert (found.cause.name, outcome(found)) == ("Could it be read?", Outcome.FAILED)
+    assert fixes(found) == [FixKind.QUARANTINE]
+    assert by_name(found)["Does Amazon have it?"] is Outcome.NOTE
+
+
+def test_quarantine_is_named_while_amazon_is_away(scene: Scene) -> None:
+    shipment_id = quarantined(scene)
+    scene.sandbox.control.fault("error_503", operation="getShipment", count=9)
+    found = scene.why(shipment_id)
+    assert found.cause.name == "Could it be read?"
+    assert fixes(found) == [FixKind.QUARANTINE]
 
 
 def test_an_order_id_whose_shipment_amazon_mended_still_waits_in_quarantine(scene: Scene) -> None:

@@ -1,9 +1,16 @@
-"""Why is my order not here?"""
+"""Why is my order not here?
+
+The checks run in the order of the guide's FAQ: is Order Sync on, is the store connected, how does the order stand at
+Amazon, does a hub have its Seller Flex Hub ID, does it wait in quarantine, how did the last run go. Where Amazon cannot
+be asked, or what it says cannot be read, the checks after it go on. A hub that is missing keeps no order away: it comes
+in On Hold. So it is the cause of an order that is here and held, where the check "Is it here already?" names it with
+what mends it; of one that is not here it is only something to see to, for mapping the hub would not bring it in.
+"""
 
 from sqlalchemy import select
 
 from flexdash.extensions import db
-from flexdash.models import Order, OrderState, QuarantinedShipment, Store, StoreStatus, Sync
+from flexdash.models import Order, OrderState, Store, StoreStatus, Sync
 from flexdash.services import access, sync_status
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import at_amazon
@@ -17,6 +24,7 @@ from flexdash.services.diagnosis.checks import (
     answered,
     diagnose,
     failed,
+    note,
     passed,
     unknown,
 )
@@ -56,7 +64,7 @@ def why_missing(actor: Actor, text: str, *, store_id: int | None = None, parts: 
         stores=sorted(db.session.scalars(query), key=likelihood),
         is_store_chosen=chosen is not None,
     )
-    return diagnose(pasted.shown, STEPS_OF_ORDER_ID if pasted.is_order_id else STEPS, case)
+    return diagnose(pasted.shown, STEPS, case)
 
 
 def _is_an_id(case: Case) -> Finding:
@@ -120,19 +128,22 @@ def _is_connected(case: Case) -> Finding:
 
 
 def _could_be_read(case: Case) -> Finding | None:
-    if not case.shipment_ids:
-        return None  # an order id is no name that quarantine knows, and Amazon did not name its shipment
-    waiting = in_quarantine(case)
-    return _waits_in_quarantine(waiting) if waiting is not None else passed("It does not wait in quarantine.")
-
-
-def _waits_in_quarantine(waiting: QuarantinedShipment) -> Finding:
-    return failed(
-        f"Amazon sent it, and it could not be read: {waiting.error_sentence.rstrip('.')}. It waits in quarantine and "
-        "is read again with each sync.",
-        Fix(FixKind.QUARANTINE, {"store": waiting.store_id}),
-        moments=[("Last tried", waiting.last_seen_at)],
-    )
+    store = case.known_store
+    if (waiting := in_quarantine(case)) is not None:
+        return failed(
+            f"Amazon sent it, and it could not be read: {waiting.error_sentence.rstrip('.')}. It waits in quarantine "
+            "and is read again with each sync.",
+            Fix(FixKind.QUARANTINE, {"store": waiting.store_id}),
+            moments=[("Last tried", waiting.last_seen_at)],
+        )
+    if unreadable := case.ask(store).unreadable:
+        return failed(
+            f"Amazon has it, and it cannot be read: {unreadable}. It goes into quarantine with the next run, and is "
+            "read again with each.",
+            sync_now(store, Sync.ORDER_PULL),
+        )
+    # An order id is no name that quarantine knows, and Amazon may not have named its shipment.
+    return passed("It does not wait in quarantine.") if case.shipment_ids else None
 
 
 def _does_amazon_have_it(case: Case) -> Finding:
@@ -143,13 +154,9 @@ def _does_amazon_have_it(case: Case) -> Finding:
     if says.shipment is not None:
         return passed(f"Amazon has it in the account of {account}.")
     if says.unreadable:
-        if (waiting := in_quarantine(case)) is not None:
-            return _waits_in_quarantine(waiting)
-        return failed(
-            f"Amazon has it, and it cannot be read: {says.unreadable}. It goes into quarantine with the next run, and "
-            "is read again with each.",
-            sync_now(store, Sync.ORDER_PULL),
-        )
+        return passed(f"Amazon has it in the account of {account}, and what it says of it cannot be read.")
+    if says.is_unknown and in_quarantine(case) is not None:
+        return note(f"Amazon sent it before, and does not know it any more for {account}.")
     if store.status is not StoreStatus.CONNECTED:
         return connection(store)
     if says.trouble:
@@ -231,23 +238,17 @@ def _last_run(case: Case) -> Finding:
     )
 
 
-_QUARANTINE: Step[Case] = Step("Could it be read?", _could_be_read)
-_AT_AMAZON: Step[Case] = Step("Does Amazon have it?", _does_amazon_have_it)
 STEPS: tuple[Step[Case], ...] = (
     Step("Can it be the id of an order?", _is_an_id),
     Step("Is it here already?", _is_here),
     Step("Is a store connected that it can come from?", which_store),
     Step("Is Order Sync on?", _is_order_sync_on),
     Step("Does Amazon let FlexDash in?", _is_connected),
-    _QUARANTINE,
-    _AT_AMAZON,
+    Step("Does Amazon have it?", _does_amazon_have_it),
     Step("Is it a Seller Flex order of the store's country?", _is_seller_flex),
     Step("Is it waiting to be worked on Amazon: neither pending nor past that?", _status),
     Step("Does a hub have its Seller Flex Hub ID?", _has_hub),
+    Step("Could it be read?", _could_be_read),
     Step("Are the scheduler and the workers at work?", _parts),
     Step("How did the last run go?", _last_run),
 )
-
-# Quarantine is kept by shipment id: of an order id Amazon names the shipment first.
-_OTHER_WAY_ROUND = {_QUARANTINE: _AT_AMAZON, _AT_AMAZON: _QUARANTINE}
-STEPS_OF_ORDER_ID: tuple[Step[Case], ...] = tuple(_OTHER_WAY_ROUND.get(step, step) for step in STEPS)
