@@ -11,7 +11,21 @@ from hypothesis import strategies as st
 
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, Hub, HubMapping, Listing, OrderState, Role, Section, Seller, Store, User
+from flexdash.models import (
+    AlarmKind,
+    AlarmSettings,
+    ConfigEvent,
+    Hub,
+    HubMapping,
+    Listing,
+    OrderState,
+    Role,
+    Section,
+    Seller,
+    Severity,
+    Store,
+    User,
+)
 from flexdash.services import (
     config_log,
     config_log_verify,
@@ -26,6 +40,9 @@ from flexdash.services import (
     users,
 )
 from flexdash.services.actors import Actor
+from flexdash.services.alarms import changing, wishes
+from flexdash.services.alarms.changing import Asked
+from flexdash.services.alarms.kinds import KINDS as ALARMS
 from flexdash.services.errors import ChangedMeanwhile, FieldRefused, NotAllowed, NotVisible, ServiceError
 from flexdash.services.inventory import rules
 from flexdash.services.reverting import NoWayBack
@@ -191,7 +208,35 @@ def user_off(w: World) -> Callable[[], object]:
     return lambda: fresh(w.user).is_active
 
 
+def alarm_settings(w: World) -> Callable[[], object]:
+    _ask_for_alarms(
+        w,
+        addresses="ops@company.example, duty@company.example",
+        least_severity=Severity.CRITICAL,
+        told_kinds=set(ALARMS) - {AlarmKind.CONFLICTS, AlarmKind.QUARANTINE, AlarmKind.AUTHORIZATION},
+        reminder_hours=0,
+    )
+    return lambda: alarms_of(w)
+
+
+def alarms_to_nobody(w: World) -> Callable[[], object]:
+    _ask_for_alarms(w, is_to_admins=False)
+    return lambda: alarms_of(w)
+
+
+def _ask_for_alarms(w: World, **values: Any) -> None:
+    plain = {"is_to_admins": True, "addresses": "", "webhook_url": "", "least_severity": Severity.WARNING}
+    asked = Asked(**{**plain, "told_kinds": tuple(ALARMS), "reminder_hours": 24, **values})
+    changing.change(w.admin, asked, version=wishes.of(w.admin.workspace_id).version)
+
+
+def alarms_of(w: World) -> dict[str, object]:
+    return dict(changing.described(wishes.of(w.admin.workspace_id)))
+
+
 KINDS = [
+    alarm_settings,
+    alarms_to_nobody,
     toggle,
     stock_rules,
     store_name,
@@ -243,6 +288,7 @@ def snapshot(w: World) -> dict[str, object]:
         "hub": (hubs.described(w.hub), w.hub.is_active),
         "seller": (w.store.seller.name, w.store.seller.is_active),
         "user": (users.described(w.user), w.user.is_active),
+        "alarms": alarms_of(w),
     }
 
 
@@ -285,6 +331,9 @@ def test_reverting_all_changes_from_the_newest_back_leads_to_the_beginning(world
         (Section.USERS, {}, {"role": "admin"}, "A person is not deleted"),
         (Section.USERS, {}, {}, "A password cannot be brought back"),
         (Section.USERS, {"name": "A"}, {"name": "B"}, "from before the log kept which person"),
+        (Section.ALARMS, {}, {"webhook": "a.example"}, "The secret before is kept nowhere any more"),
+        (Section.ALARMS, {"webhook": "a.example"}, {"webhook": "b.example"}, "rest of its address may be a secret"),
+        (Section.ALARMS, {"kinds_not_told": "Old one"}, {"kinds_not_told": "none"}, "no alarm called Old one any more"),
     ],
 )
 def test_what_cannot_come_back_says_why(world, section, old, new, words) -> None:
@@ -296,6 +345,15 @@ def test_what_cannot_come_back_says_why(world, section, old, new, words) -> None
     with pytest.raises(NoWayBack, match=words):
         reverting.revert(world.admin, event.id, seen="")
     assert last().id == event.id
+
+
+def test_a_webhook_that_was_added_is_taken_away_with_its_secret_and_does_not_come_back(world) -> None:
+    _ask_for_alarms(world, webhook_url="https://hooks.company.example/canary")
+    done = revert(world, last())
+    assert wishes.of(world.admin.workspace_id).webhook_url == ""
+    row = db.session.scalars(db.select(AlarmSettings)).one()
+    assert (row.webhook_url_encrypted, row.webhook_secret_encrypted) == (None, None)
+    assert "may be a secret" in reverting.why_not(world.admin, done)
 
 
 def test_inventory_sync_is_never_turned_on_for_the_first_time_by_a_revert(world, monkeypatch) -> None:

@@ -75,7 +75,7 @@ def change(actor: Actor, asked: Asked, *, version: int, reason: str = "") -> str
     )
     with transaction() as session:
         row, old = _locked(actor, version)
-        before, after = _described(old), _described(new)
+        before, after = described(old), described(new)
         changed = [key for key in after if before[key] != after[key]]
         is_other_path = not changed and old.webhook_url != new.webhook_url
         if is_other_path:
@@ -218,7 +218,7 @@ def _checked_hours(hours: int) -> int:
     return hours
 
 
-def _described(asked: Wishes) -> Mapping[str, Any]:
+def described(asked: Wishes) -> Mapping[str, Any]:
     """Return the wishes as the log keeps them; of the webhook the host alone, for the rest may be a secret."""
     return {
         "is_to_admins": "on" if asked.is_to_admins else "off",

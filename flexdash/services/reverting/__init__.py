@@ -11,7 +11,7 @@ from flexdash.services import config_log, config_log_queries
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.config_log import INTERNAL_KEYS
 from flexdash.services.errors import ChangedMeanwhile, NotAllowed, NotVisible, ServiceError
-from flexdash.services.reverting import of_catalogs, of_stores, of_workspaces
+from flexdash.services.reverting import of_alarms, of_catalogs, of_stores, of_workspaces
 from flexdash.services.reverting.ways import NoWayBack, Values, Way, changed_keys, new_values
 
 _WAYS: dict[Section, Callable[[Actor, ConfigEvent, Values], Way]] = {
@@ -24,6 +24,7 @@ _WAYS: dict[Section, Callable[[Actor, ConfigEvent, Values], Way]] = {
     Section.HUBS: of_workspaces.hub,
     Section.SELLERS: of_workspaces.seller,
     Section.USERS: of_workspaces.user,
+    Section.ALARMS: of_alarms.settings,
 }
 
 
