@@ -17,7 +17,6 @@ from flexdash.database import transaction
 from flexdash.extensions import db, vault
 from flexdash.models import (
     AccessKind,
-    ApiCall,
     HoldReason,
     Order,
     OrderEvent,
@@ -153,14 +152,6 @@ def load(actor: Actor, order_id: int) -> Order:
     if order is None:
         raise NotVisible("order")
     return order
-
-
-def calls_for(order: Order) -> Sequence[ApiCall]:
-    """Return the calls to Amazon that were about this one order, oldest first."""
-    query = select(ApiCall).where(
-        ApiCall.store_id == order.store_id, ApiCall.amazon_shipment_id == order.amazon_shipment_id
-    )
-    return db.session.scalars(query.order_by(ApiCall.id)).all()
 
 
 def masked_buyer(order: Order) -> BuyerView | None:

@@ -19,6 +19,7 @@ from flexdash.models import (
     Acknowledgement,
     HoldReason,
     Hub,
+    Order,
     OrderEvent,
     OrderHold,
     OrderState,
@@ -427,3 +428,63 @@ def test_most_urgent_first_leaves_out_what_has_left_the_hub(merchant: FlaskClien
     factories.make_order(store, OrderState.DELIVERED)
     assert shown(merchant, "sort=deadline") == {urgent}
     assert len(shown(merchant, "")) == 2
+
+
+# The timeline ---------------------------------------------------------------------------------------------------------
+
+
+def happened(order: Order, minutes: int, sentence: str) -> OrderEvent:
+    at = clock.now() - timedelta(minutes=minutes)
+    return OrderEvent(order_id=order.id, kind="changed", sentence=sentence, occurred_at=at)
+
+
+def called(order: Order, minutes: int, **values) -> None:
+    at = clock.now() - timedelta(minutes=minutes)
+    own = {"amazon_shipment_id": order.amazon_shipment_id, "started_at": at}
+    factories.make_call(order.store, **{**own, **values})
+
+
+def test_events_and_calls_stand_in_one_timeline_in_the_order_of_time(merchant: FlaskClient, store: Store) -> None:
+    order = factories.make_order(store)
+    db.session.add_all([happened(order, 50, "It came in."), happened(order, 10, "It was picked.")])
+    db.session.commit()
+    called(order, 30, operation="processShipment", amazon_request_id="r-30")
+    called(order, 5, operation="getShipment", outcome="refused", error_message="Not now", amazon_request_id="r-5")
+    factories.make_call(store, operation="getShipments", amazon_shipment_id="ANOTHER")
+
+    page = merchant.get(f"/orders/{order.id}").text
+
+    timeline = page[page.index('id="timeline"') :]
+    parts = ["It came in.", "processShipment", "r-30", "It was picked.", "getShipment", "Not now", "r-5"]
+    places = [timeline.index(part) for part in parts]
+    assert places == sorted(places)
+    assert timeline.count("Call to Amazon") == 2
+    assert "getShipments" not in timeline
+
+
+def test_the_timeline_stays_light_however_often_amazon_was_called(
+    merchant: FlaskClient, store: Store, monkeypatch
+) -> None:
+    monkeypatch.setattr("flexdash.services.order_timeline.MOST_ENTRIES", 20)
+    order = factories.make_order(store)
+    db.session.add(happened(order, 90, "It came in."))
+    db.session.commit()
+    called(order, 80)
+
+    def n_queries() -> int:
+        statements: list[str] = []
+        counted = lambda *args: statements.append(args[2])  # noqa: E731
+        event.listen(db.engine, "before_cursor_execute", counted)
+        page = merchant.get(f"/orders/{order.id}").text
+        event.remove(db.engine, "before_cursor_execute", counted)
+        assert page.count('class="timeline-call"') <= 20
+        return len(statements)
+
+    assert "the newest" not in merchant.get(f"/orders/{order.id}").text
+    few = n_queries()
+    for minutes in range(30, 0, -1):
+        called(order, minutes)
+    assert n_queries() == few
+    page = merchant.get(f"/orders/{order.id}").text
+    assert "These are the newest 20; the evidence pack has the older ones." in page
+    assert "It came in." not in page

@@ -8,7 +8,7 @@ from flexdash.blueprints.guard import current_actor
 from flexdash.blueprints.orders.forms import HOLD_WORDS, CloseConflictForm, PickForm, ReleaseForm
 from flexdash.extensions import db
 from flexdash.models import Hub, Order, OrderState
-from flexdash.services import access, order_lines, orders, returns
+from flexdash.services import access, order_lines, order_timeline, orders, returns
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.order_numbers import number_of
 from flexdash.services.order_states import OPEN
@@ -29,11 +29,13 @@ def order_page(
 ) -> str:
     """Return the page of a loaded `order`, with the forms that came back with errors in place of fresh ones."""
     actor = current_actor()
+    entries, is_cut = order_timeline.of_order(order)
     return render_template(
         "orders/detail.html",
         buyer=buyer,
         may_reveal=actor.may(Permission.REVEAL_BUYERS),
-        calls=orders.calls_for(order),
+        entries=entries,
+        is_cut=is_cut,
         brought_by=next((event.run_id for event in order.events if event.kind == "imported"), None),
         call_words=OUTCOME_WORDS,
         returns=returns.of_order(order),
