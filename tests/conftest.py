@@ -1,5 +1,6 @@
 """The fixtures every test may use. What they are made of is in tests/support."""
 
+import gc
 import io
 import json
 import logging
@@ -37,6 +38,14 @@ SLOW_FIRST = (
     "tests/test_roles",
     "tests/test_foreign_ids",
 )
+
+gc.disable()  # until all is imported and collected: there is little garbage by then, and ever more to look through
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look from now on at what tests make, and never again at modules and collected tests."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
