@@ -5,7 +5,7 @@ from flask import Flask
 
 from config import Settings, load_settings
 from flexdash import database, logs, metrics
-from flexdash.extensions import db, migrate
+from flexdash.extensions import db
 from flexdash.vault import Vault
 
 
@@ -28,7 +28,6 @@ def create_app(settings: Settings | None, *, has_pages: bool) -> Flask:
     db.init_app(app)
     with app.app_context():
         database.prepare_engine(db.engine)
-    migrate.init_app(app, db)
     if has_pages:
         from flexdash import pages  # a third of all that is imported, and its memory, which workers do without
 

@@ -1,11 +1,12 @@
 """What makes an application one with pages: sessions, sign-in, forms, templates, error pages and every blueprint."""
 
 from flask import Flask
+from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
 from flexdash import blueprints, errors, request_checks, security_headers, templating
-from flexdash.extensions import bootstrap, csrf, limiter, login_manager
+from flexdash.extensions import bootstrap, csrf, db, limiter, login_manager
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -33,6 +34,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     request_checks.init_app(app)
     for extension in (login_manager, csrf, limiter, bootstrap):
         extension.init_app(app)
+    Migrate(app, db)  # readiness looks for missing migrations; workers do without Alembic, a tenth of what they import
     security_headers.init_app(app)
     templating.init_app(app)
     errors.init_app(app)

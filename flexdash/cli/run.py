@@ -9,18 +9,12 @@ from contextlib import suppress
 from typing import Any
 
 import click
-from sqlalchemy.exc import OperationalError
 
 from config import Settings, SettingsError, load_settings
-from flexdash import create_app
 from flexdash.cli.embedded_redis import NoRedis
-from flexdash.cli.migrate import upgrade_database
 from flexdash.cli.run_checks import AlreadyRunning, DataFolderLock, free_port, holder_of, is_free
 from flexdash.cli.run_parts import PART_NAMES, Plan, plan_parts
 from flexdash.cli.run_supervisor import PartEnded, StopRequested, Supervisor, silence_output
-from flexdash.cli.seed import seed_demo
-from flexdash.extensions import db
-from flexdash.redaction import redacted_text
 
 _SECONDS_TO_GET_READY = 60
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy: it is this machine
@@ -131,6 +125,15 @@ def _plan(settings: Settings) -> Plan:
 
 def _prepare_database(settings: Settings) -> list[tuple[str, str, str]]:
     """Bring the database up to date, fill an empty one with the demo workspace, and return its sign-ins."""
+    # Not at the top: this is most of FlexDash, and a held port or a wrong setting is to be said at once.
+    from sqlalchemy.exc import OperationalError
+
+    from flexdash import create_app
+    from flexdash.cli.migrate import upgrade_database
+    from flexdash.cli.seed import seed_demo
+    from flexdash.extensions import db
+    from flexdash.redaction import redacted_text
+
     app = create_app(settings, has_pages=False)
     with app.app_context():
         try:
