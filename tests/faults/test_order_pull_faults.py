@@ -196,7 +196,7 @@ def test_what_dies_between_amazons_204_and_our_commit_is_done_once_and_not_stuck
 
 @pytest.mark.parametrize(
     ("paging", "n_shipments"),
-    [("offset", 250), pytest.param("stable", 5_000, marks=long), pytest.param("offset", 5_000, marks=long)],
+    [("offset", 150), pytest.param("stable", 5_000, marks=long), pytest.param("offset", 5_000, marks=long)],
 )
 def test_pages_that_are_empty_repeated_or_endless_and_orders_that_move_meanwhile(
     store, sandbox, no_pace, figure, scaled, paging, n_shipments
@@ -205,7 +205,7 @@ def test_pages_that_are_empty_repeated_or_endless_and_orders_that_move_meanwhile
 
     A list that is paged by offset passes over as many shipments as leave it meanwhile: the next run brings those.
     """
-    n_shipments = scaled(n_shipments) if n_shipments > 250 else n_shipments
+    n_shipments = scaled(n_shipments) if n_shipments > 150 else n_shipments
     sandbox.control.options(paging=paging)
     ids = sandbox.control.create_orders(n_shipments, location_id=MAPPED, seller_id=SELLER)
     sandbox.control.fault("empty_page", operation="getShipments", probability=0.2)
