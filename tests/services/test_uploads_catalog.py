@@ -119,6 +119,27 @@ def test_an_mrp_below_the_price_is_refused_at_both_times(store, actor) -> None:
     assert listing(store, "MUG").mrp == 500
 
 
+def test_what_was_listed_since_the_check_is_changed_as_the_file_says(store, actor) -> None:
+    content = catalog(
+        "TEE,B0TESTTEE1,Tee,500", "MUG,B0TESTMUG1,Mug,100", "HAT,B0TESTHAT1,Hat,70", header="sku_code,asin,name,mrp"
+    )
+    upload = checked(actor, store, content)
+    assert counts(upload) == (3, 0, 0, 0)
+    factories.make_listing(store, "TEE", "B0TESTTEE9", name="By hand")
+    factories.make_listing(store, "HAT", "B0TESTHAT9", name="By hand", price=Decimal("71.00"))
+    deciding.accept(actor, upload.id)
+    upload = work(upload.id)
+    assert (upload.state, upload.n_refused) == (UploadState.APPLIED, 1)
+    assert "The selling price in the store is 71.00" in reasons(upload.id)[4]
+    assert (listing(store, "TEE").asin, listing(store, "TEE").name, listing(store, "TEE").version) == (
+        "B0TESTTEE1",
+        "Tee",
+        2,
+    )
+    assert listing(store, "MUG").mrp == 100
+    assert listing(store, "HAT").name == "By hand"
+
+
 def test_the_log_tells_of_it_in_one_sentence(store, actor) -> None:
     upload = applied(actor, store, catalog("TEE,B0TESTTEE1,Tee", "MUG,bad,Mug"))
     event = db.session.scalars(select(ConfigEvent).order_by(ConfigEvent.id.desc())).first()
