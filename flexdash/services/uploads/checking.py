@@ -7,9 +7,10 @@ or is given up leaves nothing half done: the next attempt checks the file from i
 import gc
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Dialect, Engine, delete, func, insert, select
 
 from flexdash import metrics
 from flexdash.extensions import db
@@ -85,6 +86,33 @@ def ranges(connection: Connection, upload_id: int, above: int = 0) -> Iterator[t
         yield start + 1, min(start + staging.ROWS_AT_ONCE, last_row)
 
 
+@dataclass(frozen=True)
+class _ReadyBatch:
+    n_rows: int
+    n_bytes_read: int
+    fillings: list[staging.Filling]
+
+
+def _made_ready(batch: Batch, dialect: Dialect) -> _ReadyBatch:
+    fillings, refused = [], batch.refused
+    if batch.row_numbers:
+        fillings.append(staging.for_stage({"row_number": list(map(str, batch.row_numbers)), **batch.values}, dialect))
+    if refused:
+        fillings.append(
+            staging.for_stage(
+                {
+                    "row_number": [str(row.row_number) for row in refused],
+                    "outcome": [RowOutcome.REFUSED.value] * len(refused),
+                    "sku_code": [row.sku_code for row in refused],
+                    "reason": [row.reason for row in refused],
+                    "refused_text": [row.text for row in refused],
+                },
+                dialect,
+            )
+        )
+    return _ReadyBatch(batch.n_rows, batch.n_bytes_read, fillings)
+
+
 class _Check:
     def __init__(
         self, attempt: Attempt, kind: Kind, target: Target, reader: FileReader, connection: Connection
@@ -95,8 +123,8 @@ class _Check:
 
     def run(self) -> None:
         self._write_header()
-        # While the database writes a batch, the next one is read.
-        with _without_search_for_cycles(), closing(prefetched(self.reader.batches())) as batches:
+        # While the database writes a batch, the next one is read and made ready for it.
+        with _without_search_for_cycles(), closing(prefetched(self._ready_batches())) as batches:
             for batch in batches:
                 self.attempt.stop_here()
                 self._write(batch)
@@ -116,25 +144,17 @@ class _Check:
                 )
             )
 
-    def _write(self, batch: Batch) -> None:
+    def _ready_batches(self) -> Iterator[_ReadyBatch]:
+        dialect = self.connection.dialect
+        return (_made_ready(batch, dialect) for batch in self.reader.batches())
+
+    def _write(self, batch: _ReadyBatch) -> None:
         self.n_rows += batch.n_rows
         with staging.writing(self.connection):
             self.attempt.check_in(self.connection, n_rows=self.n_rows, n_bytes_read=batch.n_bytes_read)
             staging.prefer_indexes(self.connection)
-            staging.fill_stage(
-                self.connection, {"row_number": [str(number) for number in batch.row_numbers], **batch.values}
-            )
-            refused = batch.refused
-            staging.fill_stage(
-                self.connection,
-                {
-                    "row_number": [str(row.row_number) for row in refused],
-                    "outcome": [RowOutcome.REFUSED.value] * len(refused),
-                    "sku_code": [row.sku_code for row in refused],
-                    "reason": [row.reason for row in refused],
-                    "refused_text": [row.text for row in refused],
-                },
-            )
+            for filling in batch.fillings:
+                staging.fill_stage(self.connection, filling)
             staging.store_stage(self.connection, self.target.upload_id, self.comparison)
 
     def _refuse_doubles(self) -> None:

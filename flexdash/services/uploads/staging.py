@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Dialect,
     FromClause,
     Index,
     Integer,
@@ -70,6 +71,14 @@ class Comparison:
     reason: ColumnElement[Any]
 
 
+@dataclass(frozen=True)
+class Filling:
+    """Rows for the stage as the database takes them: PostgreSQL a text to COPY, SQLite tuples."""
+
+    names: tuple[str, ...]
+    rows: Any
+
+
 @contextmanager
 def writing(connection: Connection) -> Iterator[None]:
     """Run the block as one write transaction on `connection`."""
@@ -104,29 +113,35 @@ def beside_stage(table: FromClause, condition: ColumnElement[bool]) -> tuple[Fro
     return stage.outerjoin(table, condition), table
 
 
-def fill_stage(connection: Connection, columns: dict[str, Sequence[str | None]]) -> None:
-    """Put rows into the stage: each column's values by its name, as text, all of one length.
+def for_stage(columns: dict[str, Sequence[str | None]], dialect: Dialect) -> Filling:
+    """Return rows for the stage: each column's values by its name, as text, all of one length.
 
-    The texts hold no control characters and no empty ones: nothing is None.
+    The texts hold no control characters and no empty ones: nothing is None. It needs no connection and no app context,
+    so that a thread can do it while the database is busy with the rows before.
     """
-    if not columns["row_number"]:
-        return
-    names = ", ".join(columns)
+    if dialect.name != "postgresql":
+        return Filling(tuple(columns), zip(*columns.values(), strict=True))
+    # No value holds the quote, the delimiter or a line break, so nothing has to be escaped.
+    lines = map("\t".join, zip(*map(_without_none, columns.values()), strict=True))
+    return Filling(tuple(columns), "\n".join(lines) + "\n")
+
+
+def fill_stage(connection: Connection, filling: Filling) -> None:
+    """Put rows into the stage."""
+    names = ", ".join(filling.names)
     is_postgres = connection.dialect.name == "postgresql"
     if is_postgres:
-        # No value holds the quote, the delimiter or a line break, so nothing has to be escaped.
         statement = f"COPY {stage.name} ({names}) FROM STDIN (FORMAT csv, DELIMITER E'\\t', QUOTE E'\\x01')"
     else:
-        marks = ", ".join("?" * len(columns))
+        marks = ", ".join("?" * len(filling.names))
         statement = f"INSERT INTO {stage.name} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own columns
     with closing(connection.connection.cursor()) as cursor:
         try:
             if is_postgres:
-                lines = map("\t".join, zip(*map(_without_none, columns.values()), strict=True))
                 with cursor.copy(statement) as copy:
-                    copy.write("\n".join(lines) + "\n")
+                    copy.write(filling.rows)
             else:
-                cursor.executemany(statement, zip(*columns.values(), strict=True))
+                cursor.executemany(statement, filling.rows)
         except connection.dialect.loaded_dbapi.Error as error:
             raise DBAPIError.instance(
                 statement, None, error, connection.dialect.loaded_dbapi.Error, dialect=connection.dialect
