@@ -37,6 +37,7 @@ def test_a_sqlite_database_of_the_version_before_is_brought_up_with_its_rows(tmp
             _insert(connection, "workspaces")
             _insert(connection, "sellers", workspace_id=1)
             _insert(connection, "stores", workspace_id=1, seller_id=1, status="connected")
+            _insert(connection, "listings", sku_code="TEE", price_state="none", **own)
             _insert(connection, "orders", state="New Order", acknowledgement="done", **own)
             _insert(connection, "sync_runs", sync="order_pull", state="succeeded", trigger="schedule", **own)
             _insert(connection, "sync_attempts", run_id=1, outcome="failed")
@@ -48,8 +49,10 @@ def test_a_sqlite_database_of_the_version_before_is_brought_up_with_its_rows(tmp
         upgrade(directory=folder)
         run_id, outcome = db.session.execute(text("SELECT run_id, outcome FROM api_calls")).one()
         batch = db.session.execute(text("SELECT * FROM work_batches")).mappings().one()
+        listed = db.session.execute(text("SELECT id, store_id, sku_code FROM listings")).one()
         db.session.remove()
         downgrade(directory=folder, revision=RELEASED)
+        n_listings = db.session.scalar(text("SELECT count(*) FROM listings"))
         n_items = db.session.scalar(text("SELECT count(*) FROM work_batch_items JOIN work_batches ON batch_id = 1"))
         db.session.remove()
         db.engine.dispose()
@@ -57,6 +60,8 @@ def test_a_sqlite_database_of_the_version_before_is_brought_up_with_its_rows(tmp
     assert (batch["state"], batch["n_attempts"]) == ("waiting", 0)
     assert "seller_ids" not in batch
     assert n_items == 1
+    assert tuple(listed) == (1, 1, "TEE")
+    assert n_listings == 1
 
 
 def test_a_sqlite_database_goes_back_to_the_version_before(tmp_path: Path) -> None:

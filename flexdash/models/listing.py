@@ -4,8 +4,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from flexdash import clock
 from flexdash.extensions import db
@@ -34,6 +34,8 @@ class Listing(db.Model):
 
     __tablename__ = "listings"
     __table_args__ = (
+        # One check and not two for each of a million new rows, and it holds that the store is of the workspace.
+        ForeignKeyConstraint(["workspace_id", "store_id"], ["stores.workspace_id", "stores.id"]),
         UniqueConstraint("store_id", "sku_code"),
         Index("ix_listings_store_id_asin", "store_id", "asin"),
         Index(
@@ -73,8 +75,8 @@ class Listing(db.Model):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
-    store_id: Mapped[int] = mapped_column(ForeignKey("stores.id"))
+    workspace_id: Mapped[int]
+    store_id: Mapped[int]
     sku_code: Mapped[str] = mapped_column(String(100))
     asin: Mapped[str] = mapped_column(String(10))
     name: Mapped[str] = mapped_column(String(250))
@@ -97,7 +99,7 @@ class Listing(db.Model):
     price_message: Mapped[str] = mapped_column(String(500), default="")  # Amazon's words
     price_feed_id: Mapped[int | None] = mapped_column(ForeignKey("price_feeds.id"))
 
-    store: Mapped[Store] = relationship()
+    store: Mapped[Store] = relationship(primaryjoin=lambda: foreign(Listing.store_id) == Store.id)
 
 
 class PriceFeed(db.Model):

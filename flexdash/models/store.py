@@ -41,7 +41,7 @@ class Store(db.Model):
             postgresql_where=text("status IN ('connected', 'needs_reauthorization')"),
         ),
         Index("ix_stores_workspace_id_seller_id", "workspace_id", "seller_id"),
-        Index("ix_stores_workspace_id_id", "workspace_id", "id"),
+        Index("ix_stores_workspace_id_id", "workspace_id", "id", unique=True),  # which listings point at
         Index("ix_stores_workspace_id_name_id", "workspace_id", "name", "id"),
         Index(
             "ix_stores_refused",

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from flexdash import clock
 from flexdash.blueprints.paging import keyset_page
@@ -367,3 +368,11 @@ class Args(dict):
     def items(self, multi: bool = False):
         """Return the pairs."""
         return super().items()
+
+
+def test_a_listing_is_of_the_workspace_of_its_store(store) -> None:
+    other = factories.make_workspace()
+    db.session.add(Listing(workspace_id=other.id, store_id=store.id, sku_code="TEE", asin="B0TESTTEE1", name="Tee"))
+    with pytest.raises(IntegrityError):
+        db.session.commit()
+    db.session.rollback()
