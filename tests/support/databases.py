@@ -15,7 +15,7 @@ from typing import Protocol
 import sqlalchemy
 from alembic import command
 from flask import Flask
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 
 from config import PROJECT_DIR
 from flexdash.extensions import db
@@ -25,6 +25,8 @@ _TABLES = """
     SELECT table_name::text FROM information_schema.tables
     WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'alembic_version'
 """
+# Tables that refuse to be truncated.
+_GUARDED = "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 32 <> 0"
 _RESTART_USED = """
     SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
     FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL
@@ -99,6 +101,7 @@ class PostgresDatabase:
         self._engine: Engine | None = None
         self._cleaner = sqlalchemy.create_engine(self.url, pool_size=1)
         self._tables: list[str] = []
+        self._guarded: list[str] = []
         self._may_delete = False
         self._on_server(f'CREATE DATABASE "{name}"')
 
@@ -108,6 +111,7 @@ class PostgresDatabase:
             _migrate(app)
         with self._cleaner.connect() as connection:
             self._tables = list(connection.scalars(text(_TABLES)))
+            self._guarded = list(connection.scalars(text(_GUARDED)))
             self._may_delete = connection.scalar(text("SELECT usesuper FROM pg_user WHERE usename = current_user"))
             if self._may_delete:
                 # For good: each change of it throws away every plan, and planning the look at all tables takes longest.
@@ -134,9 +138,16 @@ class PostgresDatabase:
                     connection.exec_driver_sql(f'DELETE FROM "{table}"')
             elif filled:
                 names = ", ".join(f'"{table}"' for table in filled)
+                self._guard(connection, "DISABLE")
                 connection.exec_driver_sql(f"TRUNCATE {names} CASCADE")
+                self._guard(connection, "ENABLE")
             # Those that gave a number, whether or not its row stayed; starting all anew takes as long as all the rest.
             connection.execute(text(_RESTART_USED))
+
+    def _guard(self, connection: Connection, how: str) -> None:
+        if not self._may_delete:  # a replica fires no triggers
+            for table in self._guarded:
+                connection.exec_driver_sql(f"ALTER TABLE {table} {how} TRIGGER USER")
 
     def drop(self) -> None:
         if self._engine is not None:
