@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, MutableMapping
 from functools import wraps
 from typing import Any, TextIO
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from flask import Flask, Response, g, request
@@ -170,5 +171,16 @@ def _secrets_of(settings: Settings) -> tuple[str, ...]:
         settings.amazon_client_secret,
         settings.metrics_token,
         *settings.encryption_keys,
+        *_passwords_in(settings.database_url),
+        *_passwords_in(settings.redis_url),
+        *_passwords_in(settings.smtp_url),
     )
     return tuple(secret for secret in candidates if len(secret) >= _MIN_SECRET_LENGTH)
+
+
+def _passwords_in(url: str) -> tuple[str, ...]:
+    """Return the password in an address, as it stands there and as it is."""
+    parts = urlsplit(url)
+    if not parts.password or parts.password == parts.username:
+        return ()  # the user's own name hides nothing, and masking it would blot out much of the log
+    return (parts.password, unquote(parts.password))

@@ -101,6 +101,27 @@ def test_secrets_are_masked_in_our_lines_in_library_lines_and_in_tracebacks(log_
     assert f"ValueError: bad key {MASK}" in found[3]["exception"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "address"),
+    [
+        ("database_url", "postgresql://flexdash:{}@db/flexdash"),
+        ("redis_url", "redis://:{}@cache:6379/0"),
+        ("smtp_url", "smtp://flexdash:{}@mail:587"),
+    ],
+)
+def test_passwords_of_database_redis_and_mail_server_are_masked_alone_too(log_lines, setting, address):
+    values = {setting: address.format("cAn%40ary-word"), "mail_from": "flexdash@example.com"}
+    lines = log_lines(**values)
+    structlog.get_logger("flexdash").info("it refused cAn@ary-word, which is cAn%40ary-word")
+    assert lines()[0]["message"] == f"it refused {MASK}, which is {MASK}"
+
+
+def test_a_password_that_is_the_users_name_does_not_blot_out_the_log(log_lines):
+    lines = log_lines(database_url="postgresql://flexdash:flexdash@db/flexdash")
+    structlog.get_logger("flexdash").info("flexdash has begun")
+    assert lines()[0]["message"] == "flexdash has begun"
+
+
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_the_values_a_database_quotes_in_its_errors_stay_out_of_tracebacks(log_lines, log_format):
     log_lines()
