@@ -231,7 +231,7 @@ class Settings:
     )
     lookup_limit: str = _setting(
         "30 per minute",
-        "How often one person may ask Help's questions and fetch evidence packs, as limits separated by semicolons.",
+        "How often one person may use Help, evidence packs and Verify now, as limits separated by semicolons.",
         parse.rate_limits,
     )
     access_log_days: int = _setting(

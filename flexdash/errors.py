@@ -117,7 +117,7 @@ KEY_MISSING = ErrorPage(
 )
 ASKED_TOO_OFTEN = ErrorPage(
     "Too many look-ups at once",
-    "You asked for more answers or evidence packs than FlexDash gives one person in so short a time.",
+    "You asked for more answers, evidence packs or verifications than FlexDash gives one person in so short a time.",
     "Each may call Amazon and reads much of what is kept, and others want to work meanwhile. Nothing is lost: what you "
     "asked for stands in the address of this page.",
     "Wait a minute, then reload this page.",

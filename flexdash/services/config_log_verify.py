@@ -127,9 +127,13 @@ def verify(workspace_id: int) -> Verification:
 
 def verify_and_keep(workspace_id: int) -> Verification:
     """Verify, keep when and how it ended beside the chain's head, and return it."""
-    verification = verify(workspace_id)
+    return keep(verify(workspace_id))
+
+
+def keep(verification: Verification) -> Verification:
+    """Keep when a verification from the first row on was made, and how it ended, and return it."""
     with transaction():
-        head = db.session.get(ConfigChainHead, workspace_id, with_for_update=True, populate_existing=True)
+        head = db.session.get(ConfigChainHead, verification.workspace_id, with_for_update=True, populate_existing=True)
         if head is not None:
             keep(head, verification)
     return verification

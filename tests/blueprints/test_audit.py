@@ -15,7 +15,7 @@ from flexdash.cli import verify_log
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import Role, Section
-from flexdash.services import config_log, config_log_queries, config_log_verify
+from flexdash.services import config_log, config_log_parts, config_log_queries, config_log_verify
 from tests.factories import make_actor, make_seller, make_store, make_user, make_workspace
 from tests.support.chains import append, tampering
 from tests.support.web import words
@@ -48,6 +48,11 @@ def record(user, sentence: str, section: Section = Section.SETTINGS, **values) -
 def sentences(answer) -> list[str]:
     """Return the sentences of the rows shown, in their order."""
     return [html.unescape(sentence) for sentence in re.findall(r'class="log-sentence">([^<]*)<', answer.text)]
+
+
+def place_in(answer) -> str:
+    """Return where the next part of a verification begins."""
+    return re.search(r'name="place" value="([^"]+)"', answer.text)[1]
 
 
 def csv_rows(answer) -> list[dict[str, str]]:
@@ -241,6 +246,42 @@ def test_verify_now_says_when_the_chain_was_verified(admin, ada) -> None:
     for path in (LOG, f"{LOG}/verify"):
         assert "3 rows in order, as written. Every row was read" in words(admin.get(path))
     assert config_log_verify.latest(ada.workspace_id).checked_at > datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+def test_a_long_log_is_verified_in_parts(admin, ada, monkeypatch) -> None:
+    monkeypatch.setattr(config_log_parts, "ROWS_AT_A_PART", 2)
+    append(ada.workspace_id, 5)
+    page = admin.post(f"{LOG}/verify")
+    assert "Rows 1 to 2 of 5 are in order" in words(page)
+    assert config_log_verify.latest(ada.workspace_id) is None, "nothing is said of a log that was read in part"
+    page = admin.post(f"{LOG}/verify", data={"place": place_in(page)})
+    assert "Rows 1 to 4 of 5 are in order" in words(page)
+    assert admin.post(f"{LOG}/verify", data={"place": place_in(page)}).status_code == 303
+    assert config_log_verify.latest(ada.workspace_id).n_rows == 5
+
+
+def test_a_part_begins_anew_where_its_place_is_not_ours(app, signed_in, admin, ada, monkeypatch) -> None:
+    monkeypatch.setattr(config_log_parts, "ROWS_AT_A_PART", 2)
+    append(ada.workspace_id, 3)
+    other = make_user(make_workspace(), Role.ADMIN)
+    append(other.workspace_id, 3)
+    foreign = place_in(signed_in(other).post(f"{LOG}/verify"))
+    for place in (foreign, foreign[:-3], "x"):
+        assert "Rows 1 to 2 of 3 are in order" in words(admin.post(f"{LOG}/verify", data={"place": place}))
+
+
+def test_one_person_has_one_verification_at_a_time(admin, ada) -> None:
+    append(ada.workspace_id, 3)
+    statuses = []
+
+    def ask_again(*_: object) -> None:
+        statuses.append(admin.post(f"{LOG}/verify").status_code)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config_log_parts, "verify_part", ask_again)
+        admin.post(f"{LOG}/verify")
+    assert statuses == [429]
+    assert admin.post(f"{LOG}/verify").status_code == 303
 
 
 def test_a_broken_chain_names_its_first_bad_row_and_what_to_do(app, admin, ada) -> None:
