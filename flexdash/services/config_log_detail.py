@@ -3,16 +3,28 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import Select, literal, select, tuple_, union_all
 
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, ConfigRevert, RunState, Section, Seller, Store, Sync, SyncRun
+from flexdash.models import (
+    ConfigEvent,
+    ConfigRevert,
+    HubMapping,
+    RunState,
+    Section,
+    Seller,
+    Store,
+    StoreStatus,
+    Sync,
+    SyncRun,
+)
 from flexdash.services import access, config_log_queries
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.config_log import REVERTS
 from flexdash.services.syncs import FACTS
 
 RUNS_BEFORE, RUNS_AFTER = 3, 3
+STORES_LOOKED_AT, STORES_SHOWN = 20, 5  # of a hub or a seller; those where a sync broke come first
 _GOOD, _BAD = {RunState.SUCCEEDED}, {RunState.FAILED, RunState.PARTIAL}
 # The syncs that a change may help or break, by the setting or by the section.
 _BY_KEY = {
@@ -29,14 +41,20 @@ _BY_SECTION = {
     Section.CATALOG: (Sync.INVENTORY_PUSH, Sync.ORDER_PULL),
     Section.PRICES: (Sync.PRICE_PUSH,),
     Section.STOCK: (Sync.INVENTORY_PUSH,),
+    Section.HUBS: (Sync.ORDER_PULL, Sync.INVENTORY_PUSH),
+    Section.SELLERS: (Sync.ORDER_PULL, Sync.INVENTORY_PUSH),
 }
 
 
 @dataclass(frozen=True)
 class RunsAround:
-    """The last runs of one sync before a change and its first ones after, both the nearest to it first."""
+    """The last runs of one sync before a change and its first ones after, both the nearest to it first.
+
+    `store` stands in the label where the change is not of one store alone.
+    """
 
     label: str
+    store: Store
     before: Sequence[SyncRun]
     after: Sequence[SyncRun]
 
@@ -74,6 +92,7 @@ class Detail:
     took_back: ConfigEvent | None
     taken_back_by: Sequence[ConfigEvent]
     runs: Sequence[RunsAround]
+    n_stores_left_out: int = 0  # whose runs are not shown; STORES_LOOKED_AT at most are counted
 
 
 def load(actor: Actor, event_id: int) -> Detail:
@@ -81,6 +100,7 @@ def load(actor: Actor, event_id: int) -> Detail:
     event = config_log_queries.get(actor, event_id)
     store = access.get(actor, Store, event.store_id) if event.store_id is not None else None
     may_audit = actor.may(Permission.AUDIT)
+    runs, n_left_out = _runs_around(actor, event, store)
     return Detail(
         event=event,
         store=store,
@@ -89,7 +109,8 @@ def load(actor: Actor, event_id: int) -> Detail:
         newer=_numbered(actor, event.sequence + 1) if may_audit else _neighbour(actor, event, is_older=False),
         took_back=_numbered(actor, event.new_value[REVERTS]) if event.new_value.get(REVERTS) else None,
         taken_back_by=_taken_back_by(actor, event),
-        runs=[_around(store, sync, event) for sync in _syncs(event)] if store else [],
+        runs=runs,
+        n_stores_left_out=n_left_out,
     )
 
 
@@ -131,15 +152,63 @@ def _taken_back_by(actor: Actor, event: ConfigEvent) -> Sequence[ConfigEvent]:
     return db.session.scalars(query.order_by(ConfigEvent.sequence.desc()).limit(10)).all()
 
 
-def _around(store: Store, sync: Sync, event: ConfigEvent) -> RunsAround:
+def _runs_around(actor: Actor, event: ConfigEvent, store: Store | None) -> tuple[list[RunsAround], int]:
+    """Return the runs around a change of a store, a hub or a seller, and of how many stores it leaves them out.
+
+    Of several stores those come first where a sync broke.
+    """
+    syncs = _syncs(event)
+    if store is not None:
+        return _around([store], syncs, event), 0
+    stores = db.session.scalars(query).all() if syncs and (query := _stores_of(actor, event)) is not None else []
+    if not stores:
+        return [], 0
+    found = _around(stores, syncs, event)
+    broken = {around.store.id for around in found if around.is_broken}
+    shown = sorted(stores, key=lambda one: one.id not in broken)[:STORES_SHOWN]
+    of_shown = [around for one in shown for around in found if around.store is one and (around.before or around.after)]
+    return of_shown, len(stores) - len(shown)
+
+
+def _stores_of(actor: Actor, event: ConfigEvent) -> Select[tuple[Store]] | None:
+    """Return the SELECT of the stores that a change of a hub or a seller reaches, None for another change."""
+    query = access.visible(actor, Store).where(
+        Store.status.in_((StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION))
+    )
+    if event.section is Section.HUBS and (hub_id := subject_id(event, "hub_id")) is not None:
+        query = query.where(Store.id.in_(select(HubMapping.store_id).where(HubMapping.hub_id == hub_id)))
+    elif event.section is Section.SELLERS and event.seller_id is not None:
+        query = query.where(Store.seller_id == event.seller_id)
+    else:
+        return None
+    return query.order_by(Store.name, Store.id).limit(STORES_LOOKED_AT)
+
+
+def _around(stores: Sequence[Store], syncs: Sequence[Sync], event: ConfigEvent) -> list[RunsAround]:
+    """Return the runs around `event` of each store and sync; two queries however many they are."""
+    if not syncs:
+        return []
     # The last run that was made before, found by time in the workspace; from there by number, each through an index.
     pivot = db.session.scalar(
         select(SyncRun.id)
-        .where(SyncRun.workspace_id == store.workspace_id, SyncRun.queued_at <= event.occurred_at)
+        .where(SyncRun.workspace_id == event.workspace_id, SyncRun.queued_at <= event.occurred_at)
         .order_by(SyncRun.queued_at.desc(), SyncRun.id.desc())
         .limit(1)
     )
-    own = select(SyncRun).where(SyncRun.store_id == store.id, SyncRun.sync == sync)
-    before = own.where(SyncRun.id <= (pivot or 0)).order_by(SyncRun.id.desc()).limit(RUNS_BEFORE)
-    after = own.where(SyncRun.id > (pivot or 0)).order_by(SyncRun.id).limit(RUNS_AFTER)
-    return RunsAround(FACTS[sync].label, db.session.scalars(before).all(), db.session.scalars(after).all())
+    pivot = pivot or 0
+    parts = []
+    for store in stores:
+        for sync in syncs:
+            own = select(SyncRun.id).where(SyncRun.store_id == store.id, SyncRun.sync == sync)
+            before = own.where(SyncRun.id <= pivot).order_by(SyncRun.id.desc()).limit(RUNS_BEFORE)
+            after = own.where(SyncRun.id > pivot).order_by(SyncRun.id).limit(RUNS_AFTER)
+            parts += [select(part.subquery().c.id) for part in (before, after)]
+    runs = db.session.scalars(select(SyncRun).where(SyncRun.id.in_(union_all(*parts))).order_by(SyncRun.id)).all()
+    found = []
+    for store in stores:
+        for sync in syncs:
+            own_runs = [run for run in runs if run.store_id == store.id and run.sync is sync]
+            label = FACTS[sync].label if event.store_id is not None else f"{FACTS[sync].label} of {store.name}"
+            before = [run for run in reversed(own_runs) if run.id <= pivot]
+            found.append(RunsAround(label, store, before, [run for run in own_runs if run.id > pivot]))
+    return found

@@ -13,6 +13,8 @@ from flexdash.services.store_settings import Toggle
 from tests.factories import (
     make_actor,
     make_config_event,
+    make_hub,
+    make_mapping,
     make_run,
     make_seller,
     make_store,
@@ -21,6 +23,7 @@ from tests.factories import (
     make_workspace,
 )
 from tests.support.chains import append
+from tests.support.statements import statements
 from tests.support.web import words
 
 LOG = "/configuration-log"
@@ -86,6 +89,52 @@ def test_the_runs_before_and_after_a_change_say_whether_it_broke_the_sync(admin,
     runs = page.split("Runs before and after this change")[1].split("Reverting it")[0]
     assert "Inventory" not in runs
     assert re.findall(r"Run \d+ (after|before)", runs) == ["after"] * 2 + ["before"] * 3
+
+
+@pytest.mark.parametrize("what", ["hub", "seller"])
+def test_the_runs_around_a_change_of_a_hub_or_a_seller_are_those_of_its_stores(admin, ada, store, what) -> None:
+    hub, now = make_hub(ada.workspace), datetime.now(UTC)
+    well = make_store(store.seller, name="Agra Store")
+    elsewhere = make_store(make_seller(ada.workspace), name="Other Store")
+    make_mapping(store, hub)
+    make_mapping(well, hub)
+    for one in (store, well, elsewhere):
+        make_run(one, "succeeded", queued_at=now - timedelta(minutes=30))
+        make_run(one, "failed", queued_at=now - timedelta(minutes=20), sync="price_push")
+    with transaction():
+        if what == "hub":
+            new = {"hub_id": hub.id, "is_active": False}
+            event = config_log.record(make_actor(ada), Section.HUBS, "Ada deactivated the hub", new=new)
+        else:
+            seller = db.session.merge(store.seller)
+            event = config_log.record(make_actor(ada), Section.SELLERS, "Ada renamed it", seller=seller, new={"a": 1})
+    for one, after in ((store, "failed"), (well, "succeeded"), (elsewhere, "failed")):
+        make_run(one, after, queued_at=now + timedelta(minutes=30))
+    page = row_page(admin, event)
+    assert "Order Sync of Pune Store went well before this change, and not any more" in page
+    runs = page.split("Runs before and after this change")[1].split("Reverting it")[0]
+    assert runs.index("Order Sync of Pune Store") < runs.index("Order Sync of Agra Store"), "the broken one comes first"
+    assert "Other Store" not in runs
+    assert len(re.findall(r"Run \d+ (?:after|before)", runs)) == 4
+
+
+def test_the_runs_around_a_change_of_a_hub_take_as_many_queries_for_many_stores(admin, ada, store) -> None:
+    hub = make_hub(ada.workspace)
+    make_mapping(store, hub)
+    make_run(store)
+    with transaction():
+        new = {"hub_id": hub.id, "is_active": False}
+        event = config_log.record(make_actor(ada), Section.HUBS, "Ada deactivated the hub", new=new)
+    with statements() as with_one:
+        row_page(admin, event)
+    for n in range(24):
+        other = make_store(store.seller, name=f"Store {n}")
+        make_mapping(other, hub)
+        make_run(other)
+    with statements() as with_many:
+        page = row_page(admin, event)
+    assert len(with_many) == len(with_one)
+    assert "15 more are not shown" in page
 
 
 def test_a_change_without_runs_says_so(admin, store) -> None:

@@ -1,13 +1,11 @@
 """The dashboard of each role: what it must see first, the charts with their numbers, and a constant cost."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
 from flexdash import clock
 from flexdash.database import transaction
@@ -32,6 +30,7 @@ from tests.factories import (
     make_user,
     make_zero_brake,
 )
+from tests.support.statements import statements
 from tests.support.web import words
 
 SignedIn = Callable[[User], FlaskClient]
@@ -63,20 +62,6 @@ def page_for(signed_in: SignedIn, workspace, role: Role, path: str = "/", **valu
     answer = signed_in(make_user(workspace, role, **values)).get(path)
     assert answer.status_code == 200
     return answer.text
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    found: list[str] = []
-
-    def note(_connection, _cursor, statement: str, *_rest: object) -> None:
-        found.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 # What each role sees first --------------------------------------------------------------------------------------------
