@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Row, Select, TypeDecorator, and_, literal, or_, tuple_
+from sqlalchemy import ColumnElement, Label, Row, Select, TypeDecorator, and_, literal, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ExecutableOption
 from werkzeug.datastructures import MultiDict
@@ -23,7 +23,7 @@ _FORWARD, _BACKWARD = "after", "before"
 LARGEST_INTEGER = 2**31 - 1  # the id columns are 32 bits wide on PostgreSQL, which refuses to compare with more
 _YEARS = range(1900, 9000)
 
-Column = tuple[InstrumentedAttribute[Any], str]
+Column = tuple[InstrumentedAttribute[Any] | Label[Any], str]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ def keyset_page(
     """Return the page of `query` that `args` (the request's) ask for, `size` rows long.
 
     `columns` is the order, such as `[(Order.ship_by_at, "asc"), (Order.id, "desc")]`; together they must be unique
-    and an index must hold them; no row may have NULL in one. A cursor that cannot be read, or that was made for
-    another order, is ignored: the first page comes. It takes one query; a second one at the very ends only.
+    and an index must hold them; no row may have NULL in one. By a labelled expression of `query` the
+    rows are sorted once found, so for tables of thousands of rows at most. A cursor that cannot be read, or that was
+    made for another order, is ignored: the first page comes. It takes one query; a second one at the very ends only.
     `index` stands in for `columns` in the SQL where `query` joins another table whose columns are equal to them and
     whose index holds the order: SQLite does not see that by itself. Or expressions equal to them that no index holds,
     where `query` finds a few rows that are better sorted.
@@ -176,10 +177,10 @@ def _fingerprint(columns: Sequence[Column]) -> int:
     return zlib.crc32(" ".join(f"{column} {direction}" for column, direction in columns).encode())
 
 
-def _value(row: Any, column: InstrumentedAttribute[Any]) -> Any:
-    owner = column.class_
+def _value(row: Any, column: InstrumentedAttribute[Any] | Label[Any]) -> Any:
     if isinstance(row, Row) and column.key in row._fields:
         return getattr(row, column.key)
+    owner = column.class_
     if not isinstance(row, owner):
         row = next(part for part in row if isinstance(part, owner))
     return getattr(row, column.key)
@@ -191,7 +192,7 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _checked(value: Any, column: InstrumentedAttribute[Any]) -> Any:
+def _checked(value: Any, column: InstrumentedAttribute[Any] | Label[Any]) -> Any:
     """Return `value` as the column's kind; raise ValueError for what the database would not compare with."""
     kind = _kind(column)
     if kind is datetime:
@@ -211,7 +212,7 @@ def _checked(value: Any, column: InstrumentedAttribute[Any]) -> Any:
     return value
 
 
-def _kind(column: InstrumentedAttribute[Any]) -> type:
+def _kind(column: InstrumentedAttribute[Any] | Label[Any]) -> type:
     column_type = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
     kind = column_type.python_type
     if kind not in (int, str, datetime):

@@ -13,7 +13,7 @@ from flexdash.extensions import db
 from flexdash.models import Role, Seller, Store
 from flexdash.services import access, config_log_queries, store_summaries, waiting_uploads
 from flexdash.services.actors import Actor
-from flexdash.services.dashboard import allowance, figures, freshness, people, push_lag, work
+from flexdash.services.dashboard import allowance, figures, freshness, people, push_lag, store_list, work
 from flexdash.services.dashboard.scope import Scope
 from flexdash.templating import viewer_zone
 
@@ -63,7 +63,12 @@ def _stores_by_name(actor: Actor) -> dict[str, Any]:
     stores = access.visible(actor, Store).options(joinedload(Store.seller))
     page = keyset_page(stores, [(Store.name, "asc"), (Store.id, "asc")], request.args, STORES_PER_PAGE)
     summaries = store_summaries.of(page.items)
-    return {"page": page, "summaries": summaries, "n_in_need": sum(bool(summary.needs) for summary in summaries)}
+    return {
+        "page": page,
+        "summaries": summaries,
+        "n_in_need": sum(bool(summary.needs) for summary in summaries),
+        "n_stores": store_list.n_stores(actor),
+    }
 
 
 def _stores_worst_first(actor: Actor) -> dict[str, Any]:
@@ -85,6 +90,7 @@ def _stores_worst_first(actor: Actor) -> dict[str, Any]:
         "at_rest": resting,
         "is_more_at_rest": len(at_rest) > len(resting),
         "shown_apart": freshness.SHOWN_APART,
+        "n_stores": store_list.n_stores(actor),
     }
 
 

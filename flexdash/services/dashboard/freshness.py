@@ -21,6 +21,7 @@ WORST_FIRST = ((SyncState.fresh_until, "asc"), (SyncState.id, "asc"))
 SHOWN_APART = 10  # stores that Amazon refuses, that have no turn yet, and of which nothing is expected; of each
 _LOOKED_AT = 500  # the newest stores, for those without a turn: a tick of the schedule gives one to every store
 
+REFUSED = "Amazon refuses FlexDash's access, so nothing is synced."
 _TIMED = (Sync.ORDER_PULL, Sync.INVENTORY_PUSH)
 
 
@@ -107,14 +108,13 @@ def unscheduled(actor: Actor) -> list[Freshness]:
 def refused(actor: Actor) -> list[Freshness]:
     """Return the stores that Amazon refuses, by name; SHOWN_APART and one more at most."""
     query = access.visible(actor, Store).where(text("stores.status = 'needs_reauthorization'"))
-    why = "Amazon refuses FlexDash's access, so nothing is synced."
-    return [Freshness(store, None, why, store_health.of(store)) for store in _by_name(query)]
+    return [Freshness(store, None, REFUSED, store_health.of(store)) for store in _by_name(query)]
 
 
 def at_rest(actor: Actor) -> list[Freshness]:
     """Return the stores of which nothing is expected, by name; SHOWN_APART and one more at most."""
     query = access.visible(actor, Store).where(text(IS_AT_REST), Store.status != StoreStatus.NEEDS_REAUTHORIZATION)
-    return [Freshness(store, None, _rest_sentence(store), store_health.of(store)) for store in _by_name(query)]
+    return [Freshness(store, None, rest_sentence(store), store_health.of(store)) for store in _by_name(query)]
 
 
 def sentence_of(sync: SyncStatus) -> str:
@@ -159,7 +159,8 @@ def _words(span: timedelta) -> str:
     return ""
 
 
-def _rest_sentence(store: Store) -> str:
+def rest_sentence(store: Store) -> str:
+    """Return why nothing is expected of a store."""
     if store.status is StoreStatus.DRAFT:
         return "Not connected to Amazon yet."
     if store.status is StoreStatus.DISCONNECTED:
