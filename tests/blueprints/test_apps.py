@@ -8,11 +8,25 @@ import pytest
 from sqlalchemy import func, select
 
 from flexdash import clock
+from flexdash.blueprints.apps import catalogue
 from flexdash.extensions import db
-from flexdash.models import AuthorizationAttempt, Role, Store, StoreStatus
-from tests.factories import make_seller, make_store, make_user, make_workspace
+from flexdash.models import AuthorizationAttempt, Role, Store, StoreStatus, Sync
+from tests.factories import make_seller, make_store, make_sync_state, make_user, make_workspace
+from tests.support.statements import statements
+from tests.support.web import words
 
 FLEX = "/apps/amazon-seller-flex"
+
+
+def stores_of(person, sort: str) -> list[str]:
+    """Return the stores of all pages of the list, in their order."""
+    address, found = f"{FLEX}?sort={sort}", []
+    while address:
+        html = person.get(address).text
+        found += re.findall(r'<th scope="row"[^>]*><div class="cell">(?:<a [^>]*>)?([^<]+)<', html)
+        following = re.search(r'rel="next" href="([^"]+)"', html)
+        address = FLEX + following[1].replace("&amp;", "&") if following else ""
+    return found
 
 
 @pytest.fixture
@@ -108,6 +122,55 @@ def test_the_page_of_seller_flex_lists_stores_and_drafts(asha, support, seller) 
     assert "Pune" in seen
     for word in ("Add Store", "Discard", "Resume", "/reconnect"):
         assert word not in seen
+
+
+def test_live_stores_come_first_and_the_order_is_chosen(asha, seller, monkeypatch) -> None:
+    now = clock.now()
+    make_store(seller, "disconnected", name="a gone", authorization_expires_at=now)
+    make_store(seller, "draft", name="b draft")
+    make_store(seller, "needs_reauthorization", name="D", authorization_expires_at=now + timedelta(days=9))
+    make_store(seller, name="c", authorization_expires_at=now + timedelta(days=90))
+    for size in (50, 2, 1):
+        monkeypatch.setattr(catalogue, "STORES_PER_PAGE", size)
+        assert stores_of(asha, "") == ["c", "D", "b draft", "a gone"]
+        assert stores_of(asha, "newest") == ["c", "D", "b draft", "a gone"]
+        assert stores_of(asha, "ending") == ["D", "c", "a gone", "b draft"]
+    assert stores_of(asha, "nonsense") == ["c", "D", "b draft", "a gone"]
+
+
+@pytest.mark.parametrize("path", ["/apps", FLEX])
+def test_a_stale_inventory_sync_shows_while_order_sync_is_off(asha, seller, path) -> None:
+    store = make_store(seller, is_inventory_sync_on=True, authorized_at=clock.now() - timedelta(days=9))
+    assert "Stale" not in words(asha.get(path))
+    make_sync_state(store, Sync.INVENTORY_PUSH, minutes_since_good=600)
+    assert "Stale" in words(asha.get(path))
+
+
+def test_of_many_stores_that_need_a_new_authorization_the_first_are_told_apart(asha, seller) -> None:
+    for n in range(7):
+        make_store(seller, "needs_reauthorization", name=f"Store {n}")
+    for path in ("/apps", FLEX):
+        html = asha.get(path).text
+        assert html.count("Amazon refuses FlexDash&#39;s access") == 5
+        assert f'href="/stores?seller={seller.id}">See all of them, the worst first</a>' in html
+
+
+@pytest.mark.parametrize("path", ["/apps", FLEX])
+def test_the_number_of_queries_does_not_grow_with_the_stores(asha, seller, path) -> None:
+    def add(n: int) -> None:
+        given = {"is_order_sync_on": True, "is_inventory_sync_on": True, "is_automated_cancellation_on": True}
+        make_sync_state(make_store(seller, name=f"Store {n}", **given), Sync.INVENTORY_PUSH)
+        make_store(seller, "needs_reauthorization", name=f"Refused {n}")
+        make_store(seller, "draft", name=f"Draft {n}")
+
+    add(0)
+    with statements() as with_few:
+        assert asha.get(path).status_code == 200
+    for n in range(1, 12):
+        add(n)
+    with statements() as with_many:
+        assert "24 stores" in (page := asha.get(path).text) or "Refused 11" in page
+    assert len(with_many) <= len(with_few)
 
 
 def test_an_empty_list_says_what_to_do(asha, seller) -> None:

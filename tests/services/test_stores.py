@@ -26,7 +26,7 @@ from flexdash.models import (
     SyncRun,
     SyncState,
 )
-from flexdash.services import disconnecting, store_health, store_overview, stores, sync_attempts
+from flexdash.services import disconnecting, seller_stores, store_health, store_overview, stores, sync_attempts
 from flexdash.services.errors import ChangedMeanwhile, FieldRefused, NotAllowed, NotVisible, ServiceError
 from flexdash.services.run_context import Superseded
 from flexdash.services.store_health import Health
@@ -160,15 +160,7 @@ def test_a_merchant_limited_to_sellers_reaches_no_other_store(workspace, seller)
     ):
         with pytest.raises(NotVisible):
             deed()
-    assert stores.list_of_seller(limited, seller.id) == []
-
-
-def test_live_stores_come_first_in_the_list(asha, seller) -> None:
-    make_store(seller, "disconnected", name="A")
-    make_store(seller, "draft", name="B")
-    make_store(seller, "needs_reauthorization", name="D")
-    make_store(seller, name="C")
-    assert [store.name for store in stores.list_of_seller(asha, seller.id)] == ["C", "D", "B", "A"]
+    assert db.session.scalars(seller_stores.listing(limited, seller.id)).all() == []
 
 
 # Disconnecting --------------------------------------------------------------------------------------------------------

@@ -3,14 +3,19 @@
 from dataclasses import dataclass
 
 from flask import abort, render_template, request
+from flask_wtf import FlaskForm
+from wtforms import SelectField
 
 from flexdash.blueprints.apps import blueprint
-from flexdash.blueprints.fields import whole
+from flexdash.blueprints.fields import choices, chosen, whole
 from flexdash.blueprints.guard import current_actor, requires
+from flexdash.blueprints.paging import keyset_page
 from flexdash.extensions import db
-from flexdash.models import Seller, Store, StoreStatus
-from flexdash.services import access, countries, store_health, stores, sync_status
+from flexdash.models import Seller
+from flexdash.services import access, countries, seller_stores
 from flexdash.services.actors import Actor, Permission
+
+STORES_PER_PAGE = 50
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,24 @@ SECTIONS: tuple[tuple[str, tuple[App, ...]], ...] = (
 )
 
 
+SORTS = {
+    "": ("Connected ones first, by name", seller_stores.LIVE_FIRST),
+    "ending": ("Authorization ends first", seller_stores.ENDING_FIRST),
+    "newest": ("Newest first", seller_stores.NEWEST_FIRST),
+}
+
+
+class StoresForm(FlaskForm):
+    """The order of a seller's stores; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
+
+    sort = SelectField(
+        "Order of the list", default="", choices=choices(*((sort, words) for sort, (words, _) in SORTS.items()))
+    )
+
+
 @blueprint.get("/apps")
 @requires(Permission.VIEW)
 def index() -> str:
@@ -52,16 +75,14 @@ def index() -> str:
     seller = chosen_seller(actor, sellers)
     search = request.args.get("q", "").strip()
     sections = [(name, [app for app in apps if app.is_found_by(search)]) for name, apps in SECTIONS]
-    connected = _connected(actor, seller)
+    summary = seller_stores.summary(actor, seller.id) if seller else None
     return render_template(
         "apps/index.html",
         sellers=sellers,
         seller=seller,
         search=search,
         sections=[(name, apps) for name, apps in sections if apps],
-        n_connected=len(connected),
-        worst=store_health.worst([_health(store) for store in connected]),
-        ending=[store for store in connected if _needs_banner(store)],
+        summary=summary,
     )
 
 
@@ -72,12 +93,22 @@ def seller_flex() -> str:
     actor = current_actor()
     sellers = visible_sellers(actor)
     seller = chosen_seller(actor, sellers)
-    found = stores.list_of_seller(actor, seller.id) if seller else []
+    form = StoresForm(request.args)
+    page, rows = None, []
+    if seller:
+        _, order = SORTS[chosen(form.sort)]
+        page = keyset_page(seller_stores.listing(actor, seller.id), order, request.args, STORES_PER_PAGE)
+        shown = [store for store, *_ in page.items]
+        healths = seller_stores.healths(shown)
+        rows = [(store, countries.name_of(store.country_code), healths[store.id]) for store in shown]
     return render_template(
         "apps/seller_flex.html",
         sellers=sellers,
         seller=seller,
-        rows=[(store, countries.name_of(store.country_code), _health(store)) for store in found],
+        summary=seller_stores.summary(actor, seller.id) if seller else None,
+        form=form,
+        page=page,
+        rows=rows,
     )
 
 
@@ -98,19 +129,3 @@ def chosen_seller(actor: Actor, sellers: list[Seller]) -> Seller | None:
     if seller_id is None:
         abort(404)
     return access.get(actor, Seller, seller_id)
-
-
-def _health(store: Store) -> store_health.StoreHealth:
-    is_at_work = store.status is StoreStatus.CONNECTED and store.is_order_sync_on
-    return store_health.of(store, is_stale=is_at_work and any(sync.is_stale for sync in sync_status.of(store)))
-
-
-def _needs_banner(store: Store) -> bool:
-    return store.status is StoreStatus.NEEDS_REAUTHORIZATION or store_health.is_ending(store)
-
-
-def _connected(actor: Actor, seller: Seller | None) -> list[Store]:
-    if seller is None:
-        return []
-    absent = {StoreStatus.DRAFT, StoreStatus.DISCONNECTED}
-    return [store for store in stores.list_of_seller(actor, seller.id) if store.status not in absent]
