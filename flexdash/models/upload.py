@@ -94,6 +94,7 @@ class Upload(db.Model):
     applied_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     applied_by_name: Mapped[str] = mapped_column(String(100), default="")
     applied_from: Mapped[str] = mapped_column(String(45), default="")  # address
+    applied_reason: Mapped[str] = mapped_column(String(300), default="", server_default=text("''"))
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     seller: Mapped[Seller] = relationship()

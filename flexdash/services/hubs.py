@@ -79,10 +79,21 @@ def add(actor: Actor, *, code: str, name: str, city: str, country_code: str, tim
         return hub
 
 
-def edit(actor: Actor, hub_id: int, *, code: str, name: str, city: str, country_code: str, time_zone: str) -> Hub:
+def edit(
+    actor: Actor,
+    hub_id: int,
+    *,
+    code: str,
+    name: str,
+    city: str,
+    country_code: str,
+    time_zone: str,
+    reason: str = "",
+) -> Hub:
     """Change a hub; what changed goes into one sentence of the Configuration Log. Raises NotVisible, FieldRefused."""
     require_manager(actor)
     values = _checked(code, name, city, country_code, time_zone)
+    reason = config_log.clean_reason(reason)
     with transaction():
         hub = access.get(actor, Hub, hub_id, lock=True)
         _refuse_taken_code(actor, values["code"], hub.id)
@@ -99,6 +110,7 @@ def edit(actor: Actor, hub_id: int, *, code: str, name: str, city: str, country_
                 shortened(f"{actor.name} changed the hub {quoted(before['name'])}: {listed(parts)}"),
                 old={"hub_id": hub.id} | {key: before[key] for key in changed},
                 new={"hub_id": hub.id} | {key: after[key] for key in changed},
+                reason=reason,
             )
         return hub
 

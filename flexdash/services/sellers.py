@@ -102,10 +102,11 @@ def add(actor: Actor, *, name: str) -> Seller:
         return seller
 
 
-def rename(actor: Actor, seller_id: int, *, name: str) -> Seller:
-    """Give a seller another name. Raises NotVisible, FieldRefused for `name`."""
+def rename(actor: Actor, seller_id: int, *, name: str, reason: str = "") -> Seller:
+    """Give a seller another name. Raises NotVisible, FieldRefused for `name` and `reason`."""
     require_manager(actor)
     name = names.checked(name)
+    reason = config_log.clean_reason(reason)
     with transaction():
         seller = access.get(actor, Seller, seller_id, lock=True)
         _refuse_taken_name(actor, name, seller.id)
@@ -114,9 +115,8 @@ def rename(actor: Actor, seller_id: int, *, name: str) -> Seller:
             seller.name = name
             flush_or_refuse("name", _NAME_TAKEN)
             sentence = f"{actor.name} renamed the seller {quoted(old_name)} to {quoted(name)}"
-            config_log.record(
-                actor, Section.SELLERS, sentence, seller=seller, old={"name": old_name}, new={"name": name}
-            )
+            old, new = {"name": old_name}, {"name": name}
+            config_log.record(actor, Section.SELLERS, sentence, seller=seller, old=old, new=new, reason=reason)
         return seller
 
 

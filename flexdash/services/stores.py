@@ -64,13 +64,14 @@ def change_country(actor: Actor, store_id: int, country_code: str) -> Store:
         return store
 
 
-def rename(actor: Actor, store_id: int, name: str) -> Store:
+def rename(actor: Actor, store_id: int, name: str, reason: str = "") -> Store:
     """Name a draft, or rename a store and log it.
 
-    A name is unique among the seller's stores that are not disconnected. Raises FieldRefused for `name`.
+    A name is unique among the seller's stores that are not disconnected. Raises FieldRefused for `name` and `reason`.
     """
     check_may_connect(actor)
     name = clean_name(name)
+    reason = config_log.clean_reason(reason)
     with transaction():
         store = access.get(actor, Store, store_id, lock=True)
         check_name_is_free(actor, store, name)
@@ -86,6 +87,7 @@ def rename(actor: Actor, store_id: int, name: str) -> Store:
                 store=store,
                 old={"name": old},
                 new={"name": name},
+                reason=reason,
             )
         return store
 
@@ -173,13 +175,6 @@ def check_name_is_free(actor: Actor, store: Store, name: str) -> None:
     )
     if name.casefold() in {other.casefold() for other in others}:
         raise FieldRefused("name", f"This seller has a store named {name} already. Choose another name.")
-
-
-def list_of_seller(actor: Actor, seller_id: int) -> list[Store]:
-    """Return the seller's stores that the actor may see, live ones first, then drafts, then disconnected ones."""
-    order = {StoreStatus.DRAFT: 1, StoreStatus.DISCONNECTED: 2}
-    found = db.session.scalars(access.visible(actor, Store).where(Store.seller_id == seller_id)).all()
-    return sorted(found, key=lambda store: (order.get(store.status, 0), store.name.casefold(), store.id))
 
 
 def list_of_account(actor: Actor, amazon_selling_partner_id: str) -> list[Store]:

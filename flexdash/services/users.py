@@ -84,13 +84,23 @@ def add_from_command_line(
         return _add(actor, name, email, role, None, password_hash)
 
 
-def edit(actor: Actor, user_id: int, *, name: str, email: str, role: Role, seller_ids: Collection[int] | None) -> User:
+def edit(
+    actor: Actor,
+    user_id: int,
+    *,
+    name: str,
+    email: str,
+    role: Role,
+    seller_ids: Collection[int] | None,
+    reason: str = "",
+) -> User:
     """Change a person; what changed goes into one sentence of the Configuration Log, nothing changed into none.
 
     Raises NotVisible, FieldRefused; the last active admin stays one.
     """
     require_manager(actor)
     name, email = names.checked(name), _checked_email(email)
+    reason = config_log.clean_reason(reason)
     with transaction():
         _lock_people(actor)
         user = access.get(actor, User, user_id, lock=True)
@@ -117,6 +127,7 @@ def edit(actor: Actor, user_id: int, *, name: str, email: str, role: Role, selle
                 sentence,
                 old=before_ids | {key: before[key] for key in changed},
                 new=identified(user) | {key: after[key] for key in changed},
+                reason=reason,
             )
         return user
 
@@ -149,9 +160,10 @@ def reactivate(actor: Actor, user_id: int) -> User:
         return user
 
 
-def reset_password(actor: Actor, user_id: int, password: str) -> User:
-    """Give a person another password and end all their sessions. Raises FieldRefused for `password`."""
+def reset_password(actor: Actor, user_id: int, password: str, reason: str = "") -> User:
+    """Give a person another password and end all their sessions. Raises FieldRefused for `password` and `reason`."""
     require_manager(actor)
+    reason = config_log.clean_reason(reason)
     user = access.get(actor, User, user_id)
     passwords.refuse_weak(password, field="password", email=user.email, name=user.name)
     release_connection()
@@ -162,7 +174,7 @@ def reset_password(actor: Actor, user_id: int, password: str) -> User:
         sign_in.end_all_of(user.id)
         sentence = f"{actor.name} reset {_whose(actor, user)} password"
         access_log.record(actor, AccessKind.PASSWORD, sentence, user=user)
-        config_log.record(actor, Section.USERS, sentence, new={"user_id": user.id})
+        config_log.record(actor, Section.USERS, sentence, new={"user_id": user.id}, reason=reason)
         return user
 
 

@@ -1,5 +1,6 @@
-"""What is append-only cannot be emptied at once either: PostgreSQL fires no row trigger for TRUNCATE."""
+"""What is append-only cannot be emptied at once, and an upload keeps why it was applied."""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0015"
@@ -7,7 +8,7 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-# With their own words for a person; SQLite has no TRUNCATE, and fires the row triggers however a table is emptied.
+# PostgreSQL fires no row trigger for TRUNCATE; SQLite has no such statement.
 APPEND_ONLY = {
     "config_events": "the Configuration Log is append-only",
     "access_events": "the access log is append-only",
@@ -16,6 +17,8 @@ APPEND_ONLY = {
 
 
 def upgrade():
+    reason = sa.Column("applied_reason", sa.String(length=300), nullable=False, server_default=sa.text("''"))
+    op.add_column("uploads", reason)
     if op.get_bind().dialect.name != "postgresql":
         return
     for table, words in APPEND_ONLY.items():
@@ -30,6 +33,7 @@ def upgrade():
 
 
 def downgrade():
+    op.drop_column("uploads", "applied_reason")
     if op.get_bind().dialect.name != "postgresql":
         return
     for table in APPEND_ONLY:

@@ -34,6 +34,12 @@ class AdminForm(FlaskForm):
             field.errors = [*field.errors, refusal.sentence]
 
 
+class ReasonMixin:
+    """Why, if the person wants to say; it goes into the Configuration Log."""
+
+    reason = StringField("Reason", validators=[Length(max=300, message="Use at most 300 characters.")])
+
+
 class FilterForm(FlaskForm):
     """What a list is narrowed to and how it is sorted; it lives in the URL."""
 
@@ -92,16 +98,26 @@ class UserForm(AdminForm):
         }
 
 
+class EditUserForm(ReasonMixin, UserForm):
+    def values(self) -> dict[str, Any]:
+        """Return what services.users takes."""
+        return {**super().values(), "reason": self.reason.data or ""}
+
+
 class NewUserForm(UserForm):
     password = PasswordField("First password")
 
 
-class ResetPasswordForm(AdminForm):
+class ResetPasswordForm(ReasonMixin, AdminForm):
     password = PasswordField("New password")
 
 
 class SellerForm(AdminForm):
     name = StringField("Name", validators=[DataRequired("Give the seller's name.")])
+
+
+class RenameSellerForm(ReasonMixin, SellerForm):
+    pass
 
 
 class HubForm(AdminForm):
@@ -129,5 +145,11 @@ class HubForm(AdminForm):
         }
 
 
-class DeactivateForm(AdminForm):
-    reason = StringField("Reason", validators=[Length(max=300, message="Use at most 300 characters.")])
+class EditHubForm(ReasonMixin, HubForm):
+    def values(self) -> dict[str, str]:
+        """Return what services.hubs takes."""
+        return {**super().values(), "reason": self.reason.data or ""}
+
+
+class DeactivateForm(ReasonMixin, AdminForm):
+    pass

@@ -5,7 +5,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from flexdash.blueprints.admin import blueprint
-from flexdash.blueprints.admin.forms import DeactivateForm, FilterForm, HubForm
+from flexdash.blueprints.admin.forms import DeactivateForm, EditHubForm, FilterForm, HubForm
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page
 from flexdash.models import Hub
@@ -56,7 +56,7 @@ def edit_hub(hub_id: int) -> Response | tuple[str, int]:
     actor = current_actor()
     hub = warehouses.get(actor, hub_id)
     fields = ("code", "name", "city", "country_code", "time_zone")
-    form = HubForm(data={field: getattr(hub, field) for field in fields})
+    form = EditHubForm(data={field: getattr(hub, field) for field in fields})
     if form.validate_on_submit():
         try:
             hub = warehouses.edit(actor, hub_id, **form.values())

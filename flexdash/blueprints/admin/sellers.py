@@ -4,7 +4,7 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from flexdash.blueprints.admin import blueprint
-from flexdash.blueprints.admin.forms import DeactivateForm, FilterForm, SellerForm
+from flexdash.blueprints.admin.forms import DeactivateForm, FilterForm, RenameSellerForm, SellerForm
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page
 from flexdash.models import Seller, Sku
@@ -64,10 +64,10 @@ def seller(seller_id: int) -> str:
 def rename_seller(seller_id: int) -> Response | tuple[str, int]:
     """Give a seller another name."""
     present = brands.get(current_actor(), seller_id)
-    form = SellerForm(data={"name": present.name})
+    form = RenameSellerForm(data={"name": present.name})
     if form.validate_on_submit():
         try:
-            renamed = brands.rename(current_actor(), seller_id, name=form.name.data)
+            renamed = brands.rename(current_actor(), seller_id, name=form.name.data, reason=form.reason.data or "")
         except ServiceError as refusal:
             form.refuse(refusal)
             present = brands.get(current_actor(), seller_id)

@@ -7,10 +7,10 @@ from flexdash.blueprints.admin import blueprint
 from flexdash.blueprints.admin.forms import (
     ROLE_WORDS,
     DeactivateForm,
+    EditUserForm,
     NewUserForm,
     ResetPasswordForm,
     UserFilterForm,
-    UserForm,
 )
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page
@@ -62,7 +62,7 @@ def edit_user(user_id: int) -> Response | tuple[str, int]:
     """Show and change a person."""
     actor = current_actor()
     user = people.get(actor, user_id)
-    form = UserForm(
+    form = EditUserForm(
         sellers.all_by_name(actor),
         data={
             "name": user.name,
@@ -122,7 +122,7 @@ def reset_password(user_id: int) -> Response | tuple[str, int]:
     if form.validate_on_submit():
         password = form.password.data or passwords.generate()
         try:
-            user = people.reset_password(current_actor(), user_id, password)
+            user = people.reset_password(current_actor(), user_id, password, reason=form.reason.data or "")
         except ServiceError as refusal:
             form.refuse(refusal)
             user = people.get(current_actor(), user_id)

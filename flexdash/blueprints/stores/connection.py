@@ -31,7 +31,7 @@ class DisconnectForm(FlaskForm):
 
 
 class RenameForm(FlaskForm):
-    """The store's name."""
+    """The store's name, and why if the person wants to say."""
 
     name = StringField(
         "Store name",
@@ -40,6 +40,7 @@ class RenameForm(FlaskForm):
             Length(max=stores.MAX_NAME_LENGTH, message="Use %(max)d characters at most."),
         ],
     )
+    reason = StringField("Reason", validators=[Length(max=300, message="Use %(max)d characters at most.")])
 
 
 @blueprint.route("/<int:store_id>/reconnect", methods=["GET", "POST"])
@@ -101,9 +102,10 @@ def rename(store_id: int) -> Response | str | tuple[str, int]:
     form = RenameForm(name=store.name)
     if form.validate_on_submit():
         try:
-            stores.rename(current_actor(), store_id, form.name.data)
+            stores.rename(current_actor(), store_id, form.name.data, form.reason.data or "")
         except FieldRefused as refusal:
-            form.name.errors = [*form.name.errors, refusal.sentence]
+            field = form.reason if refusal.field == "reason" else form.name
+            field.errors = [*field.errors, refusal.sentence]
         else:
             flash(f"The store is named {store.name} now.", "success")
             return redirect(url_for(".overview", store_id=store_id), 303)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import BooleanField, RadioField, SelectField
+from wtforms import BooleanField, RadioField, SelectField, StringField
 
 from flexdash.blueprints.fields import DaysMixin, SortMixin, choices, chosen
 from flexdash.blueprints.uploads.words import KIND_WORDS, MODE_WORDS, STATE_WORDS
@@ -58,10 +58,14 @@ class ReadingForm(_Refusing):
 
 
 class ApplyForm(_Refusing):
-    """The boxes to tick before a file is applied; a box that this file does not need is left out."""
+    """The boxes to tick before a file is applied, and why if the person wants to say.
+
+    A box that this file does not need is left out.
+    """
 
     is_big_confirmed = BooleanField("These prices are meant")
     is_another_delivery = BooleanField("This is another delivery: add its quantities once more")
+    reason = StringField("Reason")
 
     def __init__(self, upload: Upload, needs_consent: bool, **options: Any) -> None:
         super().__init__(**options)

@@ -85,6 +85,7 @@ def apply(upload_id: int) -> ResponseReturnValue:
             upload_id,
             is_big_confirmed=form.says("is_big_confirmed"),
             is_another_delivery=form.says("is_another_delivery"),
+            reason=form.reason.data or "",
         )
     except FieldRefused as refusal:
         form.show(refusal)

@@ -111,4 +111,12 @@ def _finish(session: Session, upload_id: int, what: str) -> None:
     }
     if upload.stock_mode:
         new["quantities"] = "added" if upload.stock_mode is StockMode.ADD else "set"
-    config_log.record(actor, kind.section, f"{actor.name} {words}", store=upload.store, seller=upload.seller, new=new)
+    config_log.record(
+        actor,
+        kind.section,
+        f"{actor.name} {words}",
+        store=upload.store,
+        seller=upload.seller,
+        new=new,
+        reason=upload.applied_reason,
+    )

@@ -8,7 +8,7 @@ from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import StockMode, Upload, UploadChunk, UploadKind, UploadState
-from flexdash.services import access
+from flexdash.services import access, config_log
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
 from flexdash.services.uploads import places
@@ -39,13 +39,21 @@ class Earlier:
         return self.upload.state not in (*places.UNDER_WAY, UploadState.APPLIED)
 
 
-def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_another_delivery: bool = False) -> bool:
+def accept(
+    actor: Actor,
+    upload_id: int,
+    *,
+    is_big_confirmed: bool = False,
+    is_another_delivery: bool = False,
+    reason: str = "",
+) -> bool:
     """Let a checked file be applied; the caller enqueues it. False when that was said already, as by a double click.
 
     Raises NotVisible, NotAllowed, FieldRefused for `is_big_confirmed` or `is_another_delivery` (a box that has to be
-    ticked), and ServiceError when there is nothing to apply, or not now.
+    ticked) or `reason`, and ServiceError when there is nothing to apply, or not now.
     """
     _check_may(actor)
+    reason = config_log.clean_reason(reason)
     with transaction():
         upload = places.hold(actor, upload_id)
         if upload.state in (*places.UNDER_WAY, UploadState.APPLIED):
@@ -65,7 +73,7 @@ def accept(actor: Actor, upload_id: int, *, is_big_confirmed: bool = False, is_a
         upload.state, upload.n_attempts, upload.n_applied = UploadState.ACCEPTED, 0, 0
         upload.heartbeat_at = clock.now()
         upload.applied_by_id, upload.applied_by_name = actor.user_id, actor.name
-        upload.applied_from = actor.address[:45]
+        upload.applied_from, upload.applied_reason = actor.address[:45], reason
         return True
 
 
