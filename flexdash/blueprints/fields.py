@@ -9,7 +9,9 @@ from wtforms import DateField, SelectField
 from wtforms.fields import SelectChoice
 from wtforms.validators import Optional, ValidationError
 
-OLDEST_FIRST = "oldest"
+from flexdash.models import Store
+
+OLDEST_FIRST, NEWEST_FIRST = "oldest", "newest"
 _YEARS = range(2000, 2200)
 
 
@@ -76,3 +78,32 @@ class SortMixin:
     def is_oldest_first(self) -> bool:
         """Say whether the oldest row is to come first."""
         return chosen(self.sort) == OLDEST_FIRST
+
+
+class ToDoSortMixin:
+    """The order of a list of what is to be done: oldest first unless the other was chosen."""
+
+    sort = SelectField(
+        "Order of the list", default="", choices=choices(("", "Oldest first"), (NEWEST_FIRST, "Newest first"))
+    )
+
+    @property
+    def is_newest_first(self) -> bool:
+        """Say whether the newest row is to come first."""
+        return chosen(self.sort) == NEWEST_FIRST
+
+
+class StoreMixin:
+    """The store that a list is narrowed to, once `offer_stores` has said which ones there are."""
+
+    store = SelectField("Store", default="")
+
+    def offer_stores(self, stores: Iterable[Store]) -> None:
+        """Let the person choose among `stores`."""
+        named = ((str(store.id), store.name or "Unnamed") for store in stores)
+        self.store.choices = choices(("", "All stores"), *named)
+
+    @property
+    def store_id(self) -> int | None:
+        """Return the store chosen, None for all."""
+        return int(store) if (store := chosen(self.store)) else None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import case, func, literal_column, or_, select
+from sqlalchemy import Select, case, func, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from flexdash.extensions import db
@@ -55,6 +55,22 @@ class Overview:
     def n_unmapped_orders(self) -> int:
         """Return how many orders On Hold wait for an id that no hub has."""
         return sum(unmapped.n_held for unmapped in self.unmapped)
+
+
+def listing(actor: Actor, store: Store, text: str = "", is_mapped: bool | None = None) -> Select[tuple[Hub]]:
+    """Return the SELECT of the hubs of the page whose code, name, city or id contains `text`, unordered and unpaged.
+
+    `is_mapped` leaves those that have an id in the store, or those that have none.
+    """
+    own = select(HubMapping.id).where(HubMapping.store_id == store.id, HubMapping.hub_id == Hub.id)
+    query = access.visible(actor, Hub).where(or_(Hub.is_active, own.exists()))
+    if is_mapped is not None:
+        query = query.where(own.exists() if is_mapped else ~own.exists())
+    if text := text.strip():
+        has_id = own.where(HubMapping.seller_flex_hub_id.icontains(text, autoescape=True)).exists()
+        fields = (Hub.code, Hub.name, Hub.city)
+        query = query.where(or_(has_id, *(field.icontains(text, autoescape=True) for field in fields)))
+    return query
 
 
 def overview(actor: Actor, store: Store) -> Overview:

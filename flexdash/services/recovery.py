@@ -162,9 +162,11 @@ def go_on(actor: Actor, recovery_id: int) -> Recovery:
         return recovery
 
 
-def listing(actor: Actor, store_id: int) -> Select[tuple[Recovery]]:
-    """Return the SELECT of the store's recoveries, unordered and unpaged."""
+def listing(actor: Actor, store_id: int, *, is_by_days: bool | None = None) -> Select[tuple[Recovery]]:
+    """Return the SELECT of the store's recoveries, by days, by ids or (None) all, unordered and unpaged."""
     query = access.visible(actor, Recovery).options(joinedload(Recovery.run))
+    if is_by_days is not None:
+        query = query.where(Recovery.updated_from.is_not(None) if is_by_days else Recovery.updated_from.is_(None))
     return query.where(Recovery.store_id == store_id)
 
 

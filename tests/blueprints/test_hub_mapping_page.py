@@ -6,6 +6,7 @@ import re
 import pytest
 from cryptography.fernet import Fernet
 
+from flexdash.blueprints.stores import mapping
 from flexdash.extensions import db
 from flexdash.models import (
     ConfigEvent,
@@ -402,3 +403,53 @@ def test_a_draft_leads_back_to_where_it_is_connected(merchant, asha, pune) -> No
     draft = make_store(make_seller(asha.workspace), StoreStatus.DRAFT)
     for answer in (merchant.get(path(draft)), merchant.post(path(draft), data={"hub": str(pune.id)})):
         assert (answer.status_code, answer.location) == (303, f"/stores/{draft.id}")
+
+
+# Many hubs ------------------------------------------------------------------------------------------------------------
+
+
+def hubs_on(answer) -> list[str]:
+    """Return the hubs of the page, in their order."""
+    return re.findall(r"<h3>([^<]+)</h3>", answer.text)
+
+
+@pytest.fixture
+def many(asha, store, monkeypatch):
+    """Seven hubs on pages of three, two of them with an id."""
+    monkeypatch.setattr(mapping, "HUBS_PER_PAGE", 3)
+    hubs = [make_hub(asha.workspace, f"H{n}", f"Hub {n}", city="Pune" if n == 6 else "Delhi") for n in range(7)]
+    make_mapping(store, hubs[2], "EXSB")
+    make_mapping(store, hubs[5], "QXYZ")
+    return hubs
+
+
+def test_hubs_come_in_pages_and_are_found(merchant, store, many) -> None:
+    address = f"/stores/{store.id}/hubs"
+    page = merchant.get(address)
+    assert hubs_on(page) == ["Hub 0", "Hub 1", "Hub 2"]
+    following = html.unescape(re.search(r'rel="next" href="([^"]+)"', page.text)[1])
+    assert hubs_on(merchant.get(address + following)) == ["Hub 3", "Hub 4", "Hub 5"]
+    assert hubs_on(merchant.get(f"{address}?show=mapped")) == ["Hub 2", "Hub 5"]
+    assert hubs_on(merchant.get(f"{address}?show=unmapped")) == ["Hub 0", "Hub 1", "Hub 3"]
+    for text, found in (("exs", "Hub 2"), ("h4", "Hub 4"), ("pune", "Hub 6"), ("hub 1", "Hub 1")):
+        assert hubs_on(merchant.get(f"{address}?q={text}")) == [found]
+    assert "No hub fits these filters." in words(merchant.get(f"{address}?q=zzz"))
+
+
+def test_a_hub_of_another_page_comes_first_with_what_was_typed_wrong(merchant, store, many) -> None:
+    address = f"/stores/{store.id}/hubs"
+    answer = merchant.post(address, data={"hub": many[6].id, f"hub{many[6].id}-seller_flex_hub_id": "EXSB"})
+    assert answer.status_code == 422
+    assert hubs_on(answer)[0] == "Hub 6"
+    assert 'value="EXSB"' in answer.text
+
+
+def test_saving_leads_back_to_the_page_it_was_on(merchant, store, many) -> None:
+    address = f"/stores/{store.id}/hubs"
+    values = fields(merchant.get(f"{address}?show=unmapped"), many[0].id) | {
+        f"hub{many[0].id}-seller_flex_hub_id": "ABCD"
+    }
+    assert merchant.post(address, data=values).location == f"{address}?show=unmapped"
+    values = fields(merchant.get(address), many[1].id) | {f"hub{many[1].id}-seller_flex_hub_id": "EFGH"}
+    values["here"] = "//evil.example\r\nX: y"
+    assert merchant.post(address, data=values).location == address

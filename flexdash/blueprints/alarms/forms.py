@@ -15,21 +15,27 @@ from wtforms import (
 )
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from flexdash.blueprints.fields import choices, chosen
-from flexdash.models import AlarmKind, Severity, Store
+from flexdash.blueprints.fields import NEWEST_FIRST, OLDEST_FIRST, SortMixin, StoreMixin, choices, chosen
+from flexdash.models import AlarmKind, Channel, MessageState, Severity, Store
 from flexdash.services.alarms.addresses import LONGEST_URL
 from flexdash.services.alarms.changing import Asked
 from flexdash.services.alarms.kinds import KINDS
-from flexdash.services.alarms.reading import AlarmFilters
+from flexdash.services.alarms.reading import AlarmFilters, MessageFilters
 from flexdash.services.alarms.wishes import DEFAULT_REMINDER_HOURS, REMINDER_HOURS, Wishes
 from flexdash.services.config_log import MAX_REASON_LENGTH
 
 PAST = "past"
 REMINDER_WORDS = {0: "No reminders", 4: "Every 4 hours", 12: "Every 12 hours", 24: "Every day", 72: "Every 3 days"}
+MESSAGE_STATE_WORDS = {
+    MessageState.WAITING: "Waiting",
+    MessageState.SENT: "Sent",
+    MessageState.GIVEN_UP: "Not sent",
+}
+CHANNEL_WORDS = {Channel.EMAIL: "E-mails", Channel.WEBHOOK: "Webhooks"}
 SEVERITY_CHOICES = ((str(Severity.CRITICAL.value), "Critical"), (str(Severity.WARNING.value), "Warning"))
 
 
-class FilterForm(FlaskForm):
+class FilterForm(StoreMixin, FlaskForm):
     """What the list of alarms is narrowed to; it lives in the URL."""
 
     class Meta:
@@ -42,13 +48,15 @@ class FilterForm(FlaskForm):
         default="",
         choices=choices(("", "Everything"), *((kind.value, facts.label) for kind, facts in KINDS.items())),
     )
-    store = SelectField("Store", default="")
+    sort = SelectField("Order of the list", default="")
 
     def __init__(self, args: Any, stores: Iterable[Store]) -> None:
         super().__init__(args)
-        self.store.choices = choices(
-            ("", "All stores"), *((str(store.id), store.name or "Unnamed") for store in stores)
+        self.offer_stores(stores)
+        first = (
+            [("", "Latest past first")] if self.is_about_past else [("", "Worst first"), (NEWEST_FIRST, "Newest first")]
         )
+        self.sort.choices = choices(*first, (OLDEST_FIRST, "Oldest first"))
 
     @property
     def is_about_past(self) -> bool:
@@ -60,7 +68,32 @@ class FilterForm(FlaskForm):
         return AlarmFilters(
             severity=Severity(int(value)) if (value := chosen(self.severity)) else None,
             kind=AlarmKind(kind) if (kind := chosen(self.kind)) else None,
-            store_id=int(store) if (store := chosen(self.store)) else None,
+            store_id=self.store_id,
+        )
+
+
+class MessageFilterForm(SortMixin, FlaskForm):
+    """What the list of messages is narrowed to; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
+
+    state = SelectField(
+        "State",
+        default="",
+        choices=choices(("", "All states"), *((state.value, words) for state, words in MESSAGE_STATE_WORDS.items())),
+    )
+    channel = SelectField(
+        "Way",
+        default="",
+        choices=choices(("", "E-mails and webhooks"), *((one.value, words) for one, words in CHANNEL_WORDS.items())),
+    )
+
+    def filters(self) -> MessageFilters:
+        """Return what was chosen; what is none of the choices narrows nothing."""
+        return MessageFilters(
+            state=MessageState(state) if (state := chosen(self.state)) else None,
+            channel=Channel(channel) if (channel := chosen(self.channel)) else None,
         )
 
 

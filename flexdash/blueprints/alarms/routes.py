@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response
 
 from flexdash.blueprints.alarms import blueprint
 from flexdash.blueprints.alarms.forms import FilterForm
+from flexdash.blueprints.fields import chosen
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page
 from flexdash.extensions import db, redis_client
@@ -28,14 +29,15 @@ def index() -> str:
     actor = current_actor()
     form = FilterForm(request.args, db.session.scalars(access.visible(actor, Store).order_by(Store.name)))
     filters, is_past = form.filters(), form.is_about_past
-    order = reading.PAST_ORDER if is_past else reading.OPEN_ORDER
-    page = keyset_page(reading.listing(actor, filters, is_open=not is_past), list(order), request.args)
+    order = reading.order_of(is_past=is_past, by_age=chosen(form.sort))
+    page = keyset_page(reading.listing(actor, filters, is_open=not is_past), order, request.args)
     return render_template(
         "alarms/index.html",
         filter_form=form,
         page=page,
         past=[] if is_past or page.previous_url else reading.newest_past(actor, filters, PAST_SHOWN),
         is_past=is_past,
+        is_sorted=bool(chosen(form.sort)),
         is_filtered=filters != AlarmFilters(),
         has_any=bool(page.items) or reading.exists(actor),
         is_watcher_seen=_is_watcher_seen(),

@@ -8,16 +8,17 @@ from werkzeug.wrappers import Response
 
 from flexdash import clock
 from flexdash.blueprints.alarms import blueprint
-from flexdash.blueprints.alarms.forms import SecretForm, SettingsForm
+from flexdash.blueprints.alarms.forms import MessageFilterForm, SecretForm, SettingsForm
 from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
-from flexdash.blueprints.paging import keyset_page
+from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.extensions import settings as app_settings
 from flexdash.extensions import vault
 from flexdash.models import Channel, MessageState
 from flexdash.services.actors import Permission
 from flexdash.services.alarms import changing, reading, wishes
 from flexdash.services.alarms.kinds import KINDS
+from flexdash.services.alarms.reading import MessageFilters
 from flexdash.services.changed_meanwhile import ChangedByOther
 from flexdash.services.errors import FieldRefused, ServiceError
 from flexdash.vault import UnreadableSecret
@@ -98,8 +99,16 @@ def latest_test() -> str:
 @requires(Permission.MANAGE_ALARMS)
 def messages() -> str:
     """Show what was sent, what waits, and what was given up and why."""
-    page = keyset_page(reading.messages(current_actor()), list(reading.MESSAGE_ORDER), request.args)
-    return render_template("alarms/messages.html", page=page, event_words=EVENT_WORDS)
+    form = MessageFilterForm(request.args)
+    filters = form.filters()
+    order = turned(reading.MESSAGE_ORDER, form.is_oldest_first)
+    return render_template(
+        "alarms/messages.html",
+        page=keyset_page(reading.messages(current_actor(), filters), order, request.args),
+        filter_form=form,
+        is_filtered=filters != MessageFilters(),
+        event_words=EVENT_WORDS,
+    )
 
 
 def _test_facts() -> dict[str, object]:

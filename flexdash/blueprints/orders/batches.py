@@ -6,8 +6,9 @@ from werkzeug.wrappers import Response
 from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.orders import blueprint
+from flexdash.blueprints.orders.list_forms import ACTION_WORDS, BatchFilterForm
 from flexdash.blueprints.orders.saved import list_url
-from flexdash.blueprints.paging import keyset_page
+from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.jobs import queues
 from flexdash.models import BatchAction, BatchState, WorkBatch, WorkBatchItem
 from flexdash.services.actors import Permission
@@ -15,20 +16,21 @@ from flexdash.services.errors import ServiceError
 from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import batches as batch_service
 
-ACTION_WORDS = {
-    BatchAction.PICK: "Pick",
-    BatchAction.PACK: "Pack",
-    BatchAction.MAKE_READY: "Ready to ship",
-    BatchAction.SHIP: "Ship",
-}
-
 
 @blueprint.get("/batches")
 @requires(Permission.VIEW)
 def batches() -> str:
     """Show what was done with many orders at once, the newest first."""
-    page = keyset_page(batch_service.listing(current_actor()), [(WorkBatch.id, "desc")], request.args)
-    return render_template("orders/batches.html", page=page, words=ACTION_WORDS)
+    form = BatchFilterForm(request.args)
+    query = batch_service.listing(current_actor(), form.action_chosen, form.state_chosen)
+    page = keyset_page(query, turned([(WorkBatch.id, "desc")], form.is_oldest_first), request.args)
+    return render_template(
+        "orders/batches.html",
+        page=page,
+        form=form,
+        is_filtered=form.action_chosen is not None or form.state_chosen is not None,
+        words=ACTION_WORDS,
+    )
 
 
 @blueprint.post("/batches")

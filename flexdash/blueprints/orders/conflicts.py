@@ -5,9 +5,10 @@ from werkzeug.wrappers import Response
 
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.orders import blueprint
-from flexdash.blueprints.orders.forms import CloseConflictForm, ConflictFilterForm
+from flexdash.blueprints.orders.forms import CloseConflictForm
+from flexdash.blueprints.orders.list_forms import ConflictFilterForm
 from flexdash.blueprints.orders.page import order_page
-from flexdash.blueprints.paging import keyset_page
+from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.models import OrderConflict
 from flexdash.services import access, orders
 from flexdash.services.actors import Permission
@@ -23,7 +24,7 @@ def conflicts() -> str:
     actor = current_actor()
     form = ConflictFilterForm(request.args)
     query = conflict_service.listing(actor, is_open=not form.is_about_closed)
-    page = keyset_page(query, [(OrderConflict.id, "desc")], request.args)
+    page = keyset_page(query, turned([(OrderConflict.id, "desc")], form.is_oldest_first), request.args)
     return render_template("orders/conflicts.html", page=page, filter_form=form, number_of=number_of)
 
 

@@ -114,20 +114,6 @@ class CloseConflictForm(FlaskForm):
     note = StringField("How it was settled")
 
 
-class ConflictFilterForm(FlaskForm):
-    """Which conflicts the list shows; it lives in the URL."""
-
-    class Meta:
-        csrf = False  # a GET that changes nothing
-
-    show = SelectField("Show", default="", choices=choices(("", "Open ones"), ("closed", "Closed ones")))
-
-    @property
-    def is_about_closed(self) -> bool:
-        """Say whether the closed ones are asked for."""
-        return chosen(self.show) == "closed"
-
-
 class CancelForm(FlaskForm):
     """Why an order is cancelled, in the words that Amazon takes."""
 

@@ -5,9 +5,12 @@ from werkzeug.wrappers import Response
 
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.orders import blueprint
+from flexdash.blueprints.orders.list_forms import InvoiceFilterForm
 from flexdash.blueprints.orders.steps_start import start_steps
-from flexdash.blueprints.paging import keyset_page
-from flexdash.models import Order
+from flexdash.blueprints.paging import keyset_page, turned
+from flexdash.extensions import db
+from flexdash.models import Order, Store
+from flexdash.services import access
 from flexdash.services.actors import Permission
 from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import invoices as invoice_service
@@ -18,10 +21,13 @@ from flexdash.services.order_work import invoices as invoice_service
 def invoices() -> str:
     """Show the orders whose invoice a person has to finish in Seller Central."""
     actor = current_actor()
-    page = keyset_page(invoice_service.listing(actor), [(Order.id, "asc")], request.args)
+    form = InvoiceFilterForm(request.args, db.session.scalars(access.visible(actor, Store).order_by(Store.name)))
+    order = turned([(Order.id, "asc")], form.is_newest_first)
+    page = keyset_page(invoice_service.listing(actor, form.store_id), order, request.args)
     return render_template(
         "orders/invoices.html",
         page=page,
+        form=form,
         number_of=number_of,
         address_of=invoice_service.address_of,
         may_work=actor.may(Permission.WORK_ORDERS),

@@ -6,9 +6,12 @@ from werkzeug.wrappers import Response
 from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.orders import blueprint
+from flexdash.blueprints.orders.list_forms import ToFixFilterForm
 from flexdash.blueprints.orders.steps_start import start_steps
-from flexdash.blueprints.paging import keyset_page
-from flexdash.models import OrderStep
+from flexdash.blueprints.paging import keyset_page, turned
+from flexdash.extensions import db
+from flexdash.models import OrderStep, Store
+from flexdash.services import access
 from flexdash.services.actors import Permission
 from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import to_fix as to_fix_list
@@ -21,12 +24,14 @@ AT_ONCE = 50  # a page of the list
 def to_fix() -> str:
     """Show the steps at Amazon that failed, those of the oldest orders first."""
     actor = current_actor()
-    page = keyset_page(
-        to_fix_list.listing(actor), [(OrderStep.order_id, "asc"), (OrderStep.id, "asc")], request.args, AT_ONCE
-    )
+    form = ToFixFilterForm(request.args, db.session.scalars(access.visible(actor, Store).order_by(Store.name)))
+    order = turned([(OrderStep.order_id, "asc"), (OrderStep.id, "asc")], form.is_newest_first)
+    page = keyset_page(to_fix_list.listing(actor, form.store_id, form.kind_chosen), order, request.args, AT_ONCE)
     return render_template(
         "orders/to_fix.html",
         page=page,
+        form=form,
+        is_filtered=form.store_id is not None or form.kind_chosen is not None,
         n_retryable=sum(not step.is_lacking for step in page.items),
         number_of=number_of,
         may_work=actor.may(Permission.WORK_ORDERS),

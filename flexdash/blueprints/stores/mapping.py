@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
-from wtforms import BooleanField, HiddenField, SelectField, StringField
+from wtforms import BooleanField, HiddenField, SearchField, SelectField, StringField
 
-from flexdash.blueprints.fields import choices, whole
+from flexdash.blueprints.fields import choices, chosen, whole
 from flexdash.blueprints.guard import current_actor, requires
+from flexdash.blueprints.paging import keyset_page
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
-from flexdash.models import HubMapping, Store
+from flexdash.models import Hub, HubMapping, Store
 from flexdash.services import access, hub_mapping_overview, hub_verification, order_holds
 from flexdash.services import hub_mapping as mappings
 from flexdash.services.actors import Permission
@@ -23,6 +24,7 @@ from flexdash.templating import count
 
 MEANWHILE = 409
 ID_FIELD = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "characters"}
+HUBS_PER_PAGE = 25
 REASON_FIELD = {"maxlength": MAX_REASON_LENGTH, "autocomplete": "off"}
 
 
@@ -47,6 +49,29 @@ class RemoveForm(FlaskForm):
 
     version = HiddenField()
     reason = StringField("Reason", render_kw=REASON_FIELD)
+
+
+class HubsForm(FlaskForm):
+    """Which hubs the page shows; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
+
+    q = SearchField("Hub or Seller Flex Hub ID", default="")
+    show = SelectField(
+        "Show",
+        default="",
+        choices=choices(("", "All hubs"), ("mapped", "Those with an id"), ("unmapped", "Those without an id")),
+    )
+
+    def is_mapped(self) -> bool | None:
+        """Return whether hubs with an id were chosen, or those without; None for all."""
+        return {"mapped": True, "unmapped": False}.get(chosen(self.show))
+
+    @property
+    def is_set(self) -> bool:
+        """Say whether anything was chosen."""
+        return bool((self.q.data or "").strip()) or self.is_mapped() is not None
 
 
 @dataclass
@@ -122,7 +147,7 @@ def verify_mapping(store_id: int, hub_id: int) -> Response:
     else:
         kind = {"found": "success", "empty": "info", "refused": "warning"}[mapping.verify_result]
         flash(mapping.verify_message, kind)
-    return redirect(url_for(".hub_mapping", store_id=store_id, _anchor=f"hub-{hub_id}"), 303)
+    return _back(store_id, f"#hub-{hub_id}")
 
 
 @blueprint.route("/<int:store_id>/hubs/<int:hub_id>/remove", methods=["GET", "POST"])
@@ -197,11 +222,27 @@ def _saved(store_id: int, mapping: HubMapping) -> Response:
             "warning",
         )
     # To the top of the page: how many orders were let go is said there and nowhere else.
-    return redirect(url_for(".hub_mapping", store_id=store_id), 303)
+    return _back(store_id)
+
+
+def _back(store_id: int, anchor: str = "") -> Response:
+    """Go back to the page as it was: the form carries the query of its address."""
+    query = request.form.get("here", "")[:1000]
+    address = url_for(".hub_mapping", store_id=store_id)
+    # Only ever our own page: what the form says is nothing but the part behind the question mark.
+    kept = f"?{query}" if query and query.isascii() and query.isprintable() and "#" not in query else ""
+    return redirect(f"{address}{kept}{anchor}", 303)
 
 
 def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> str:
-    overview = hub_mapping_overview.overview(current_actor(), store)
+    actor, hubs_form = current_actor(), HubsForm(request.args)
+    overview = hub_mapping_overview.overview(actor, store)
+    query = hub_mapping_overview.listing(actor, store, (hubs_form.q.data or "")[:100], hubs_form.is_mapped())
+    page = keyset_page(query, [(Hub.name, "asc"), (Hub.id, "asc")], request.args, HUBS_PER_PAGE)
+    # What was typed is shown whatever the page, and first.
+    shown = [*typed.hub_forms, *(hub.id for hub in page.items if hub.id not in typed.hub_forms)]
+    row_of = {row.hub.id: row for row in overview.rows}
+    rows = [row_of[hub_id] for hub_id in shown if hub_id in row_of]
     free_hubs = [row.hub for row in overview.rows if row.mapping is None]
     unmapped_forms = {}
     for unmapped in overview.unmapped:
@@ -217,7 +258,11 @@ def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> 
         store=store,
         tab="hubs",
         overview=overview,
-        hub_forms={row.hub.id: _hub_form(row, typed.hub_forms.get(row.hub.id)) for row in overview.rows},
+        page=page,
+        rows=rows,
+        hubs_form=hubs_form,
+        here=request.form.get("here", "")[:1000] or request.query_string.decode("ascii", "ignore"),
+        hub_forms={row.hub.id: _hub_form(row, typed.hub_forms.get(row.hub.id)) for row in rows},
         unmapped_forms=unmapped_forms,
         free_hubs=free_hubs,
         form=typed.form,

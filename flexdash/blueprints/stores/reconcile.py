@@ -5,9 +5,9 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import SelectField
 
-from flexdash.blueprints.fields import choices, chosen, whole
+from flexdash.blueprints.fields import SortMixin, choices, chosen, whole
 from flexdash.blueprints.guard import current_actor, requires
-from flexdash.blueprints.paging import keyset_page
+from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
 from flexdash.blueprints.stores.recover import lead_to
@@ -45,7 +45,7 @@ KIND_WORDS = {
 OPEN, CLOSED = "", "closed"
 
 
-class FilterForm(FlaskForm):
+class FilterForm(SortMixin, FlaskForm):
     """What the list of differences is narrowed to; it lives in the URL."""
 
     class Meta:
@@ -83,7 +83,7 @@ def reconcile(store_id: int) -> Response | str:
         form=form,
         kind=kind,
         is_closed=is_closed,
-        page=keyset_page(query, [(Difference.id, "desc")], request.args),
+        page=keyset_page(query, turned([(Difference.id, "desc")], form.is_oldest_first), request.args),
         counts=reconciliation.counts(store_id),
         standing=reconciliation.standing(store),
         kinds=DifferenceKind,

@@ -9,9 +9,9 @@ from wtforms import SelectField, TextAreaField
 from wtforms.validators import Optional
 
 from flexdash import clock
-from flexdash.blueprints.fields import DayField, choices, chosen
+from flexdash.blueprints.fields import DayField, SortMixin, choices, chosen
 from flexdash.blueprints.guard import current_actor, requires
-from flexdash.blueprints.paging import keyset_page
+from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
 from flexdash.jobs import queues
@@ -65,6 +65,19 @@ class OutcomeForm(FlaskForm):
     def narrowed(self) -> RecoveryOutcome | None:
         """Return the outcome chosen, None for all."""
         return RecoveryOutcome(outcome) if (outcome := chosen(self.outcome)) else None
+
+
+class HistoryForm(SortMixin, FlaskForm):
+    """What the list of recoveries is narrowed to; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
+
+    way = SelectField("Asked for", default="", choices=choices(("", "Days or ids"), ("days", "Days"), ("ids", "Ids")))
+
+    def is_by_days(self) -> bool | None:
+        """Return whether those by days were chosen, or those by ids; None for both."""
+        return {"days": True, "ids": False}.get(chosen(self.way))
 
 
 @blueprint.get("/<int:store_id>/recover")
@@ -190,9 +203,10 @@ def _in_progress(store: Store, refusal: RunInProgress) -> Markup | str:
 
 
 def _page(store: Store, days: DaysForm, ids: IdsForm) -> str:
-    page = keyset_page(
-        recovery.listing(current_actor(), store.id), [(Recovery.id, "desc")], request.args, RECOVERIES_PER_PAGE
-    )
+    history = HistoryForm(request.args)
+    query = recovery.listing(current_actor(), store.id, is_by_days=history.is_by_days())
+    order = turned([(Recovery.id, "desc")], history.is_oldest_first)
+    page = keyset_page(query, order, request.args, RECOVERIES_PER_PAGE)
     today = clock.now().astimezone(viewer_zone()).date()
     return render_template(
         "stores/recover.html",
@@ -202,6 +216,8 @@ def _page(store: Store, days: DaysForm, ids: IdsForm) -> str:
         ids=ids,
         form=days if days.errors else ids,
         page=page,
+        history=history,
+        is_filtered=history.is_by_days() is not None,
         max_ids=recovery.MAX_IDS,
         max_days=recovery.MAX_DAYS,
         today=today,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select
 from sqlalchemy.orm import joinedload
@@ -9,14 +10,18 @@ from sqlalchemy.orm import joinedload
 from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import Alarm, AlarmKind, AlarmMessage, MessageEvent, Severity
+from flexdash.models import Alarm, AlarmKind, AlarmMessage, Channel, MessageEvent, MessageState, Severity
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.alarms import outbox, wishes
 from flexdash.services.errors import NotAllowed, ServiceError
 
-OPEN_ORDER = ((Alarm.severity, "desc"), (Alarm.id, "desc"))
-PAST_ORDER = ((Alarm.cleared_at, "desc"), (Alarm.id, "desc"))
+WORST_FIRST = [(Alarm.severity, "desc"), (Alarm.id, "desc")]
+NEWEST, OLDEST = "newest", "oldest"
+# A workspace has hundreds of open alarms at most, so by age they are sorted where they are found.
+_OPEN = {NEWEST: [(Alarm.id, "desc")], OLDEST: [(Alarm.id, "asc")]}
+_PAST = {OLDEST: [(Alarm.cleared_at, "asc"), (Alarm.id, "asc")]}
+LATEST_PAST_FIRST = [(Alarm.cleared_at, "desc"), (Alarm.id, "desc")]
 MESSAGE_ORDER = ((AlarmMessage.id, "desc"),)
 
 
@@ -27,6 +32,19 @@ class AlarmFilters:
     severity: Severity | None = None
     kind: AlarmKind | None = None
     store_id: int | None = None
+
+
+@dataclass(frozen=True)
+class MessageFilters:
+    """What the list of messages is narrowed to; None narrows nothing."""
+
+    state: MessageState | None = None
+    channel: Channel | None = None
+
+
+def order_of(*, is_past: bool, by_age: str) -> list[Any]:
+    """Return the order of the open or of the past alarms: by `by_age`, NEWEST or OLDEST, or as they are told else."""
+    return _PAST.get(by_age, LATEST_PAST_FIRST) if is_past else _OPEN.get(by_age, WORST_FIRST)
 
 
 def listing(actor: Actor, filters: AlarmFilters, *, is_open: bool) -> Select[tuple[Alarm]]:
@@ -83,9 +101,14 @@ def take(actor: Actor, alarm_id: int) -> Alarm:
         return alarm
 
 
-def messages(actor: Actor) -> Select[tuple[AlarmMessage]]:
+def messages(actor: Actor, filters: MessageFilters = MessageFilters()) -> Select[tuple[AlarmMessage]]:
     """Return the SELECT of the workspace's messages, tests included."""
-    return access.visible(actor, AlarmMessage)
+    query = access.visible(actor, AlarmMessage)
+    if filters.state is not None:
+        query = query.where(AlarmMessage.state == filters.state)
+    if filters.channel is not None:
+        query = query.where(AlarmMessage.channel == filters.channel)
+    return query
 
 
 def latest_test(actor: Actor) -> AlarmMessage | None:

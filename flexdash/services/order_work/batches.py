@@ -207,9 +207,18 @@ def n_waiting_since(before: datetime) -> dict[int, int]:
     return dict(db.session.execute(waiting_ones).all())
 
 
-def listing(actor: Actor) -> Select[tuple[WorkBatch]]:
-    """Return the SELECT of the batches that `actor` may see: of a person limited to sellers, their own."""
+def listing(
+    actor: Actor, action: BatchAction | None = None, state: BatchState | None = None
+) -> Select[tuple[WorkBatch]]:
+    """Return the SELECT of the batches that `actor` may see: of a person limited to sellers, their own.
+
+    `action` and `state` narrow them; None narrows nothing.
+    """
     query = access.visible(actor, WorkBatch)
+    if action is not None:
+        query = query.where(WorkBatch.action == action)
+    if state is not None:
+        query = query.where(WorkBatch.state == state)
     return query if actor.seller_ids is None else query.where(WorkBatch.asked_by_id == actor.user_id)
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
 from flexdash.extensions import db
-from flexdash.models import Order, OrderStep
+from flexdash.models import Order, OrderStep, StepKind
 from flexdash.models.order_work import LACKS_SOMETHING
 from flexdash.services import access
 from flexdash.services.actors import Actor
@@ -15,10 +15,18 @@ from flexdash.services.order_work.moves import check_may_work
 from flexdash.services.order_work.step_rows import WAITS_FOR_A_PERSON
 
 
-def listing(actor: Actor) -> Select[tuple[OrderStep]]:
-    """Return the SELECT of the steps that wait for a person, each with its order, store and hub."""
+def listing(actor: Actor, store_id: int | None = None, kind: StepKind | None = None) -> Select[tuple[OrderStep]]:
+    """Return the SELECT of the steps that wait for a person, of a store and a kind or of all.
+
+    Each comes with its order, store and hub.
+    """
     whole = joinedload(OrderStep.order)
     query = access.visible(actor, OrderStep).options(whole.joinedload(Order.store), whole.joinedload(Order.hub))
+    if store_id is not None:
+        # Looked at row by row: the few that wait are found by their own index.
+        query = query.where(OrderStep.store_id + 0 == store_id)
+    if kind is not None:
+        query = query.where(OrderStep.kind == kind)
     return query.where(*WAITS_FOR_A_PERSON)
 
 
