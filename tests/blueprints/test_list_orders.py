@@ -4,10 +4,14 @@ import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from flexdash import clock
-from flexdash.models import AlarmKind, BatchAction, RecoveryOutcome, Role, Severity
+from flexdash.extensions import db
+from flexdash.models import AlarmKind, BatchAction, Order, RecoveryOutcome, Role, Severity
+from flexdash.services.order_work import invoices as invoice_service
 from tests.factories import (
+    make_actor,
     make_alarm,
     make_alarm_message,
     make_batch,
@@ -20,6 +24,7 @@ from tests.factories import (
     make_store,
     make_user,
 )
+from tests.support.databases import is_postgres
 from tests.support.web import words
 
 
@@ -165,3 +170,16 @@ def test_past_alarms_come_the_latest_or_the_oldest_first(admin, store) -> None:
     marks = ["over long ago", "over lately"]
     assert places(admin, "/alarms?show=past", marks) == marks[::-1]
     assert places(admin, "/alarms?show=past&sort=oldest", marks) == marks
+
+
+@pytest.mark.parametrize("by_store", [False, True])
+def test_invoices_to_do_are_found_by_their_own_index(ada, store, by_store) -> None:
+    """Few wait among a million orders: the workspace's own index would lead through all of them."""
+    query = invoice_service.listing(make_actor(ada), store.id if by_store else None).order_by(Order.id).limit(51)
+    statement = str(query.compile(db.engine, compile_kwargs={"literal_binds": True}))
+    if is_postgres():
+        db.session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = db.session.scalars(text(f"EXPLAIN {statement}")).all()
+    else:
+        plan = [row[-1] for row in db.session.execute(text(f"EXPLAIN QUERY PLAN {statement}"))]
+    assert any("ix_orders_invoice_waiting" in step for step in plan), plan
