@@ -201,6 +201,7 @@ def pages(app: Flask) -> list[str]:
         f"/sync-runs/{failed.id}",
         f"/sync-runs/{running.id}",
         "/apps",
+        "/stores",
         f"/apps/amazon-seller-flex?seller={seller.id}",
         f"/apps/amazon-seller-flex/new?seller={seller.id}",
         f"/apps/amazon-seller-flex/{draft.id}/name",
