@@ -135,12 +135,12 @@ def keep(verification: Verification) -> Verification:
     with transaction():
         head = db.session.get(ConfigChainHead, verification.workspace_id, with_for_update=True, populate_existing=True)
         if head is not None:
-            keep(head, verification)
+            note(head, verification)
     return verification
 
 
-def keep(head: ConfigChainHead, verification: Verification) -> None:
-    """Keep how a verification ended, inside the caller's transaction. A walk that is under way begins again."""
+def note(head: ConfigChainHead, verification: Verification) -> None:
+    """Note on the head how a verification ended, in the caller's transaction. A walk under way begins anew."""
     head.verified_at, head.verified_sequence = verification.checked_at, verification.n_rows
     head.verified_fault = verification.fault
     head.walk_began_at, head.walk_sequence, head.walk_hash = None, 0, ""

@@ -15,7 +15,7 @@ from flexdash.services.config_log_verify import (
     Verification,
     cut_off,
     head_of,
-    keep,
+    note,
     rows_of,
     snapshot,
 )
@@ -75,7 +75,7 @@ def _walk(workspace_id: int, now: datetime, at_most: int) -> int:
         if _place_of(mine) != start:
             pass  # somebody verified it meanwhile
         elif verification is not None:
-            keep(mine, verification)
+            note(mine, verification)
         else:
             mine.walk_began_at, mine.walk_sequence, mine.walk_hash = began_at, chain.n_rows, chain.hash
     return chain.n_rows - first

@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from sqlalchemy import event
 
+from flexdash import clock
 from flexdash.cli import verify_log
 from flexdash.database import transaction
 from flexdash.extensions import db
@@ -251,13 +252,15 @@ def test_verify_now_says_when_the_chain_was_verified(admin, ada) -> None:
 def test_a_long_log_is_verified_in_parts(admin, ada, monkeypatch) -> None:
     monkeypatch.setattr(config_log_parts, "ROWS_AT_A_PART", 2)
     append(ada.workspace_id, 5)
-    page = admin.post(f"{LOG}/verify")
+    page, read_first_by = admin.post(f"{LOG}/verify"), clock.now()
     assert "Rows 1 to 2 of 5 are in order" in words(page)
     assert config_log_verify.latest(ada.workspace_id) is None, "nothing is said of a log that was read in part"
     page = admin.post(f"{LOG}/verify", data={"place": place_in(page)})
     assert "Rows 1 to 4 of 5 are in order" in words(page)
     assert admin.post(f"{LOG}/verify", data={"place": place_in(page)}).status_code == 303
-    assert config_log_verify.latest(ada.workspace_id).n_rows == 5
+    latest = config_log_verify.latest(ada.workspace_id)
+    assert latest.n_rows == 5
+    assert latest.checked_at <= read_first_by, "of what was changed after that it knows nothing"
 
 
 def test_a_part_begins_anew_where_its_place_is_not_ours(app, signed_in, admin, ada, monkeypatch) -> None:
