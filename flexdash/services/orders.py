@@ -25,6 +25,8 @@ from flexdash.models import (
     OrderState,
     OrderStep,
     QuarantinedShipment,
+    StepKind,
+    StepState,
 )
 from flexdash.models.order import IS_CANCELLATION_OPEN, IS_OPEN
 from flexdash.services import access, access_log
@@ -119,18 +121,28 @@ def listing(actor: Actor, filters: OrderFilters) -> OrderListing:
     elif filters.needs is Need.CONFLICT:
         query = query.where(text("orders.has_conflict"))
     elif filters.needs is Need.STEP:
-        query = query.where(Order.id.in_(_with_failed_step(actor)))
+        query = _with_failed_step(query, actor.workspace_id)
     if filters.deadline in DEADLINES:
         query = query.where(text(IS_OPEN), _before_deadline(filters.deadline, clock.now()))
     if sought := filters.text.strip():
         return _matching(query, actor.workspace_id, sought)
-    return OrderListing(query, Order.id)
+    return OrderListing(query, OrderStep.order_id if filters.needs is Need.STEP else Order.id)
 
 
-def _with_failed_step(actor: Actor) -> Select[tuple[int]]:
-    """Return the SELECT of the ids of orders that have one: few among all, which their partial index holds."""
-    found = access.visible(actor, OrderStep).with_only_columns(OrderStep.order_id)
-    return found.where(*step_rows.WAITS_FOR_A_PERSON)
+def _with_failed_step(query: Select[tuple[Order]], workspace_id: int) -> Select[tuple[Order]]:
+    """Narrow `query` to the orders that have one: a join, which the partial index of these steps serves newest first.
+
+    Of an order with several the earliest is joined, so that it is in the list once.
+    """
+    earlier = aliased(OrderStep)
+    is_second = select(earlier.id).where(
+        earlier.order_id == OrderStep.order_id,
+        earlier.id < OrderStep.id,
+        earlier.state == StepState.FAILED,
+        earlier.kind != StepKind.CANCEL,
+    )
+    query = query.join(OrderStep, OrderStep.order_id == Order.id)
+    return query.where(OrderStep.workspace_id == workspace_id, *step_rows.WAITS_FOR_A_PERSON, ~is_second.exists())
 
 
 def by_deadline(query: Select[tuple[Order]]) -> Select[tuple[Order]]:

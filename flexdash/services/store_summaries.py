@@ -101,10 +101,9 @@ class StoreSummary:
 
 def of(stores: Sequence[Store]) -> list[StoreSummary]:
     """Return a summary of each of `stores`, in their order."""
-    ids = [store.id for store in stores]
-    counts, met, syncs = _counts(ids), _met(ids), sync_status.of_each(stores)
+    found, syncs = _looked_at([store.id for store in stores]), sync_status.of_each(stores)
     off = store_settings.turned_off([store for store in stores if _is_live(store)], Toggle.ORDER_SYNC)
-    return [_summary(store, syncs[store.id], counts[store.id], met[store.id], off.get(store.id)) for store in stores]
+    return [_summary(store, syncs[store.id], *found[store.id], off.get(store.id)) for store in stores]
 
 
 def _is_live(store: Store) -> bool:
@@ -142,30 +141,13 @@ def _summary(
     return summary
 
 
-def _counts(store_ids: Sequence[int]) -> dict[int, Counts]:
-    held = _count_each(store_ids, Order.id, Order.store_id, _IS_HELD)
-    cancellations = _count_each(store_ids, Order.id, Order.store_id, text(IS_CANCELLATION_OPEN), is_ordered=True)
-    quarantined = _count_each(
-        store_ids, QuarantinedShipment.id, QuarantinedShipment.store_id, QuarantinedShipment.resolved_at.is_(None)
-    )
-    stock = _count_each(store_ids, PublishedStock.id, PublishedStock.store_id, _IS_REFUSED_STOCK)
-    prices = _count_each(store_ids, Listing.sku_code, Listing.store_id, _IS_REFUSED_PRICE, is_ordered=True)
-    reasons = _hold_reasons(store_ids)
-    return {
-        store_id: Counts(
-            n_held=held[store_id],
-            n_cancellations=cancellations[store_id],
-            n_quarantined=quarantined[store_id],
-            n_refused_stock=stock[store_id],
-            n_refused_prices=prices[store_id],
-            held=tuple(reasons[store_id]),
-        )
-        for store_id in store_ids
-    }
+def _looked_at(store_ids: Sequence[int]) -> dict[int, tuple[Counts, frozenset[Need]]]:
+    """Return what waits in each store, and which needs it has met, of those that one look into the database tells.
 
-
-def _met(store_ids: Sequence[int]) -> dict[int, frozenset[Need]]:
-    """Return which needs each store has met, of those that one look into the database tells."""
+    One statement, whose words are the same for any number of stores, and one for the reasons of orders On Hold.
+    """
+    if not store_ids:
+        return {}
     mapped = (
         select(HubMapping.id)
         .join(Hub, Hub.id == HubMapping.hub_id)
@@ -176,13 +158,29 @@ def _met(store_ids: Sequence[int]) -> dict[int, frozenset[Need]]:
     )
     listed = select(Listing.id).where(Listing.store_id == Store.id)
     braked = select(ZeroBrake.id).where(ZeroBrake.store_id == Store.id, ZeroBrake.state == BrakeState.WAITING)
-    found = db.session.execute(
-        select(Store.id, mapped.exists(), listed.exists(), stocked.exists(), ~braked.exists()).where(
-            Store.id.in_(store_ids)
-        )
-    )
+    is_quarantined = QuarantinedShipment.resolved_at.is_(None)
+    query = select(
+        Store.id,
+        _count(Order.id, Order.store_id, _IS_HELD),
+        _count(Order.id, Order.store_id, text(IS_CANCELLATION_OPEN), is_ordered=True),
+        _count(QuarantinedShipment.id, QuarantinedShipment.store_id, is_quarantined),
+        _count(PublishedStock.id, PublishedStock.store_id, _IS_REFUSED_STOCK),
+        _count(Listing.sku_code, Listing.store_id, _IS_REFUSED_PRICE, is_ordered=True),
+        mapped.exists(),
+        listed.exists(),
+        stocked.exists(),
+        ~braked.exists(),
+    ).where(Store.id.in_(store_ids))
+    rows = db.session.execute(query).all()
+    reasons = _hold_reasons([row[0] for row in rows if row[1]])
     needs = (Need.MAP_A_HUB, Need.UPLOAD_CATALOG, Need.ADD_STOCK, Need.ZERO_BRAKE)
-    return {row[0]: frozenset(need for need, is_met in zip(needs, row[1:], strict=True) if is_met) for row in found}
+    return {
+        store_id: (
+            Counts(*numbers[:5], held=tuple(reasons.get(store_id, ()))),
+            frozenset(need for need, is_met in zip(needs, numbers[5:], strict=True) if is_met),
+        )
+        for store_id, *numbers in rows
+    }
 
 
 def _hold_reasons(store_ids: Sequence[int]) -> dict[int, list[tuple[HoldReason, int]]]:
@@ -206,25 +204,18 @@ def _hold_reasons(store_ids: Sequence[int]) -> dict[int, list[tuple[HoldReason, 
     return reasons
 
 
-def _count_each(
-    store_ids: Sequence[int],
+def _count(
     key: ColumnElement[Any],
     of_store: ColumnElement[int],
     condition: ColumnElement[bool] | TextClause,
     *,
     is_ordered: bool = False,
-) -> dict[int, int]:
-    """Return how many rows of each store meet `condition`, counting no further than one beyond MOST_COUNTED.
+) -> ColumnElement[int]:
+    """Return the SQL for how many rows of a store meet `condition`, counting no further than one beyond MOST_COUNTED.
 
     With `is_ordered` they are counted in the order of `key`, which leads SQLite to the index that has both.
     """
-    if not store_ids:
-        return {}
-    counts = []
-    for store_id in store_ids:
-        found = select(key).where(of_store == store_id, condition).limit(MOST_COUNTED + 1)
-        if is_ordered:
-            found = found.order_by(key)
-        counts.append(select(func.count()).select_from(found.subquery()).scalar_subquery().label(f"store_{store_id}"))
-    row = db.session.execute(select(*counts)).one()
-    return dict(zip(store_ids, row, strict=True))
+    found = select(key).where(of_store == Store.id, condition).limit(MOST_COUNTED + 1).correlate(Store)
+    if is_ordered:
+        found = found.order_by(key)
+    return select(func.count()).select_from(found.subquery()).correlate(Store).scalar_subquery()

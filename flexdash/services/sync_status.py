@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, select, text
 
 from flexdash import clock
 from flexdash.extensions import db, settings
@@ -124,16 +125,14 @@ def _known(stores: Sequence[Store], facts: Sequence[SyncFacts]) -> dict[tuple[in
         return {}
     states = db.session.scalars(select(SyncState).where(SyncState.store_id.in_(ids), SyncState.sync.in_(syncs)))
     where = {(state.store_id, state.sync): state for state in states}
-    newest = _run_of_each(ids, syncs, is_newest=True)
+    newest, first_tries = _runs_of_each(ids, syncs)
     runs = {run.id: run for run in db.session.scalars(select(SyncRun).where(SyncRun.id.in_(newest.values())))}
-    first = _run_of_each(ids, syncs, is_newest=False)
-    tried = dict(db.session.execute(select(SyncRun.id, SyncRun.queued_at).where(SyncRun.id.in_(first.values()))).all())
     held = brake.holding_each(ids) if Sync.INVENTORY_PUSH in syncs else {}
     return {
         (store_id, sync): _Known(
             where.get((store_id, sync)),
             runs.get(newest.get((store_id, sync), 0)),
-            tried.get(first.get((store_id, sync), 0)),
+            first_tries.get((store_id, sync)),
             held.get(store_id) if sync is Sync.INVENTORY_PUSH else None,
         )
         for store_id in ids
@@ -141,22 +140,27 @@ def _known(stores: Sequence[Store], facts: Sequence[SyncFacts]) -> dict[tuple[in
     }
 
 
-def _run_of_each(store_ids: list[int], syncs: list[Sync], *, is_newest: bool) -> dict[tuple[int, Sync], int]:
-    """Return the id of the newest run that was not skipped, or of the very first one, of each store and sync."""
-    columns = []
+def _runs_of_each(
+    store_ids: list[int], syncs: list[Sync]
+) -> tuple[dict[tuple[int, Sync], int], dict[tuple[int, Sync], datetime]]:
+    """Return the id of the newest run that was not skipped, and when the very first one was queued, of each store and
+    sync that has one."""
+    columns: list[ColumnElement[Any]] = []
     for sync in syncs:
-        run = select(SyncRun.id).where(SyncRun.store_id == Store.id, SyncRun.sync == sync)
-        if is_newest:  # one that took up what had failed in another says nothing of how the sync stands
-            run = run.where(SyncRun.state != RunState.SKIPPED, SyncRun.retry_of_id.is_(None))
-        run = run.order_by(SyncRun.id.desc() if is_newest else SyncRun.id).limit(1)
-        columns.append(run.correlate(Store).scalar_subquery())
-    found = db.session.execute(select(Store.id, *columns).where(Store.id.in_(store_ids)))
-    return {
-        (row[0], sync): run_id
-        for row in found
-        for sync, run_id in zip(syncs, row[1:], strict=True)
-        if run_id is not None
-    }
+        of_sync = (SyncRun.store_id == Store.id, SyncRun.sync == sync)
+        # One that took up what had failed in another says nothing of how the sync stands.
+        tells = (SyncRun.state != RunState.SKIPPED, SyncRun.retry_of_id.is_(None))
+        newest = select(SyncRun.id).where(*of_sync, *tells).order_by(SyncRun.id.desc()).limit(1)
+        first = select(SyncRun.queued_at).where(*of_sync).order_by(SyncRun.id).limit(1)
+        columns += [newest.correlate(Store).scalar_subquery(), first.correlate(Store).scalar_subquery()]
+    newest_ids, first_tries = {}, {}
+    for store_id, *found in db.session.execute(select(Store.id, *columns).where(Store.id.in_(store_ids))):
+        for sync, run_id, queued_at in zip(syncs, found[::2], found[1::2], strict=True):
+            if run_id is not None:
+                newest_ids[store_id, sync] = run_id
+            if queued_at is not None:
+                first_tries[store_id, sync] = queued_at
+    return newest_ids, first_tries
 
 
 def _timed(store: Store, facts: SyncFacts, known: _Known) -> SyncStatus:

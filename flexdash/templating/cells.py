@@ -16,7 +16,7 @@ def label_cells(rows: str, headings: Sequence[str | tuple[str, str]]) -> str:
     On a phone the rows become cards and the labels stand before the values, which a `div` holds together; the roles
     keep it a table for those who hear it, because a changed `display` would take that away.
     """
-    labels = [heading if isinstance(heading, str) else heading[0] for heading in headings]
+    labels = [escape(heading if isinstance(heading, str) else heading[0]) for heading in headings]
     position = 0
 
     def _label(match: re.Match[str]) -> str:
@@ -31,6 +31,6 @@ def label_cells(rows: str, headings: Sequence[str | tuple[str, str]]) -> str:
         span = _COLSPAN.search(attributes)
         label = labels[position] if position < len(labels) and not span else ""
         position += int(span.group(1)) if span else 1
-        return f'<{tag}{attributes}{role} data-label="{escape(label)}"><div class="cell">'
+        return f'<{tag}{attributes}{role} data-label="{label}"><div class="cell">'
 
     return Markup(_ROW_OR_CELL.sub(_label, rows))  # noqa: S704 (the rows were escaped when they were rendered)

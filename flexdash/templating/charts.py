@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 360, 168
@@ -70,7 +71,7 @@ class Chart:
         """Whether there is anything to draw."""
         return any(any(series.values) for series in self.series)
 
-    @property
+    @cached_property
     def ceiling(self) -> int:
         """The value at the top: round, and not below any column."""
         highest = max((sum(values) for values in zip(*(s.values for s in self.series), strict=True)), default=0)

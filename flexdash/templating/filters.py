@@ -36,7 +36,7 @@ def local_time(value: datetime | None, form: str = "minute", zone: str | None = 
     if value is None:
         return escape(empty)
     here = value.astimezone(_zone(zone) if zone else viewer_zone())
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(_machine(value), here.tzinfo, _words(here, form))
+    return _time(value, str(here.tzinfo), _words(here, form))
 
 
 def relative_time(value: datetime | None, empty: str = "never") -> str:
@@ -44,9 +44,8 @@ def relative_time(value: datetime | None, empty: str = "never") -> str:
     if value is None:
         return escape(empty)
     here = value.astimezone(viewer_zone())
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        _machine(value), _words(here, "second"), _distance((value - clock.now()).total_seconds()) or _words(here, "day")
-    )
+    words = _distance((value - clock.now()).total_seconds()) or _words(here, "day")
+    return _time(value, _words(here, "second"), words)
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -54,6 +53,12 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         return ZoneInfo("UTC")
+
+
+def _time(value: datetime, title: str, words: str) -> Markup:
+    # Put together here and not by Markup.format: a page has a hundred of them, and that takes five times as long.
+    shown = f'<time datetime="{_machine(value)}" title="{escape(title)}">{escape(words)}</time>'
+    return Markup(shown)  # noqa: S704 (escaped above)
 
 
 def _machine(value: datetime) -> str:

@@ -91,7 +91,16 @@ class MenuEntry:
 
 
 def navigation() -> list[tuple[str, list[MenuEntry]]]:
-    """Return the menu for the person looking: groups of (heading, entries), without pages their role may not open."""
+    """Return the menu for the person looking: groups of (heading, entries), without pages their role may not open.
+
+    A page draws it twice, for wide windows and for phones; it is put together once.
+    """
+    if "navigation" not in g:
+        g.navigation = _navigation()
+    return g.navigation
+
+
+def _navigation() -> list[tuple[str, list[MenuEntry]]]:
     actor, waiting = current_actor(), work_counts()
     here = max((item.reach(request.path) for _, items in MENU for item in items), default=0)
     groups = []

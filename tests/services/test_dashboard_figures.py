@@ -241,6 +241,10 @@ def test_only_so_many_calls_are_looked_at(store, actor, monkeypatch) -> None:
 # Work and people ------------------------------------------------------------------------------------------------------
 
 
+def waiting_for(actor) -> work.Work:
+    return work.of(actor, counts.of_actor(actor))
+
+
 def test_work_is_counted_by_state_with_the_earliest_deadline_of_each(store, actor) -> None:
     now = clock.now()
     late = make_order(store, "Picked", ship_by_at=now - timedelta(hours=1))
@@ -250,7 +254,7 @@ def test_work_is_counted_by_state_with_the_earliest_deadline_of_each(store, acto
     make_order(store, "Delivered", ship_by_at=now - timedelta(days=9))
     make_conflict(make_order(store, "Shipped"))
     brake = make_zero_brake(store)
-    found = work.of(actor)
+    found = waiting_for(actor)
     assert [(one.state.value, one.n, one.first_at) for one in found.waiting] == [
         ("New Order", 0, None),
         ("Picked", 2, late.ship_by_at),
@@ -273,22 +277,22 @@ def test_invoices_to_do_are_counted_from_their_index(actor) -> None:
 
 def test_cancellations_that_amazon_does_not_have_are_to_do_and_counted_from_their_index(store, actor) -> None:
     order = make_order(store, "Cancelled", cancellation=OrderCancellation.NOT_SENT)
-    found = work.of(actor)
+    found = waiting_for(actor)
     assert (found.n_cancellations, found.has_to_dos) == (1, True)
-    steps = plans_of("'not_sent'", lambda: work.of(actor))
+    steps = plans_of("'not_sent'", lambda: waiting_for(actor))
     assert any("INDEX ix_orders_open_cancellations_of_workspace " in step for step in steps), steps
     order.amazon_status = "CANCELLED"
     db.session.commit()
-    assert work.of(actor).n_cancellations == 0
+    assert waiting_for(actor).n_cancellations == 0
 
 
 def test_a_limited_merchant_has_the_work_of_their_sellers_only(workspace, seller, store) -> None:
     make_order(store, "On Hold")
     make_order(store)
     make_zero_brake(store)
-    found = work.of(make_actor(make_user(workspace, sellers=[make_seller(workspace)])))
+    found = waiting_for(make_actor(make_user(workspace, sellers=[make_seller(workspace)])))
     assert (sum(one.n for one in found.waiting), found.most_urgent, found.has_to_dos) == (0, None, False)
-    found = work.of(make_actor(make_user(workspace, sellers=[seller])))
+    found = waiting_for(make_actor(make_user(workspace, sellers=[seller])))
     assert (sum(one.n for one in found.waiting), len(found.holds), len(found.brakes)) == (2, 1, 1)
 
 

@@ -7,7 +7,7 @@ import pytest
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import Role, RunState, StoreStatus, Sync, SyncState
-from flexdash.services import sync_attempts, sync_schedule
+from flexdash.services import sync_attempts, sync_schedule, sync_status
 from flexdash.services.dashboard import freshness
 from tests.factories import (
     make_actor,
@@ -42,7 +42,8 @@ def shown(actor) -> list[tuple[str, str]]:
     """Each store's name and sentence, in the order of the list."""
     order = [SyncState.fresh_until, SyncState.id]
     states = db.session.scalars(freshness.expected(actor).order_by(*order)).all()
-    return [(one.store.name, one.sentence) for one in freshness.of_each(states)]
+    syncs = sync_status.of_each([state.store for state in states])
+    return [(one.store.name, one.sentence) for one in freshness.of_each(states, syncs)]
 
 
 def test_the_worst_store_comes_first_each_once_by_its_worst_sync(support, seller) -> None:
@@ -139,7 +140,8 @@ def test_stores_of_which_nothing_is_expected_stand_apart(support, seller) -> Non
 
 def test_a_store_that_no_tick_has_seen_yet_is_shown_too(support, seller) -> None:
     make_store(seller, name="New", is_order_sync_on=True)
-    [one] = freshness.unscheduled(support)
+    stores = freshness.unscheduled(support)
+    [one] = freshness.of_unscheduled(stores, sync_status.of_each(stores))
     assert one.store.name == "New"
     assert one.sentence == "Order Sync waits for its first good run. The first run starts within a minute. " + (
         "If it does not, the scheduler or the worker is away."

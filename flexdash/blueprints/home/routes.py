@@ -15,7 +15,7 @@ from flexdash.services import access, config_log_queries, store_summaries, waiti
 from flexdash.services.actors import Actor
 from flexdash.services.dashboard import allowance, figures, freshness, people, push_lag, store_list, work
 from flexdash.services.dashboard.scope import Scope
-from flexdash.templating import viewer_zone
+from flexdash.templating import viewer_zone, work_counts
 
 blueprint = Blueprint("home", __name__)
 
@@ -45,7 +45,7 @@ def index() -> str:
         )
     parts: dict[str, Any] = {"uploads": waiting_uploads.of(actor)}
     if actor.role is not Role.SUPPORT:
-        parts["work"] = work.of(actor)
+        parts["work"] = work.of(actor, work_counts())
     parts |= _stores_by_name(actor) if actor.role is Role.MERCHANT else _stores_worst_first(actor)
     if actor.role is Role.ADMIN:
         parts |= {"changes": _recent_changes(actor), "people": people.of(actor)}
@@ -74,12 +74,17 @@ def _stores_by_name(actor: Actor) -> dict[str, Any]:
 def _stores_worst_first(actor: Actor) -> dict[str, Any]:
     size = STORES_IN_SHORT if actor.role is Role.ADMIN else STORES_PER_PAGE
     page = keyset_page(freshness.expected(actor), freshness.WORST_FIRST, request.args, size)
-    refused, unscheduled = freshness.refused(actor), freshness.unscheduled(actor)
-    shown = [*refused[: freshness.SHOWN_APART], *unscheduled[: freshness.SHOWN_APART], *freshness.of_each(page.items)]
-    at_rest = freshness.at_rest(actor)
+    refused, unscheduled, at_rest = freshness.refused(actor), freshness.unscheduled(actor), freshness.at_rest(actor)
+    first_refused, first_unscheduled = refused[: freshness.SHOWN_APART], unscheduled[: freshness.SHOWN_APART]
     resting = at_rest[: freshness.SHOWN_APART]  # what they need a person for does not go away with their syncs
-    told = store_summaries.of([one.store for one in (*shown, *resting)])
-    summaries = {summary.store.id: summary for summary in told}
+    stores = [one.store for one in (*first_refused, *page.items, *resting)]
+    summaries = {summary.store.id: summary for summary in store_summaries.of([*stores, *first_unscheduled])}
+    syncs = {store_id: summary.syncs for store_id, summary in summaries.items()}
+    shown = [
+        *first_refused,
+        *freshness.of_unscheduled(first_unscheduled, syncs),
+        *freshness.of_each(page.items, syncs),
+    ]
     left_out = [len(found) > freshness.SHOWN_APART for found in (refused, unscheduled)]
     return {
         "page": page,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from itertools import pairwise
+from functools import cache
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, column, func, literal_column, select, values
+from sqlalchemy import CTE, ColumnElement, bindparam, func, literal_column, select, union_all
 
 from flexdash import clock
 from flexdash.extensions import db
@@ -68,7 +68,7 @@ def last_hours(scope: Scope, zone: tzinfo) -> list[Hour]:
     here = now.astimezone(zone)
     present = now - timedelta(minutes=here.minute, seconds=here.second, microseconds=here.microsecond)
     edges = [present + timedelta(hours=n) for n in range(1 - N_HOURS, 2)]
-    spans = _spans(edges)
+    spans = _spans(N_HOURS)
     own = scope.workspace_id  # the index of orders leads with the workspace, of a store's figures too
     is_throttled = ApiCall.outcome == CallOutcome.THROTTLED
     is_failed = ApiCall.outcome.in_(FAILED_CALLS)
@@ -78,7 +78,8 @@ def last_hours(scope: Scope, zone: tzinfo) -> list[Hour]:
         _count(spans, ApiCall.started_at, [*scope.of(ApiCall), is_throttled], MOST_CALLS),
         _count(spans, ApiCall.started_at, [*scope.of(ApiCall), is_failed], MOST_CALLS),
     ]
-    return [Hour(edge.astimezone(zone), *found) for edge, found in zip(edges, _counted(spans, counts), strict=False)]
+    found = _counted(edges, spans, counts)
+    return [Hour(edge.astimezone(zone), *numbers) for edge, numbers in zip(edges, found, strict=False)]
 
 
 def last_days(scope: Scope, zone: tzinfo) -> list[Day]:
@@ -86,19 +87,25 @@ def last_days(scope: Scope, zone: tzinfo) -> list[Day]:
     today = clock.now().astimezone(zone).date()
     days = [today + timedelta(days=n) for n in range(1 - N_DAYS, 2)]
     # Through UTC: where a night has a change of the clock, the day still starts at its own midnight.
-    spans = _spans([datetime.combine(day, time.min, zone).astimezone(UTC) for day in days])
+    edges = [datetime.combine(day, time.min, zone).astimezone(UTC) for day in days]
+    spans = _spans(N_DAYS)
     outcomes = (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED, RunState.SKIPPED)
     counts = [
         _count(spans, SyncRun.finished_at, [*scope.of(SyncRun), SyncRun.state == outcome], MOST_RUNS)
         for outcome in outcomes
     ]
-    return [Day(day, *found) for day, found in zip(days, _counted(spans, counts), strict=False)]
+    return [Day(day, *numbers) for day, numbers in zip(days, _counted(edges, spans, counts), strict=False)]
 
 
-def _spans(edges: Sequence[datetime]) -> CTE:
-    """Return the spans between the edges as a table of two columns."""
-    table = values(column("starts_at", UtcDateTime), column("ends_at", UtcDateTime), name="span_values")
-    return table.data(list(pairwise(edges))).cte("spans")
+@cache
+def _spans(n_spans: int) -> CTE:
+    """Return the spans between `n_spans` + 1 edges, which are parameters, as a table of two columns.
+
+    Not as VALUES: SQLAlchemy would put such a statement into words anew for each page, longer than the counting takes.
+    """
+    edges = [bindparam(f"edge_{n}", type_=UtcDateTime) for n in range(n_spans + 1)]
+    rows = [select(edges[n].label("starts_at"), edges[n + 1].label("ends_at")) for n in range(n_spans)]
+    return union_all(*rows).cte("spans")
 
 
 def _count(spans: CTE, moment: Any, conditions: Sequence[Any], most: int) -> ColumnElement[int]:
@@ -114,7 +121,8 @@ def _count(spans: CTE, moment: Any, conditions: Sequence[Any], most: int) -> Col
     return select(func.count()).select_from(found).correlate(spans).scalar_subquery()
 
 
-def _counted(spans: CTE, counts: Sequence[ColumnElement[int]]) -> list[tuple[int, ...]]:
-    """Return the counts of each span, the earliest first."""
-    rows = db.session.execute(select(spans.c.starts_at, *counts))
+def _counted(edges: Sequence[datetime], spans: CTE, counts: Sequence[ColumnElement[int]]) -> list[tuple[int, ...]]:
+    """Return the counts of each span between `edges`, the earliest first."""
+    moments = {f"edge_{n}": edge for n, edge in enumerate(edges)}
+    rows = db.session.execute(select(spans.c.starts_at, *counts), moments)
     return [tuple(row[1:]) for row in sorted(rows, key=lambda row: row[0])]

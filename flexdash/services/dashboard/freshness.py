@@ -1,6 +1,6 @@
 """How fresh each store is, worst first, in one plain sentence each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import RunState, Store, StoreStatus, Sync, SyncState
 from flexdash.models.store import IS_AT_REST
-from flexdash.services import access, store_health, sync_status
+from flexdash.services import access, store_health
 from flexdash.services.actors import Actor
 from flexdash.services.store_health import StoreHealth
 from flexdash.services.sync_status import SyncStatus
@@ -22,6 +22,8 @@ SHOWN_APART = 10  # stores that Amazon refuses, that have no turn yet, and of wh
 _LOOKED_AT = 500  # the newest stores, for those without a turn: a tick of the schedule gives one to every store
 
 REFUSED = "Amazon refuses FlexDash's access, so nothing is synced."
+Syncs = Mapping[int, Sequence[SyncStatus]]  # how those of each store stand, by its id
+
 _TIMED = (Sync.ORDER_PULL, Sync.INVENTORY_PUSH)
 
 
@@ -66,12 +68,11 @@ def expected(actor: Actor) -> Select[tuple[SyncState]]:
     )
 
 
-def of_each(states: Sequence[SyncState]) -> list[Freshness]:
+def of_each(states: Sequence[SyncState], found: Syncs) -> list[Freshness]:
     """Return how fresh the stores of `states` are, in their order, about the sync that each state is of.
 
-    Where that one is well and the store's other sync failed, it is about the other.
+    Where that one is well and the store's other sync failed, it is about the other. `found` has the syncs of each.
     """
-    found = sync_status.of_each([state.store for state in states])
     fresh = []
     for state in states:
         timed = [one for one in found[state.store_id] if one.sync and one.is_on]
@@ -82,7 +83,7 @@ def of_each(states: Sequence[SyncState]) -> list[Freshness]:
     return fresh
 
 
-def unscheduled(actor: Actor) -> list[Freshness]:
+def unscheduled(actor: Actor) -> Sequence[Store]:
     """Return stores that should sync and have no turn yet: just connected, or the scheduler is away.
 
     By name, SHOWN_APART and one more at most, of the newest stores.
@@ -95,8 +96,11 @@ def unscheduled(actor: Actor) -> list[Freshness]:
         or_(Store.is_order_sync_on, Store.is_inventory_sync_on),
         ~scheduled.exists(),
     )
-    stores = _by_name(query)
-    found = sync_status.of_each(stores)
+    return _by_name(query)
+
+
+def of_unscheduled(stores: Sequence[Store], found: Syncs) -> list[Freshness]:
+    """Return how fresh stores without a turn are, in their order; `found` has the syncs of each."""
     fresh = []
     for store in stores:
         on = [sync for sync in found[store.id] if sync.sync and sync.is_on]

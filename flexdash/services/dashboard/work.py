@@ -14,7 +14,6 @@ from flexdash.models import HoldReason, Order, OrderHold, OrderState, Quarantine
 from flexdash.models.order import IS_CANCELLATION_OPEN, IS_OPEN
 from flexdash.services import access
 from flexdash.services.actors import Actor
-from flexdash.services.order_work import counts
 from flexdash.services.order_work.counts import WorkCounts
 
 TO_WORK = (OrderState.NEW, OrderState.PICKED, OrderState.PACKED, OrderState.READY_TO_SHIP, OrderState.ON_HOLD)
@@ -58,8 +57,11 @@ class Work:
         return any((*own, self.counts.n_invoices, self.counts.n_conflicts, self.counts.n_to_fix))
 
 
-def of(actor: Actor) -> Work:
-    """Return what of all that `actor` may see waits for people. The same few queries however much there is."""
+def of(actor: Actor, counts: WorkCounts) -> Work:
+    """Return what of all that `actor` may see waits for people, `counts` among it.
+
+    The same few queries however much there is.
+    """
     now = clock.now()
     orders = access.visible(actor, Order).with_only_columns(Order.id)
     urgent = orders.where(text(IS_OPEN), Order.ship_by_at.is_not(None))
@@ -87,7 +89,7 @@ def of(actor: Actor) -> Work:
         n_cancellations=n["cancellations"],
         n_quarantined=n["quarantined"],
         brakes=_brakes(actor),
-        counts=counts.of_actor(actor),
+        counts=counts,
     )
 
 
