@@ -31,8 +31,8 @@ lint: $(VENV)/.installed-dev  ## Check style and layout of the code
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-bench: $(VENV)/.installed-dev  ## Measure speed; prints a table and writes bench/results.md
-	@$(BIN)/python -m bench
+bench: $(VENV)/.installed-dev  ## Measure speed and keep it in bench/results.md (make bench BENCHES=pages: only that)
+	@$(BIN)/python -m bench --keep $(BENCHES)
 
 faults: $(VENV)/.installed-dev  ## Run the long fault suite and print a figure per fault
 	@$(BIN)/python -m pytest -m faults -n 0 -s tests

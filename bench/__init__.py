@@ -1,1 +1,1 @@
-"""Benchmarks with their peers beside them. `make bench` runs all; `python -m bench order_pull pages` only some."""
+"""Benchmarks with their peers beside them. `make bench` runs all, `make bench BENCHES="pages"` only some."""

@@ -1,5 +1,6 @@
 """Runs the benchmarks and prints the table."""
 
+import argparse
 import sys
 from collections.abc import Callable, Iterator
 
@@ -18,19 +19,25 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
 }
 
 
-def main(names: list[str]) -> int:
-    """Run the benches named, or all; only a full run is kept in bench/results.md."""
-    if unknown := set(names) - set(BENCHES):
+def main(arguments: list[str]) -> int:
+    """Run the benches named, or all; with --keep what each has measured is kept in bench/results.md once it is done."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {', '.join(BENCHES)}")
+    parser.add_argument("--keep", action="store_true", help="write the rows into bench/results.md; the others stay")
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.names) - set(BENCHES):
         print(f"No such bench: {', '.join(sorted(unknown))}. There are: {', '.join(BENCHES)}.")
         return 2
-    figures = []
-    for name in names or BENCHES:
+    every = []
+    for name in asked.names or BENCHES:
+        figures = []
         for figure in BENCHES[name]():
             print(" · ".join(figure.cells()), flush=True)
             figures.append(figure)
-    print(f"\n{results.table(figures)}")
-    if not names:
-        results.keep(figures)
+        if asked.keep:
+            results.keep(name, figures, list(BENCHES))
+        every += figures
+    print(f"\n{results.table(every)}")
     return 0
 
 

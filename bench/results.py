@@ -10,6 +10,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results.md"
 HEADING = ("what", "database", "measured", "wanted", "beside it", "ratio")
+KEPT_HEADING = ("bench", *HEADING, "measured on")
 
 
 @dataclass(frozen=True)
@@ -30,23 +31,26 @@ class Figure:
 
 def table(figures: Sequence[Figure]) -> str:
     """Return the figures as a Markdown table with columns of even width."""
-    rows = [HEADING, *(figure.cells() for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADING))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
+    return _table([HEADING, *(figure.cells() for figure in figures)])
 
 
-def keep(figures: Sequence[Figure]) -> None:
-    """Write the table to bench/results.md, with what it was measured on."""
+def keep(bench: str, figures: Sequence[Figure], benches: Sequence[str]) -> None:
+    """Write what `bench` has measured into bench/results.md, in place of what is there of it on the same databases.
+
+    All other rows stay as they are, each with the day it was measured on; those of no bench in `benches`, which is
+    the order of the table, go.
+    """
+    databases, today = {figure.database for figure in figures}, f"{datetime.now(UTC):%Y-%m-%d}"
+    others = [row for row in _kept() if row[0] != bench or row[2] not in databases]
+    rows = [*others, *((bench, *figure.cells(), today) for figure in figures)]
+    rows = sorted((row for row in rows if row[0] in benches), key=lambda row: benches.index(row[0]))
     RESULTS.write_text(
         "# Figures\n\n"
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} by `make bench`, in one run, with Python "
-        f"{platform.python_version()}, SQLAlchemy {version('sqlalchemy')} and {os.cpu_count()} cores. Absolute times "
-        "are this machine's; the ratios travel.\n\n"
-        f"{table(figures)}\n"
+        f"Measured by `make bench` on a machine with {os.cpu_count()} cores, lately with Python "
+        f"{platform.python_version()} and SQLAlchemy {version('sqlalchemy')}. Not all in one run: each row says on "
+        "which day it was measured, by what FlexDash was then; what stands beside it in the row is of the same "
+        "run. Absolute times are that machine's on that day; the ratios travel.\n\n"
+        f"{_table([KEPT_HEADING, *rows])}\n"
     )
 
 
@@ -54,3 +58,21 @@ def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that `share` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def _kept() -> list[tuple[str, ...]]:
+    """Return the rows that bench/results.md has."""
+    if not RESULTS.exists():
+        return []
+    lines = [line for line in RESULTS.read_text().splitlines() if line.startswith("| ")]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+    return [row for row in rows if len(row) == len(KEPT_HEADING) and row != KEPT_HEADING]
