@@ -34,7 +34,7 @@ from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
 from flexdash.services.order_numbers import id_of, number_of
 from flexdash.services.order_pages import order_id_of
-from flexdash.services.order_work import step_rows
+from flexdash.services.order_work import counts, step_rows
 from flexdash.vault import UnreadableSecret
 
 DEADLINES = {"overdue": "Overdue", "24h": "In the next 24 hours", "72h": "In the next 3 days"}
@@ -42,8 +42,6 @@ _LAST_CHARACTER = "\U0010ffff"
 
 
 logger = structlog.get_logger(__name__)
-
-QUARANTINE_COUNTED_AT_MOST = 1_000  # beyond that nobody needs the exact number, and counting takes long
 
 
 class BuyerUnreadable(ServiceError):
@@ -259,9 +257,9 @@ def quarantined_order_ids(rows: Sequence[QuarantinedShipment]) -> dict[int, str]
 
 
 def n_quarantined(actor: Actor) -> int:
-    """Return how many shipments wait in quarantine; of very many, QUARANTINE_COUNTED_AT_MOST."""
+    """Return how many shipments wait in quarantine; of very many, counts.AT_MOST."""
     waiting = access.visible(actor, QuarantinedShipment, are_few=True).where(QuarantinedShipment.resolved_at.is_(None))
-    waiting = waiting.with_only_columns(QuarantinedShipment.id).limit(QUARANTINE_COUNTED_AT_MOST)
+    waiting = waiting.with_only_columns(QuarantinedShipment.id).limit(counts.AT_MOST)
     return db.session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
 

@@ -26,7 +26,8 @@ from flexdash.services.dashboard.figures import Day
 from flexdash.services.dashboard.scope import Scope
 from flexdash.services.inventory import brake
 
-COUNTED_AT_MOST = 1_000  # orders On Hold; beyond that a person needs no exact number, and counting would take long
+# Orders On Hold, shipments in quarantine: beyond that a person needs no exact number, and counting would take long.
+COUNTED_AT_MOST = 1_000
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Waiting:
 
     held: dict[HoldReason, int]  # orders On Hold per reason; one order can have several
     unmapped_ids: tuple[tuple[str, int], ...]  # Seller Flex Hub IDs no hub has, with the orders that wait for each
-    n_quarantined: int
+    n_quarantined: int  # bounded, as the orders are
     is_more: bool = False  # more orders are On Hold than are counted here
     brake: ZeroBrake | None = None  # a push of zeros that is held back
     differences: dict[DifferenceKind, int] = field(default_factory=dict)  # open ones, from Amazon
@@ -109,9 +110,13 @@ def waiting(store: Store) -> Waiting:
         .group_by(on_hold.c.seller_flex_hub_id)
         .order_by(func.count().desc(), on_hold.c.seller_flex_hub_id)
     )
-    n_quarantined = db.session.scalar(
-        select(func.count()).where(QuarantinedShipment.store_id == store.id, QuarantinedShipment.resolved_at.is_(None))
+    quarantined = (
+        select(QuarantinedShipment.id)
+        .where(QuarantinedShipment.store_id == store.id, QuarantinedShipment.resolved_at.is_(None))
+        .limit(COUNTED_AT_MOST)
+        .subquery()
     )
+    n_quarantined = db.session.scalar(select(func.count()).select_from(quarantined))
     held = {row.reason: row.n_orders for row in db.session.execute(by_reason)}
     return Waiting(
         held=held,

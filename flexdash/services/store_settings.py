@@ -15,7 +15,7 @@ from flexdash.services.changed_meanwhile import changed_by_other
 from flexdash.services.errors import NotAllowed, ServiceError
 from flexdash.services.inventory.places import active_locations
 
-MOST_COUNTED = 100_000  # SKUs; beyond that a person needs no exact number, and counting would take long
+MOST_COUNTED = 10_000  # SKUs; beyond that a person needs no exact number, and counting would take long
 
 
 class Toggle(StrEnum):
@@ -107,10 +107,11 @@ def needs_preview(store: Store) -> bool:
 
 def views(store: Store) -> list[ToggleView]:
     """Return the store's toggles as the Settings page shows them."""
-    return [_view(store, toggle) for toggle in Toggle]
+    return [view(store, toggle) for toggle in Toggle]
 
 
-def _view(store: Store, toggle: Toggle) -> ToggleView:
+def view(store: Store, toggle: Toggle) -> ToggleView:
+    """Return one of them."""
     is_on, change = getattr(store, toggle), last_change(store, toggle)
     would_start = toggle in _SYNCS and not is_on and store.status is StoreStatus.CONNECTED
     return ToggleView(

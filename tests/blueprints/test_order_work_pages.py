@@ -29,8 +29,9 @@ from flexdash.models import (
 )
 from flexdash.models.order_work import LACKS_SOMETHING
 from flexdash.services import orders
+from flexdash.services.actors import Actor
 from flexdash.services.order_numbers import number_of
-from flexdash.services.order_work import results, transitions
+from flexdash.services.order_work import counts, results, transitions
 from flexdash.services.order_work.attempts import Ended, Result, Task
 from tests import factories
 from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
@@ -572,6 +573,35 @@ def test_orders_are_found_by_what_they_need(merchant: FlaskClient, store: Store,
     assert "Labels failed" in merchant.get("/orders?needs=step").text
     assert "Labels failed" in merchant.get("/orders").text
     assert len(re.findall(r'href="/orders/(\d+)">FD-', merchant.get("/orders?needs=money").text)) == 4
+
+
+def test_orders_that_need_a_retry_are_listed_once_newest_first_from_the_index_of_failed_steps(
+    merchant: FlaskClient, store: Store
+) -> None:
+    older, newer = factories.make_order(store), factories.make_order(store)
+    for order in (newer, older):
+        for kind in ("cancel", "labels", "ship"):
+            factories.make_step(order, kind, "failed")
+    factories.make_step(factories.make_order(store), "cancel", "failed")  # a conflict, if anything
+    pages = [merchant.get(f"/orders?needs=step{more}").text for more in ("", "&state=New+Order")]
+    found = [re.findall(r'href="/orders/(\d+)">FD-', page) for page in pages]
+    assert found == [[str(newer.id), str(older.id)]] * 2
+    if db.engine.dialect.name == "sqlite":
+        listing = orders.listing(Actor.system(store.workspace_id), orders.OrderFilters(needs=orders.Need.STEP))
+        query = listing.found.order_by(listing.newest_by.desc()).limit(51).compile(db.engine)
+        values = [query.construct_params()[name] for name in query.positiontup]
+        plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", tuple(values)).all()
+        assert "INDEX ix_order_steps_failed " in plan[0].detail, plan
+        assert not any("TEMP B-TREE" in step.detail for step in plan), plan
+
+
+def test_counting_what_is_told_above_the_list_stops_where_more_says_enough(
+    merchant: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "AT_MOST", 2)
+    for _ in range(3):
+        factories.make_conflict(factories.make_order(store))
+    assert "2 or more conflicts between Amazon and FlexDash" in merchant.get("/orders").text
 
 
 def test_orders_whose_cancellation_amazon_does_not_have_are_found(merchant: FlaskClient, store: Store) -> None:

@@ -31,7 +31,7 @@ from flexdash.services.errors import FieldRefused, NotAllowed, NotVisible, Servi
 from flexdash.services.order_import import OrderImporter
 from flexdash.services.order_pages import read_page
 from flexdash.services.order_states import HAS_LEFT, WAY, Event
-from flexdash.services.order_work import at_amazon, cancelling, conflicts, moves, transitions
+from flexdash.services.order_work import at_amazon, cancelling, conflicts, counts, moves, transitions
 from tests import factories
 from tests.support.ledgers import stock_problems
 from tests.support.shipments import cancelled, raw_shipment
@@ -207,7 +207,7 @@ def shipped_and_cancelled(store: Store) -> Order:
 
 def test_a_conflict_is_kept_until_a_person_closes_it_with_a_note(store: Store, asha: Actor) -> None:
     order = shipped_and_cancelled(store)
-    assert (order.state, order.has_conflict, conflicts.n_open(asha)) == (OrderState.SHIPPED, True, 1)
+    assert (order.state, order.has_conflict, counts.of_actor(asha).n_conflicts) == (OrderState.SHIPPED, True, 1)
     [conflict] = conflicts.of_order(order)
     assert conflict.sentence == "Amazon cancelled it, but here it is Shipped already."
 
@@ -216,7 +216,7 @@ def test_a_conflict_is_kept_until_a_person_closes_it_with_a_note(store: Store, a
     conflicts.close(asha, conflict.id, "The carrier brings it back.")
     conflicts.close(asha, conflict.id, "A second click")
 
-    assert (order.has_conflict, conflicts.n_open(asha)) == (False, 0)
+    assert (order.has_conflict, counts.of_actor(asha).n_conflicts) == (False, 0)
     assert (conflict.closed_by_name, conflict.note) == ("Asha", "The carrier brings it back.")
     assert order.events[-1].sentence == "Asha closed the conflict: The carrier brings it back."
 
@@ -244,7 +244,7 @@ def test_a_merchant_limited_to_another_seller_sees_no_conflict(store: Store) -> 
     order = shipped_and_cancelled(store)
     other = factories.make_seller(store.seller.workspace)
     limited = factories.make_actor(factories.make_user(store.seller.workspace, Role.MERCHANT, sellers=[other]))
-    assert conflicts.n_open(limited) == 0
+    assert counts.of_actor(limited).n_conflicts == 0
     with pytest.raises(NotVisible):
         conflicts.close(limited, conflicts.of_order(order)[0].id, "Mine now")
 

@@ -16,7 +16,8 @@ from flexdash.services import access, orders
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.amazon_ids import read_ids
 from flexdash.services.order_numbers import number_of
-from flexdash.services.order_work import conflicts, saved_filters, to_fix
+from flexdash.services.order_work import counts, saved_filters, to_fix
+from flexdash.templating import work_counts
 
 RECOVERABLE_STORES = 5  # named where a search finds nothing
 SORTS = {"newest": [(Order.id, "desc")], "deadline": [(Order.ship_by_at, "asc"), (Order.id, "asc")]}
@@ -54,7 +55,8 @@ def list_page(args: MultiDict[str, str], *, save_form: SaveListForm | None = Non
         save_form=save_form or SaveListForm(formdata=None),
         is_filtered=filters != orders.OrderFilters(),
         n_quarantined=orders.n_quarantined(actor),
-        n_conflicts=conflicts.n_open(actor),
+        n_conflicts=work_counts().n_conflicts,
+        counted_at_most=counts.AT_MOST,
         to_fix=to_fix.of_orders([order.id for order in page.items]),
         saved=saved_filters.of(actor),
         query=query_of(args),

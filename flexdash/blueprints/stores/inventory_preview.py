@@ -51,7 +51,7 @@ def inventory_preview(store_id: int) -> Response | str:
         store=store,
         tab="inventory",
         toggle=Toggle.INVENTORY_SYNC,
-        view=next(view for view in store_settings.views(store) if view.toggle is Toggle.INVENTORY_SYNC),
+        view=store_settings.view(store, Toggle.INVENTORY_SYNC),
         form=form,
         preview=preview.of(store, locations),
         change=change,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
 from flexdash import clock
@@ -104,9 +104,3 @@ def listing(actor: Actor, *, is_open: bool = True) -> Select[tuple[OrderConflict
         joinedload(OrderConflict.order).joinedload(Order.store), joinedload(OrderConflict.order).joinedload(Order.hub)
     )
     return query.where(OrderConflict.closed_at.is_(None) if is_open else OrderConflict.closed_at.is_not(None))
-
-
-def n_open(actor: Actor) -> int:
-    """Return how many conflicts wait for a person."""
-    query = access.visible(actor, OrderConflict).where(OrderConflict.closed_at.is_(None))
-    return db.session.scalar(select(func.count()).select_from(query.subquery())) or 0

@@ -12,7 +12,7 @@ from flexdash.services.order_work import step_rows
 
 # In the words of the partial index, and with what leads SQLite to it: else it reads every order of the workspace.
 _IS_INVOICE_WAITING = text("orders.is_invoice_waiting")
-AT_MOST = 1_000  # counted no further: beyond it the number says "many" all the same
+AT_MOST = 1_000  # counted no further: beyond it nobody needs the exact number, and counting takes long
 
 
 @dataclass(frozen=True)

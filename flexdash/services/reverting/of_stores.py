@@ -38,7 +38,7 @@ def settings(actor: Actor, event: ConfigEvent, new: Values) -> Way:
         turn_on = bool(old[toggle])
         if toggle is Toggle.INVENTORY_SYNC and turn_on and store_settings.needs_preview(store):
             raise NoWayBack("Inventory Sync is turned on for the first time from its preview. Open it in Settings.")
-        view = next(view for view in store_settings.views(store) if view.toggle is toggle)
+        view = store_settings.view(store, toggle)
         return Way(
             {toggle.value: view.is_on},
             {toggle.value: turn_on},
