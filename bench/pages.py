@@ -401,7 +401,7 @@ def _fill_stock(n_rows: int, own: dict[str, str], places: dict[str, Any], locati
         "reserved": "CASE WHEN i = 1 THEN 7 ELSE 0 END",
     }
     _insert(StockLevel, n_rows, level)
-    listed = f"CASE WHEN i % 7 = 1 THEN 'OTHER-' || i ELSE {code} END"
+    listed = f"CASE WHEN i % 7 = 1 THEN 'UNKNOWN-' || i ELSE {code} END"
     asin = _padded("B00", 7)
     price = {
         "price": f"CASE WHEN i % 8 <> 0 THEN {_amount('499.00')} END",

@@ -67,7 +67,7 @@ def runs_per_day(days: Sequence[Day], store_id: int | None = None) -> Chart:
         says = f"{more}{count(total, 'sync run')} in the last seven days; {well}."
 
     def series(name: str, kind: str, state: RunState, numbers: list[int]) -> Series:
-        urls = [_runs_url(day, state, store_id) for day in days]
+        urls = [_runs_url(day, state, store_id) if n else None for day, n in zip(days, numbers, strict=True)]
         return Series(name, kind, numbers, MOST_RUNS, urls)
 
     return Chart(

@@ -3,9 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, and_, func, literal, literal_column, select, text, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TextClause,
+    and_,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    union_all,
+)
 
 from flexdash.extensions import db
 from flexdash.models import (
@@ -148,6 +161,20 @@ def _looked_at(store_ids: Sequence[int]) -> dict[int, tuple[Counts, frozenset[Ne
     """
     if not store_ids:
         return {}
+    rows = db.session.execute(_looks(MOST_COUNTED), {"store_ids": store_ids}).all()
+    reasons = _hold_reasons([row[0] for row in rows if row[1]])
+    needs = (Need.MAP_A_HUB, Need.UPLOAD_CATALOG, Need.ADD_STOCK, Need.ZERO_BRAKE)
+    return {
+        store_id: (
+            Counts(*numbers[:5], held=tuple(reasons.get(store_id, ()))),
+            frozenset(need for need, is_met in zip(needs, numbers[5:], strict=True) if is_met),
+        )
+        for store_id, *numbers in rows
+    }
+
+
+@cache
+def _looks(most_counted: int) -> Select[Any]:
     mapped = (
         select(HubMapping.id)
         .join(Hub, Hub.id == HubMapping.hub_id)
@@ -159,28 +186,18 @@ def _looked_at(store_ids: Sequence[int]) -> dict[int, tuple[Counts, frozenset[Ne
     listed = select(Listing.id).where(Listing.store_id == Store.id)
     braked = select(ZeroBrake.id).where(ZeroBrake.store_id == Store.id, ZeroBrake.state == BrakeState.WAITING)
     is_quarantined = QuarantinedShipment.resolved_at.is_(None)
-    query = select(
+    return select(
         Store.id,
-        _count(Order.id, Order.store_id, _IS_HELD),
-        _count(Order.id, Order.store_id, text(IS_CANCELLATION_OPEN), is_ordered=True),
-        _count(QuarantinedShipment.id, QuarantinedShipment.store_id, is_quarantined),
-        _count(PublishedStock.id, PublishedStock.store_id, _IS_REFUSED_STOCK),
-        _count(Listing.sku_code, Listing.store_id, _IS_REFUSED_PRICE, is_ordered=True),
+        _count(most_counted, Order.id, Order.store_id, _IS_HELD),
+        _count(most_counted, Order.id, Order.store_id, text(IS_CANCELLATION_OPEN), is_ordered=True),
+        _count(most_counted, QuarantinedShipment.id, QuarantinedShipment.store_id, is_quarantined),
+        _count(most_counted, PublishedStock.id, PublishedStock.store_id, _IS_REFUSED_STOCK),
+        _count(most_counted, Listing.sku_code, Listing.store_id, _IS_REFUSED_PRICE, is_ordered=True),
         mapped.exists(),
         listed.exists(),
         stocked.exists(),
         ~braked.exists(),
-    ).where(Store.id.in_(store_ids))
-    rows = db.session.execute(query).all()
-    reasons = _hold_reasons([row[0] for row in rows if row[1]])
-    needs = (Need.MAP_A_HUB, Need.UPLOAD_CATALOG, Need.ADD_STOCK, Need.ZERO_BRAKE)
-    return {
-        store_id: (
-            Counts(*numbers[:5], held=tuple(reasons.get(store_id, ()))),
-            frozenset(need for need, is_met in zip(needs, numbers[5:], strict=True) if is_met),
-        )
-        for store_id, *numbers in rows
-    }
+    ).where(Store.id.in_(bindparam("store_ids", expanding=True)))
 
 
 def _hold_reasons(store_ids: Sequence[int]) -> dict[int, list[tuple[HoldReason, int]]]:
@@ -205,17 +222,18 @@ def _hold_reasons(store_ids: Sequence[int]) -> dict[int, list[tuple[HoldReason, 
 
 
 def _count(
+    most_counted: int,
     key: ColumnElement[Any],
     of_store: ColumnElement[int],
     condition: ColumnElement[bool] | TextClause,
     *,
     is_ordered: bool = False,
 ) -> ColumnElement[int]:
-    """Return the SQL for how many rows of a store meet `condition`, counting no further than one beyond MOST_COUNTED.
+    """Return the SQL for how many rows of a store meet `condition`, counting no further than one beyond `most_counted`.
 
     With `is_ordered` they are counted in the order of `key`, which leads SQLite to the index that has both.
     """
-    found = select(key).where(of_store == Store.id, condition).limit(MOST_COUNTED + 1).correlate(Store)
+    found = select(key).where(of_store == Store.id, condition).limit(most_counted + 1).correlate(Store)
     if is_ordered:
         found = found.order_by(key)
     return select(func.count()).select_from(found.subquery()).correlate(Store).scalar_subquery()

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, text
 
 from flexdash import clock
 from flexdash.extensions import db, settings
@@ -145,6 +146,18 @@ def _runs_of_each(
 ) -> tuple[dict[tuple[int, Sync], int], dict[tuple[int, Sync], datetime]]:
     """Return the id of the newest run that was not skipped, and when the very first one was queued, of each store and
     sync that has one."""
+    newest_ids, first_tries = {}, {}
+    for store_id, *found in db.session.execute(_runs_query(tuple(syncs)), {"store_ids": store_ids}):
+        for sync, run_id, queued_at in zip(syncs, found[::2], found[1::2], strict=True):
+            if run_id is not None:
+                newest_ids[store_id, sync] = run_id
+            if queued_at is not None:
+                first_tries[store_id, sync] = queued_at
+    return newest_ids, first_tries
+
+
+@cache
+def _runs_query(syncs: tuple[Sync, ...]) -> Select[Any]:
     columns: list[ColumnElement[Any]] = []
     for sync in syncs:
         of_sync = (SyncRun.store_id == Store.id, SyncRun.sync == sync)
@@ -153,14 +166,7 @@ def _runs_of_each(
         newest = select(SyncRun.id).where(*of_sync, *tells).order_by(SyncRun.id.desc()).limit(1)
         first = select(SyncRun.queued_at).where(*of_sync).order_by(SyncRun.id).limit(1)
         columns += [newest.correlate(Store).scalar_subquery(), first.correlate(Store).scalar_subquery()]
-    newest_ids, first_tries = {}, {}
-    for store_id, *found in db.session.execute(select(Store.id, *columns).where(Store.id.in_(store_ids))):
-        for sync, run_id, queued_at in zip(syncs, found[::2], found[1::2], strict=True):
-            if run_id is not None:
-                newest_ids[store_id, sync] = run_id
-            if queued_at is not None:
-                first_tries[store_id, sync] = queued_at
-    return newest_ids, first_tries
+    return select(Store.id, *columns).where(Store.id.in_(bindparam("store_ids", expanding=True)))
 
 
 def _timed(store: Store, facts: SyncFacts, known: _Known) -> SyncStatus:

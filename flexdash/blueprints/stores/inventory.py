@@ -78,12 +78,13 @@ def inventory(store_id: int) -> Response | str:
     locations = active_locations(store_id)
     form = FilterForm(request.args, locations)
     filters = form.filters()
-    page, lines, further_url = None, [], None
+    page, lines, looked_until, further_url = None, [], "", None
     if locations:
         found = drift.found(store, locations, filters)
         page = keyset_page(found.lines, found.columns, request.args)
         lines = [drift.line_of(store, row) for row in page.items]
-        further_url = further(found.looked_until) if page.next_url is None else None
+        looked_until = found.looked_until
+        further_url = further(looked_until) if page.next_url is None else None
     return render_template(
         "stores/inventory.html",
         store=store,
@@ -94,7 +95,7 @@ def inventory(store_id: int) -> Response | str:
         further_url=further_url,
         is_filtered=filters != Filters(),
         is_windowed=bool(filters.start),
-        has_catalog=bool(lines) or drift.has_catalog(store),
+        has_catalog=bool(lines or looked_until) or drift.has_catalog(store),
         locations=locations,
         status=sync_status.of_sync(store, Sync.INVENTORY_PUSH),
         last_fetch=preview.last_fetch(store),

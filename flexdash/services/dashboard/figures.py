@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, bindparam, func, literal_column, select, union_all
+from sqlalchemy import CTE, ColumnElement, Select, bindparam, func, literal_column, select, union_all
 
 from flexdash import clock
 from flexdash.extensions import db
@@ -68,17 +68,7 @@ def last_hours(scope: Scope, zone: tzinfo) -> list[Hour]:
     here = now.astimezone(zone)
     present = now - timedelta(minutes=here.minute, seconds=here.second, microseconds=here.microsecond)
     edges = [present + timedelta(hours=n) for n in range(1 - N_HOURS, 2)]
-    spans = _spans(N_HOURS)
-    own = scope.workspace_id  # the index of orders leads with the workspace, of a store's figures too
-    is_throttled = ApiCall.outcome == CallOutcome.THROTTLED
-    is_failed = ApiCall.outcome.in_(FAILED_CALLS)
-    counts = [
-        _count(spans, Order.imported_at, [Order.workspace_id == own, *scope.of(Order)], MOST_ORDERS),
-        _count(spans, ApiCall.started_at, scope.of(ApiCall), MOST_CALLS),
-        _count(spans, ApiCall.started_at, [*scope.of(ApiCall), is_throttled], MOST_CALLS),
-        _count(spans, ApiCall.started_at, [*scope.of(ApiCall), is_failed], MOST_CALLS),
-    ]
-    found = _counted(edges, spans, counts)
+    found = _counted(edges, _of_hours(scope, MOST_ORDERS, MOST_CALLS))
     return [Hour(edge.astimezone(zone), *numbers) for edge, numbers in zip(edges, found, strict=False)]
 
 
@@ -88,20 +78,43 @@ def last_days(scope: Scope, zone: tzinfo) -> list[Day]:
     days = [today + timedelta(days=n) for n in range(1 - N_DAYS, 2)]
     # Through UTC: where a night has a change of the clock, the day still starts at its own midnight.
     edges = [datetime.combine(day, time.min, zone).astimezone(UTC) for day in days]
+    found = _counted(edges, _of_days(scope, MOST_RUNS))
+    return [Day(day, *numbers) for day, numbers in zip(days, found, strict=False)]
+
+
+# The two statements are put together once for a scope and not for each page, which takes longer than the counting.
+
+
+@lru_cache(maxsize=64)
+def _of_hours(scope: Scope, most_orders: int, most_calls: int) -> Select[Any]:
+    spans = _spans(N_HOURS)
+    own = scope.workspace_id  # the index of orders leads with the workspace, of a store's figures too
+    is_throttled = ApiCall.outcome == CallOutcome.THROTTLED
+    is_failed = ApiCall.outcome.in_(FAILED_CALLS)
+    return select(
+        spans.c.starts_at,
+        _count(spans, Order.imported_at, [Order.workspace_id == own, *scope.of(Order)], most_orders),
+        _count(spans, ApiCall.started_at, scope.of(ApiCall), most_calls),
+        _count(spans, ApiCall.started_at, [*scope.of(ApiCall), is_throttled], most_calls),
+        _count(spans, ApiCall.started_at, [*scope.of(ApiCall), is_failed], most_calls),
+    )
+
+
+@lru_cache(maxsize=64)
+def _of_days(scope: Scope, most_runs: int) -> Select[Any]:
     spans = _spans(N_DAYS)
     outcomes = (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED, RunState.SKIPPED)
     counts = [
-        _count(spans, SyncRun.finished_at, [*scope.of(SyncRun), SyncRun.state == outcome], MOST_RUNS)
+        _count(spans, SyncRun.finished_at, [*scope.of(SyncRun), SyncRun.state == outcome], most_runs)
         for outcome in outcomes
     ]
-    return [Day(day, *numbers) for day, numbers in zip(days, _counted(edges, spans, counts), strict=False)]
+    return select(spans.c.starts_at, *counts)
 
 
-@cache
 def _spans(n_spans: int) -> CTE:
     """Return the spans between `n_spans` + 1 edges, which are parameters, as a table of two columns.
 
-    Not as VALUES: SQLAlchemy would put such a statement into words anew for each page, longer than the counting takes.
+    Not as VALUES: SQLAlchemy puts a statement that has such into SQL anew each time.
     """
     edges = [bindparam(f"edge_{n}", type_=UtcDateTime) for n in range(n_spans + 1)]
     rows = [select(edges[n].label("starts_at"), edges[n + 1].label("ends_at")) for n in range(n_spans)]
@@ -121,8 +134,8 @@ def _count(spans: CTE, moment: Any, conditions: Sequence[Any], most: int) -> Col
     return select(func.count()).select_from(found).correlate(spans).scalar_subquery()
 
 
-def _counted(edges: Sequence[datetime], spans: CTE, counts: Sequence[ColumnElement[int]]) -> list[tuple[int, ...]]:
+def _counted(edges: Sequence[datetime], statement: Select[Any]) -> list[tuple[int, ...]]:
     """Return the counts of each span between `edges`, the earliest first."""
     moments = {f"edge_{n}": edge for n, edge in enumerate(edges)}
-    rows = db.session.execute(select(spans.c.starts_at, *counts), moments)
+    rows = db.session.execute(statement, moments)
     return [tuple(row[1:]) for row in sorted(rows, key=lambda row: row[0])]
