@@ -82,13 +82,15 @@ def release_connection() -> None:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Set up `engine`: an end to waiting for locks; on SQLite write-ahead log, foreign keys and explicit BEGIN too."""
+    """Set up `engine`: an end to waiting for locks; no compiling on PostgreSQL; write-ahead log and more on SQLite."""
     if engine.dialect.name != "sqlite":
 
         @event.listens_for(engine, "connect")
         def _end_waiting(dbapi_connection: Any, _record: Any) -> None:
             # PostgreSQL would wait for ever for a table that, say, a stuck migration has locked.
             dbapi_connection.execute(f"SET lock_timeout = {LOCK_PATIENCE_MS}")
+            # Compiling a statement takes it up to a second, each time, and never worth it for the rows of a page.
+            dbapi_connection.execute("SET jit = off")
             dbapi_connection.commit()
 
         return

@@ -14,7 +14,7 @@ from flexdash.database import release_connection
 from flexdash.extensions import db
 from flexdash.models import Hub, HubMapping, Listing, PriceState, PublishedStock, PushState, StockLevel, Store
 from flexdash.models.listing import HAS_BARCODE
-from flexdash.services import access
+from flexdash.services import access, store_contents
 from flexdash.services.actors import Actor
 from flexdash.services.errors import NotVisible
 
@@ -100,7 +100,7 @@ def get(actor: Actor, store_id: int, listing_id: int) -> Listing:
 
 def is_empty(store: Store) -> bool:
     """Say whether the store has no listing at all."""
-    return db.session.scalar(select(Listing.id).where(Listing.store_id == store.id).limit(1)) is None
+    return store_contents.is_catalog_empty(store)
 
 
 def of_store(

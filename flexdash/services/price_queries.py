@@ -13,7 +13,7 @@ from flexdash import clock
 from flexdash.database import release_connection
 from flexdash.extensions import db
 from flexdash.models import Listing, PriceFeed, RunState, Store, StoreStatus, Sync, SyncRun, SyncState
-from flexdash.services import access
+from flexdash.services import access, store_contents
 from flexdash.services.actors import Actor
 
 EXPORT_HEADINGS = ("sku_code", "selling_price", "currency", "state", "amazon_says")
@@ -80,7 +80,7 @@ def of_store(actor: Actor, store: Store, filters: Filters) -> Select[tuple[Listi
 
 def is_empty(store: Store) -> bool:
     """Say whether the store's catalog is empty, so that nothing could have a price."""
-    return db.session.scalar(select(Listing.id).where(Listing.store_id == store.id).limit(1)) is None
+    return store_contents.is_catalog_empty(store)
 
 
 def standing(store: Store) -> Standing:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select, union
 
 from flexdash import clock
+from flexdash.database import one_of
 from flexdash.extensions import db
 from flexdash.models import (
     AmazonReturn,
@@ -166,9 +167,14 @@ def _with_sku(actor: Actor, run: SyncRun, sku_code: str) -> set[str]:
         .where(Order.store_id == run.store_id, OrderLine.sku_code == sku_code)
     )
     found: set[str] = set()
+    if (
+        not of_returns
+        and db.session.scalar(select(OrderLine.id).where(OrderLine.sku_code == sku_code).limit(1)) is None
+    ):
+        return found  # in no order at all, as with most that is typed wrong: nothing of the run has to be gone through
     met = run_sheets.names_of(run.id, list(ItemFate), MET_AT_MOST)
     for start in range(0, len(met), MET_AT_A_TIME):
-        portion = query.with_only_columns(named).where(named.in_(met[start : start + MET_AT_A_TIME]))
+        portion = query.with_only_columns(named).where(one_of(named, met[start : start + MET_AT_A_TIME]))
         found |= set(db.session.scalars(portion.limit(SHOWN_AT_MOST)))
         if len(found) >= SHOWN_AT_MOST:
             break

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, text, tuple_
 from sqlalchemy.orm import joinedload
 
 from flexdash.database import release_connection
@@ -84,14 +84,15 @@ class Reserving:
 
 def is_not_listed() -> ColumnElement[bool]:
     """Return the condition that no connected store of the level's seller lists its SKU."""
-    listed = (
-        select(Listing.id)
-        .join(Store, Store.id == Listing.store_id)
+    in_store = select(Listing.id).where(Listing.store_id == Store.id, Listing.sku_code == StockLevel.sku_code).limit(1)
+    in_any = (
+        select(func.max(in_store.correlate(Store, StockLevel).scalar_subquery()))
         .where(Store.seller_id == StockLevel.seller_id, Store.status.in_(LIVE))
-        .where(Listing.sku_code == StockLevel.sku_code)
+        .correlate(StockLevel)
     )
-    # Not NOT EXISTS: PostgreSQL would read all listings for that. This is asked level by level, up to a page full.
-    return listed.limit(1).scalar_subquery().is_(None)
+    # Neither NOT EXISTS nor a join: PostgreSQL would read all listings for that. This is asked level by level, up to a
+    # page full, and store by store, so that each answer is one look into an index.
+    return in_any.scalar_subquery().is_(None)
 
 
 def of_workspace(actor: Actor, filters: Filters) -> Select[tuple[StockLevel]]:

@@ -3,24 +3,20 @@
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import func, select, text
 
 from flexdash.extensions import db
 from flexdash.models import (
     DifferenceKind,
     HoldReason,
-    Hub,
-    HubMapping,
-    Listing,
     Order,
     OrderHold,
     QuarantinedShipment,
-    StockLevel,
     Store,
     StoreStatus,
     ZeroBrake,
 )
-from flexdash.services import price_queries, reconciliation
+from flexdash.services import price_queries, reconciliation, store_contents
 from flexdash.services.dashboard import figures
 from flexdash.services.dashboard.figures import Day
 from flexdash.services.dashboard.scope import Scope
@@ -67,17 +63,12 @@ class Waiting:
 
 def set_up(store: Store) -> SetUp:
     """Return how far the store's set-up is."""
-    mapped = (
-        select(HubMapping.id)
-        .join(Hub, Hub.id == HubMapping.hub_id)
-        .where(HubMapping.store_id == store.id, HubMapping.is_active, Hub.is_active)
-    )
-    listed = select(Listing.id).where(Listing.store_id == store.id)
-    stocked = mapped.join(
-        StockLevel, and_(StockLevel.hub_id == HubMapping.hub_id, StockLevel.seller_id == store.seller_id)
-    )
     is_hub_mapped, has_catalog, has_stock = db.session.execute(
-        select(mapped.exists(), listed.exists(), stocked.exists())
+        select(
+            store_contents.has_hub(store.id),
+            store_contents.has_listing(store.id),
+            store_contents.has_stock(store.id, store.seller_id),
+        )
     ).one()
     return SetUp(
         is_connected=store.status in (StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION),
@@ -94,6 +85,7 @@ def waiting(store: Store) -> Waiting:
     on_hold = (
         select(Order.id, Order.seller_flex_hub_id)
         .where(Order.store_id == store.id, text("orders.state = 'On Hold'"))  # in the words of the partial index
+        .order_by(Order.seller_flex_hub_id)  # which leads PostgreSQL to that index too
         .limit(COUNTED_AT_MOST)
         .subquery()
     )

@@ -9,7 +9,7 @@ from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db, settings
 from flexdash.models import ConfigEvent, Listing, Section, Sku, Store, StoreStatus, Sync, SyncState
-from flexdash.services import access, config_log, config_log_queries, sync_schedule
+from flexdash.services import access, config_log, config_log_queries, store_contents, sync_schedule
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.changed_meanwhile import changed_by_other
 from flexdash.services.errors import NotAllowed, ServiceError
@@ -213,7 +213,7 @@ def _n_listings(store: Store) -> int:
 
 def _nothing_to_send(store: Store) -> str:
     """Return why a push would have nothing to send, "" when it has."""
-    if db.session.scalar(db.select(Listing.id).where(Listing.store_id == store.id).limit(1)) is not None:
+    if not store_contents.is_catalog_empty(store):
         if not active_locations(store.id):
             return "No hub of this store has an active Seller Flex Hub ID, so there is nowhere to send stock to."
         return ""

@@ -10,7 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     TextClause,
-    and_,
     bindparam,
     func,
     literal,
@@ -25,22 +24,19 @@ from flexdash.models import (
     BrakeState,
     ConfigEvent,
     HoldReason,
-    Hub,
-    HubMapping,
     Listing,
     Order,
     OrderHold,
     OrderState,
     PublishedStock,
     QuarantinedShipment,
-    StockLevel,
     Store,
     StoreStatus,
     Sync,
     ZeroBrake,
 )
 from flexdash.models.order import IS_CANCELLATION_OPEN
-from flexdash.services import store_health, store_settings, sync_status
+from flexdash.services import store_contents, store_health, store_settings, sync_status
 from flexdash.services.store_health import Health, StoreHealth
 from flexdash.services.store_settings import Toggle
 from flexdash.services.sync_status import SyncStatus
@@ -175,27 +171,18 @@ def _looked_at(store_ids: Sequence[int]) -> dict[int, tuple[Counts, frozenset[Ne
 
 @cache
 def _looks(most_counted: int) -> Select[Any]:
-    mapped = (
-        select(HubMapping.id)
-        .join(Hub, Hub.id == HubMapping.hub_id)
-        .where(HubMapping.store_id == Store.id, HubMapping.is_active, Hub.is_active)
-    )
-    stocked = mapped.join(
-        StockLevel, and_(StockLevel.hub_id == HubMapping.hub_id, StockLevel.seller_id == Store.seller_id)
-    )
-    listed = select(Listing.id).where(Listing.store_id == Store.id)
     braked = select(ZeroBrake.id).where(ZeroBrake.store_id == Store.id, ZeroBrake.state == BrakeState.WAITING)
     is_quarantined = QuarantinedShipment.resolved_at.is_(None)
     return select(
         Store.id,
-        _count(most_counted, Order.id, Order.store_id, _IS_HELD),
+        _count(most_counted, Order.seller_flex_hub_id, Order.store_id, _IS_HELD, is_ordered=True),
         _count(most_counted, Order.id, Order.store_id, text(IS_CANCELLATION_OPEN), is_ordered=True),
         _count(most_counted, QuarantinedShipment.id, QuarantinedShipment.store_id, is_quarantined),
         _count(most_counted, PublishedStock.id, PublishedStock.store_id, _IS_REFUSED_STOCK),
         _count(most_counted, Listing.sku_code, Listing.store_id, _IS_REFUSED_PRICE, is_ordered=True),
-        mapped.exists(),
-        listed.exists(),
-        stocked.exists(),
+        store_contents.has_hub(Store.id),
+        store_contents.has_listing(Store.id),
+        store_contents.has_stock(Store.id, Store.seller_id),
         ~braked.exists(),
     ).where(Store.id.in_(bindparam("store_ids", expanding=True)))
 
@@ -207,7 +194,8 @@ def _hold_reasons(store_ids: Sequence[int]) -> dict[int, list[tuple[HoldReason, 
         return reasons
     parts = []
     for store_id in store_ids:
-        on_hold = select(Order.id).where(Order.store_id == store_id, _IS_HELD).limit(MOST_COUNTED).subquery()
+        held = select(Order.id).where(Order.store_id == store_id, _IS_HELD).order_by(Order.seller_flex_hub_id)
+        on_hold = held.limit(MOST_COUNTED).subquery()
         parts.append(
             select(literal(store_id).label("store_id"), OrderHold.reason, func.count().label("n_orders"))
             .join(on_hold, on_hold.c.id == OrderHold.order_id)
@@ -231,7 +219,7 @@ def _count(
 ) -> ColumnElement[int]:
     """Return the SQL for how many rows of a store meet `condition`, counting no further than one beyond `most_counted`.
 
-    With `is_ordered` they are counted in the order of `key`, which leads SQLite to the index that has both.
+    With `is_ordered` they are counted in the order of `key`, which leads the database to the index that has both.
     """
     found = select(key).where(of_store == Store.id, condition).limit(most_counted + 1).correlate(Store)
     if is_ordered:

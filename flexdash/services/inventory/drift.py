@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from flexdash.extensions import db
 from flexdash.models import Hub, HubMapping, Listing, PublishedStock, StockLevel, Store, Sync, SyncState
+from flexdash.services import store_contents
 from flexdash.services.inventory.places import Location
 from flexdash.services.inventory.quantities import lines, shown, wanted
 from flexdash.services.inventory.remedies import remedy_of
@@ -179,7 +180,7 @@ def last_full_at(store: Store) -> datetime | None:
 
 def has_catalog(store: Store) -> bool:
     """Say whether the store's catalog has anything."""
-    return db.session.scalar(select(Listing.id).where(Listing.store_id == store.id).limit(1)) is not None
+    return not store_contents.is_catalog_empty(store)
 
 
 def differs(stock_buffer: int) -> ColumnElement[bool]:
