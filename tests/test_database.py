@@ -31,3 +31,9 @@ def test_what_is_append_only_cannot_be_emptied_at_once(app: Flask, table: str) -
         transaction() as session,
     ):
         session.execute(text(f"TRUNCATE {table} CASCADE"))
+
+
+def test_postgresql_compiles_no_statement(app: Flask) -> None:
+    """It would take up to a second of a page, each time, for what is read in some hundredths."""
+    if is_postgres():
+        assert db.session.scalar(text("SHOW jit")) == "off"
