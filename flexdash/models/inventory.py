@@ -88,7 +88,8 @@ class ZeroBrake(db.Model):
     run_id: Mapped[int | None] = mapped_column(ForeignKey("sync_runs.id"), index=True)
     state: Mapped[BrakeState] = mapped_column(Choice(BrakeState), default=BrakeState.WAITING)
     n_to_zero: Mapped[int]
-    n_published: Mapped[int]  # SKUs at locations that Amazon shows with stock now
+    n_published: Mapped[int]  # SKUs at locations that Amazon shows with stock now, or of which nobody knows
+    n_unknown: Mapped[int] = mapped_column(default=0, server_default="0")  # of n_to_zero, those of which nobody knows
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     decided_by_name: Mapped[str] = mapped_column(String(100), default="")

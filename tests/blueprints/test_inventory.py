@@ -429,6 +429,17 @@ def held(place):
     return factories.make_zero_brake(store, n_to_zero=8, n_published=9, run_id=run.id)
 
 
+def test_zeros_of_which_nobody_knows_what_amazon_shows_lead_to_asking(web, place):
+    store, hub = place
+    stock_up(store, hub, {f"S{n}": 0 for n in range(8)} | {"KEPT": 5})
+    brake = factories.make_zero_brake(store, n_to_zero=8, n_published=9, n_unknown=8)
+    page = web.get(path(store, f"/zeros/{brake.id}"))
+    assert "8 of the 9 quantities that Amazon shows, or may show, with stock to zero" in words(page)
+    assert "What Amazon shows is not known of 8 of them" in words(page)
+    assert skus(page) == [f"S{n}" for n in range(8)]
+    assert fields(page, f"/stores/{store.id}/sync-now")["sync"] == "inventory_fetch"
+
+
 def test_a_held_back_push_is_shown_where_people_look(web, store, held):
     link = f'href="{path(store, f"/zeros/{held.id}")}"'
     assert link in web.get(path(store)).text
@@ -438,6 +449,7 @@ def test_a_held_back_push_is_shown_where_people_look(web, store, held):
     assert "waits for somebody to approve or decline it" in words(overview)
     page = web.get(path(store, f"/zeros/{held.id}"))
     assert skus(page) == [f"S{n}" for n in range(8)]
+    assert "Fetch Amazon’s numbers" not in page.text, "they are known"
     assert "8 of the 9 quantities" in words(page)
 
 

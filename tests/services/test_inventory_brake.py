@@ -89,6 +89,91 @@ def test_what_amazon_was_only_seen_to_have_counts_too(app, sandbox):
     assert brakes(other)[0].n_to_zero == 10
 
 
+@pytest.fixture
+def new_hub(place):
+    """A second hub, mapped while Inventory Sync is on; its stock is not here yet."""
+    store, _ = place
+    hub = factories.make_hub(store.seller.workspace, name="Delhi Warehouse")
+    factories.make_mapping(store, hub, "PNQ1")
+    return hub
+
+
+def shown_at(sandbox, location_id):
+    return {one["sku_code"]: one["n_units"] for one in sandbox.control.stock() if one["location_id"] == location_id}
+
+
+def test_a_hub_mapped_before_its_stock_is_here_takes_nothing_off_sale(place, new_hub, sandbox):
+    store, _ = place
+    stock_up(store, new_hub, {f"S{n:02d}": 7 for n in range(20)})
+    do_push(store)
+    other, other_hub = make_stocked_store(sandbox, partner="A0OTHER")  # the same Amazon account, with a new FlexDash
+    stock_up(other, other_hub, {f"S{n:02d}": 9 for n in range(20)})
+    do_push(other)
+    factories.make_mapping(other, factories.make_hub(other.seller.workspace, name="Delhi"), "PNQ1")
+    run = do_push(other)
+    assert run.state is RunState.SKIPPED
+    assert (
+        "would send 0 for 20 of the 20 SKUs at Delhi, more than the 30 % that Pune Store lets go" in run.error_sentence
+    )
+    assert "Amazon was never told of them there, nor asked what it shows" in run.error_sentence
+    assert "Fetch Amazon's numbers first" in run.error_sentence
+    assert set(shown_at(sandbox, "PNQ1").values()) == {7}
+    (waiting,) = brakes(other)
+    assert (waiting.n_to_zero, waiting.n_unknown, waiting.n_published) == (20, 20, 40)
+    do_fetch(other)
+    run = do_push(other)
+    assert "would set 20 of the 40 quantities that Amazon shows with stock to zero" in run.error_sentence
+    (waiting,) = brakes(other)
+    assert (waiting.n_to_zero, waiting.n_unknown) == (20, 0), "Amazon was asked: now it is known"
+    assert set(shown_at(sandbox, "PNQ1").values()) == {7}
+
+
+def test_zeros_that_amazon_turns_out_to_show_anyway_go_without_asking(place, new_hub, sandbox):
+    store, _ = place
+    assert do_push(store).state is RunState.SKIPPED
+    do_fetch(store)  # Amazon has nothing there
+    assert do_push(store).state is RunState.SUCCEEDED
+    assert brakes(store)[0].state is BrakeState.OVER
+
+
+def test_unknown_zeros_are_approved_once(place, asha, new_hub, sandbox):
+    store, _ = place
+    do_push(store)
+    brake.approve(asha, brakes(store)[0].id, n_to_zero=20)
+    assert do_push(store).state is RunState.SUCCEEDED
+    assert brakes(store)[0].state is BrakeState.USED
+    assert do_push(store, is_full=True).state is RunState.SUCCEEDED
+
+
+def test_an_approved_zero_that_amazon_refuses_is_not_asked_about_every_hour(place, asha, new_hub, sandbox):
+    store, hub = place
+    stock_up(store, hub, {f"NOT-LISTED-{n}": 0 for n in range(20)})
+    do_push(store)
+    brake.approve(asha, brakes(store)[0].id, n_to_zero=brakes(store)[0].n_to_zero)
+    assert do_push(store).state is RunState.PARTIAL
+    assert do_push(store).state is not RunState.SKIPPED
+
+
+def test_a_few_new_skus_without_stock_are_everyday_business(place, sandbox):
+    store, hub = place
+    zero(place, 4)
+    do_push(store)
+    stock_up(store, hub, {f"NEW{n}": 0 for n in range(8)})
+    run = do_push(store)
+    assert (run.state, run.n_updated) == (RunState.SUCCEEDED, 8), "8 of 28 are less than 30 %"
+    stock_up(store, hub, {f"MORE{n:02d}": 0 for n in range(16)})
+    assert do_push(store).state is RunState.SKIPPED, "16 of 44 are more"
+
+
+def test_the_first_push_of_nothing_but_zeros_waits(app, sandbox):
+    store, hub = make_stocked_store(sandbox)
+    stock_up(store, hub, {f"S{n}": 0 for n in range(4)})
+    assert do_push(store).state is RunState.SUCCEEDED, "so few never ask"
+    store, hub = make_stocked_store(sandbox)
+    stock_up(store, hub, {f"S{n}": 0 for n in range(5)})
+    assert do_push(store).state is RunState.SKIPPED
+
+
 def test_every_further_run_waits_with_the_same_brake_and_its_present_numbers(place):
     store, _ = place
     zero(place, 7)

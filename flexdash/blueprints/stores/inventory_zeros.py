@@ -17,7 +17,7 @@ from flexdash.services.actors import Permission
 from flexdash.services.config_log import MAX_REASON_LENGTH
 from flexdash.services.errors import FieldRefused, ServiceError
 from flexdash.services.inventory import brake as brakes
-from flexdash.services.inventory import drift
+from flexdash.services.inventory import drift, preview
 from flexdash.services.inventory.drift import Filters
 from flexdash.services.inventory.places import active_locations
 from flexdash.services.sync_runs import RunInProgress, StoreCannotSync
@@ -102,4 +102,5 @@ def _page(store: Store, brake: ZeroBrake, form: DecisionForm, *, refusal: str = 
         lines=lines,
         further_url=further_url,
         is_windowed=bool(start_of_window()),
+        last_fetch=preview.last_fetch(store) if is_open and brake.n_unknown else None,
     )

@@ -1,6 +1,9 @@
 """The brake for mass zeros: a push that would zero more than the store allows waits for a person.
 
-A stock file with a wrong column, or a hub switched off by mistake, would otherwise take a whole catalog off sale.
+A stock file with a wrong column, or a hub mapped before its stock is here, would otherwise take a whole catalog off
+sale. Two shares are looked at, and the store allows the same for both: of what Amazon shows with stock, how much goes to
+zero; and of a hub's SKUs, how many go to zero of which nobody knows what Amazon shows, because it was neither told nor
+asked. The second one is counted against the whole catalog, so that a few new SKUs without stock are everyday business.
 """
 
 from collections.abc import Sequence
@@ -17,9 +20,16 @@ from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import ChangedMeanwhile, NotAllowed, ServiceError
 from flexdash.services.inventory.plan import Plan, n_shown_with_stock
 from flexdash.services.run_context import RunContext, RunSkipped
+from flexdash.services.words import listed
 
 LEAST = 5  # fewer zeros than this are everyday business whatever their share
+_HUBS_NAMED = 3  # in a sentence
 OPEN = (BrakeState.WAITING, BrakeState.APPROVED)
+
+
+def are_too_many(n: int, of: int, percent: int) -> bool:
+    """Say whether `n` zeros of so many quantities are more than the share that a store lets go without asking."""
+    return n >= LEAST and n * 100 > percent * of
 
 
 class TooManyZeros(Exception):
@@ -38,11 +48,12 @@ class Zeros:
     def take(self, n_more: int) -> None:
         """Count zeros that the plan did not know of. Raises TooManyZeros, and `are_used_up` from then on."""
         self._n_taken += max(0, n_more)
-        if self._plan.n_to_zero + self._n_taken < LEAST:
+        if self._plan.n_shown_to_zero + self._n_taken < LEAST:
             return
         if self._n_free is None:
             n_allowed = n_shown_with_stock(self._plan) * self._plan.store.zero_brake_percent // 100
-            self._n_free = max(n_allowed, self._n_approved, LEAST - 1) - self._plan.n_to_zero
+            n_free = max(n_allowed, LEAST - 1) - self._plan.n_shown_to_zero
+            self._n_free = max(n_free, self._n_approved - self._plan.n_to_zero)
         if self._n_taken > self._n_free:
             self.are_used_up = True
             raise TooManyZeros
@@ -55,7 +66,8 @@ def check(run: RunContext, plan: Plan) -> Zeros:
     approval is used up by the first push it lets through; a brake that the stock no longer calls for is closed.
     """
     n_shown = n_shown_with_stock(plan) if plan.n_to_zero >= LEAST else 0
-    is_over = plan.n_to_zero >= LEAST and plan.n_to_zero * 100 > plan.store.zero_brake_percent * n_shown
+    reasons = _reasons(plan, n_shown)
+    is_over = bool(reasons)
     if plan.retry_of_id is not None:
         _wait_with_the_whole(plan, is_over)
     with transaction() as session:
@@ -76,8 +88,30 @@ def check(run: RunContext, plan: Plan) -> Zeros:
             more = f"{plan.n_to_zero:,} quantities would go to zero by now, more than the approved {brake.n_to_zero:,}"
             _close(store, brake, BrakeState.OVER, more)
             brake = None
-        sentence = _hold_back(store, brake, run, plan, n_shown)
+        sentence = _hold_back(store, brake, run, plan, n_shown, reasons)
     raise RunSkipped(sentence)
+
+
+def _reasons(plan: Plan, n_shown: int) -> list[str]:
+    """Return the sentences that say why a person has to decide; none when the push may go."""
+    percent, name, reasons = plan.store.zero_brake_percent, plan.store.name, []
+    if are_too_many(plan.n_shown_to_zero, n_shown, percent):
+        reasons.append(
+            f"This push would set {plan.n_shown_to_zero:,} of the {n_shown:,} quantities that Amazon shows with stock "
+            f"to zero, more than the {percent} % that {name} lets go without asking."
+        )
+    unknown = [
+        f"{n:,} of the {plan.n_listings:,} SKUs at {plan.locations[index].hub_name}"
+        for index, n in sorted(plan.unknown_to_zero.items())
+        if are_too_many(n, plan.n_listings, percent)
+    ]
+    if unknown:
+        what = listed([*unknown[:_HUBS_NAMED], *(["more hubs"] if len(unknown) > _HUBS_NAMED else [])])
+        reasons.append(
+            f"This push would send 0 for {what}, more than the {percent} % that {name} lets go without asking: Amazon "
+            "was never told of them there, nor asked what it shows, and may be selling them."
+        )
+    return reasons
 
 
 def _wait_with_the_whole(plan: Plan, is_over: bool) -> None:
@@ -193,12 +227,11 @@ def _decide(actor: Actor, brake_id: int, n_to_zero: int, state: BrakeState, reas
         return brake
 
 
-def _hold_back(store: Store, brake: ZeroBrake | None, run: RunContext, plan: Plan, n_shown: int) -> str:
+def _hold_back(
+    store: Store, brake: ZeroBrake | None, run: RunContext, plan: Plan, n_shown: int, reasons: Sequence[str]
+) -> str:
     """Keep that the push waits, and return the sentence its run ends with."""
-    what = (
-        f"This push would set {plan.n_to_zero:,} of the {n_shown:,} quantities that Amazon shows with stock to zero, "
-        f"more than the {plan.store.zero_brake_percent} % that {store.name} lets go without asking. Nothing was sent."
-    )
+    what = " ".join([*reasons, "Nothing was sent."])
     declined = standing_refusal(store.id) if brake is None else None
     if declined is not None and plan.n_to_zero <= declined.n_to_zero:
         return (
@@ -209,18 +242,23 @@ def _hold_back(store: Store, brake: ZeroBrake | None, run: RunContext, plan: Pla
     if brake is None:
         brake = ZeroBrake(workspace_id=store.workspace_id, store_id=store.id, n_to_zero=0, n_published=0)
         db.session.add(brake)
-    brake.run_id, brake.n_to_zero, brake.n_published = run.run_id, plan.n_to_zero, n_shown
+    brake.run_id, brake.n_to_zero, brake.n_unknown = run.run_id, plan.n_to_zero, plan.unknown_to_zero.total()
+    brake.n_published = n_shown + plan.n_unknown
     db.session.flush()
     if is_new:
         config_log.record(
             Actor.system(store.workspace_id),
             Section.SETTINGS,
-            f"FlexDash held back a push of {store.name}: it would set {plan.n_to_zero:,} of {n_shown:,} quantities to "
-            "zero on Amazon",
+            f"FlexDash held back a push of {store.name}: it would set {brake.n_to_zero:,} of {brake.n_published:,} "
+            "quantities to zero on Amazon",
             store=store,
             new={"zero_brake": BrakeState.WAITING.value, "quantities_to_zero": plan.n_to_zero},
         )
-    return f"{what} It waits for somebody to look at the list and approve or decline it, on the store's Inventory tab."
+    ask = " Fetch Amazon's numbers first to see what that would change." if brake.n_unknown else ""
+    return (
+        f"{what} It waits for somebody to look at the list and approve or decline it, on the store's Inventory "
+        f"tab.{ask}"
+    )
 
 
 def _use(store: Store, brake: ZeroBrake, run: RunContext) -> None:

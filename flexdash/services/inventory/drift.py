@@ -13,7 +13,7 @@ from flexdash.extensions import db
 from flexdash.models import Hub, HubMapping, Listing, PublishedStock, StockLevel, Store, Sync, SyncState
 from flexdash.services import store_contents
 from flexdash.services.inventory.places import Location
-from flexdash.services.inventory.quantities import lines, shown, wanted
+from flexdash.services.inventory.quantities import is_unknown, lines, shown, wanted
 from flexdash.services.inventory.remedies import remedy_of
 
 # Where no index knows which lines fit, a page looks at so many SKUs and offers to look further.
@@ -141,8 +141,9 @@ def of_listing(store: Store, locations: Sequence[Location], listing: Listing) ->
 
 
 def to_zero(store: Store, locations: Sequence[Location], filters: Filters) -> Found:
-    """Return the lines that a push now would set to zero and that Amazon shows with stock."""
-    return matching(store, locations, and_(wanted(store.stock_buffer) == 0, shown() > 0), filters)
+    """Return the lines that a push now would set to zero and that Amazon shows with stock, or may show with it."""
+    is_zero = wanted(store.stock_buffer) == 0
+    return matching(store, locations, and_(is_zero, or_(shown() > 0, is_unknown())), filters)
 
 
 def line_of(store: Store, row: Any) -> DriftLine:

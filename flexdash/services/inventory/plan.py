@@ -1,6 +1,7 @@
 """What a push has to send, and what it leaves out and why. Nothing is sent from here."""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from flexdash.models import (
     SyncState,
 )
 from flexdash.services.inventory.places import Location, active_locations
-from flexdash.services.inventory.quantities import lines, shown, wanted
+from flexdash.services.inventory.quantities import is_unknown, lines, shown, wanted
 
 _ROWS_AT_A_TIME = 2_000
 
@@ -69,9 +70,12 @@ class Plan:
     is_full: bool
     started_at: datetime  # of the run's first attempt
     retry_of_id: int | None = None  # the run whose refused lines this one sends, and no others
+    n_listings: int = 0  # SKUs of the catalog
     n_lines: int = 0  # catalog SKUs times locations; of a retry, what there is to send
     n_zeros: int = 0  # of those to be sent
-    n_to_zero: int = 0  # of the zeros, those that Amazon shows with stock
+    n_shown_to_zero: int = 0  # of the zeros, those that Amazon shows with stock
+    n_unknown: int = 0  # lines to be sent of which nobody knows what Amazon shows
+    unknown_to_zero: Counter[int] = field(default_factory=Counter)  # of them the zeros, by the location's index
     listing_ids: array = field(default_factory=lambda: array("i"))
     location_indexes: array = field(default_factory=lambda: array("H"))
 
@@ -79,6 +83,11 @@ class Plan:
     def n_due(self) -> int:
         """How many lines are to be sent."""
         return len(self.listing_ids)
+
+    @property
+    def n_to_zero(self) -> int:
+        """How many lines would go to zero that Amazon shows with stock, or may show with it."""
+        return self.n_shown_to_zero + self.unknown_to_zero.total()
 
     def portions(self, size: int) -> Iterator[list[tuple[Location, list[int]]]]:
         """Yield the lines in their order, `size` at a time, each portion as listing ids by location."""
@@ -143,7 +152,7 @@ def n_shown_with_stock(plan: Plan) -> int:
 def _read_lines(plan: Plan) -> None:
     quantity, at_amazon = wanted(plan.store.stock_buffer).label("quantity"), shown().label("shown")
     n_listings = db.session.scalar(select(func.count()).where(Listing.store_id == plan.store.store_id)) or 0
-    plan.n_lines = n_listings * len(plan.locations)
+    plan.n_listings, plan.n_lines = n_listings, n_listings * len(plan.locations)
     condition = is_due(plan.store.stock_buffer)
     if plan.is_full:
         condition = or_(condition, PublishedStock.accepted_at < plan.started_at)
@@ -152,19 +161,23 @@ def _read_lines(plan: Plan) -> None:
     refused_now = and_(PublishedStock.state == PushState.REFUSED, PublishedStock.sent_at >= plan.started_at)
     is_unchanged = case((PublishedStock.quantity == quantity, 1), else_=0)
     query = (
-        _of_plan(plan, [Listing.id, HubMapping.id, quantity, at_amazon])
+        _of_plan(plan, [Listing.id, HubMapping.id, quantity, at_amazon, is_unknown()])
         .where(condition, or_(PublishedStock.id.is_(None), ~func.coalesce(refused_now, False)))
         .order_by(quantity, is_unchanged, Listing.sku_code, HubMapping.id)
         .execution_options(yield_per=_ROWS_AT_A_TIME)
     )
     index_of = {location.mapping_id: index for index, location in enumerate(plan.locations)}
     with joining_whole_tables():
-        for listing_id, mapping_id, n_units, n_shown in db.session.execute(query):
+        for listing_id, mapping_id, n_units, n_shown, is_not_known in db.session.execute(query):
+            index = index_of[mapping_id]
             plan.listing_ids.append(listing_id)
-            plan.location_indexes.append(index_of[mapping_id])
+            plan.location_indexes.append(index)
+            plan.n_unknown += bool(is_not_known)
             if n_units == 0:
                 plan.n_zeros += 1
-                plan.n_to_zero += bool(n_shown)
+                plan.n_shown_to_zero += bool(n_shown)
+                if is_not_known:
+                    plan.unknown_to_zero[index] += 1
     if plan.retry_of_id is not None:
         plan.n_lines = plan.n_due
 

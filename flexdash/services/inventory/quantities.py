@@ -27,6 +27,15 @@ def shown() -> ColumnElement[int]:
     return case((is_fetched_later, fetched), else_=PublishedStock.quantity)
 
 
+def is_unknown() -> ColumnElement[bool]:
+    """Whether what Amazon shows is not known, so that a 0 may take away what it sells: nothing was ever accepted or read.
+
+    Where a 0 went out already, and got another answer or none, that is decided, and one more 0 decides nothing.
+    """
+    was_sent_zero = func.coalesce(PublishedStock.sent_quantity, 1) == 0
+    return and_(shown().is_(None), ~was_sent_zero)
+
+
 def lines(columns: list[Any], *, store_id: int, seller_id: int, mapping_ids: list[int]) -> Select[Any]:
     """Return the SELECT of `columns` with a row for every catalog SKU at every one of the locations `mapping_ids`.
 
