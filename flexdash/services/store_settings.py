@@ -13,6 +13,7 @@ from flexdash.services import access, config_log, config_log_queries, store_cont
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.changed_meanwhile import changed_by_other
 from flexdash.services.errors import NotAllowed, ServiceError
+from flexdash.services.inventory import brake, preview
 from flexdash.services.inventory.places import active_locations
 
 MOST_COUNTED = 10_000  # SKUs; beyond that a person needs no exact number, and counting would take long
@@ -29,6 +30,10 @@ class Toggle(StrEnum):
     def label(self) -> str:
         """The toggle's name on every page and in the log."""
         return config_log_queries.LABELS[self.value]
+
+
+class NotPreviewed(ServiceError):
+    """Inventory Sync is turned on for the first time by somebody who has not seen what it would set to zero now."""
 
 
 _SYNCS = {Toggle.ORDER_SYNC: Sync.ORDER_PULL, Toggle.INVENTORY_SYNC: Sync.INVENTORY_PUSH}
@@ -49,16 +54,28 @@ class ToggleView:
     needs_preview: bool = False  # what it would change is shown before it is turned on for the first time
 
 
-def set_toggle(actor: Actor, store_id: int, toggle: Toggle, *, turn_on: bool, version: int, reason: str = "") -> Store:
+def set_toggle(
+    actor: Actor,
+    store_id: int,
+    toggle: Toggle,
+    *,
+    turn_on: bool,
+    version: int,
+    reason: str = "",
+    zeros_seen: int | None = None,
+) -> Store:
     """Turn one toggle of the store on or off and log it, in one transaction; return the store.
 
     Allowed whatever the store's connection is, once it was connected: a sync that cannot run is shown as paused.
-    `version` is the `settings_version` the form was made from. Raises NotVisible, NotAllowed, ServiceError (a draft),
-    FieldRefused for `reason`, and ChangedByOther when any toggle was changed since.
+    `version` is the `settings_version` the form was made from. `zeros_seen` is `n_to_zero` of the preview that the
+    person saw: the first time Inventory Sync needs it, and it approves these zeros, so that the first push does not ask
+    once more. Raises NotVisible, NotAllowed, ServiceError (a draft), FieldRefused for `reason`, ChangedByOther when any
+    toggle was changed since, and NotPreviewed.
     """
     if not actor.may(Permission.CONFIGURE_STORES):
         raise NotAllowed("Your role does not include changing a store's settings. Ask a merchant or an admin.")
     reason = config_log.clean_reason(reason)
+    would_be = _preview(access.get(actor, Store, store_id)) if toggle is Toggle.INVENTORY_SYNC and turn_on else None
     with transaction():
         store = access.get(actor, Store, store_id, lock=True)
         if store.status is StoreStatus.DRAFT:
@@ -68,6 +85,8 @@ def set_toggle(actor: Actor, store_id: int, toggle: Toggle, *, turn_on: bool, ve
         was_on = getattr(store, toggle)
         if was_on == turn_on:
             return store
+        if would_be is not None:
+            _check_seen(would_be, zeros_seen)
         setattr(store, toggle, turn_on)
         store.settings_version += 1
         if turn_on and toggle in _SYNCS:
@@ -82,7 +101,33 @@ def set_toggle(actor: Actor, store_id: int, toggle: Toggle, *, turn_on: bool, ve
             new={toggle.value: turn_on},
             reason=reason,
         )
+        if would_be is not None and would_be.would_wait and would_be.is_counted_whole:
+            brake.approve_beforehand(
+                actor,
+                store,
+                n_to_zero=would_be.n_to_zero,
+                n_published=would_be.n_may_show,
+                n_unknown=would_be.n_unknown_to_zero,
+            )
         return store
+
+
+def _preview(store: Store) -> preview.Preview | None:
+    """Return what the first push would change, None where it is not the first time."""
+    return preview.of(store, active_locations(store.id)) if needs_preview(store) else None
+
+
+def _check_seen(would_be: preview.Preview, zeros_seen: int | None) -> None:
+    if zeros_seen is None:
+        raise NotPreviewed(
+            "Inventory Sync is turned on for the first time from its preview. Look at what it would change on Amazon, "
+            "and turn it on there."
+        )
+    if would_be.n_to_zero > zeros_seen:
+        raise NotPreviewed(
+            f"While the page was open the stock changed: more would go to zero now, {would_be.n_to_zero:,} instead of "
+            f"{zeros_seen:,}. Inventory Sync is still off; look at the list again."
+        )
 
 
 def last_change(store: Store, toggle: Toggle | None = None) -> ConfigEvent | None:

@@ -398,9 +398,30 @@ def test_the_preview_says_when_the_push_would_be_held_back_and_what_is_left_out(
         tell(store, f"S{n}", 5)
     factories.make_stock(store.seller, hub, "UNLISTED")
     text = words(web.get(path(store, "/preview")))
-    assert "This push would be held back" in text
+    assert "Whoever turns Inventory Sync on here approves that" in text
     assert "9 of the 9 quantities" in text
+    assert "Turn Inventory Sync on and let 9 go to zero" in text
     assert "Not on Amazon: no listing." in text
+
+
+def test_stock_that_changed_since_the_preview_is_looked_at_again(web, off):
+    store, hub = off
+    stock_up(store, hub, {"A": 5, "B": 0})
+    data = settings_fields(web.get(path(store, "/preview")))
+    stock_up(store, hub, {"A": 0, "B": 0})
+    answer = web.post(f"/stores/{store.id}/settings", data=data)
+    assert answer.location.startswith(path(store, "/preview"))
+    assert "more would go to zero now, 2 instead of 1. Inventory Sync is still off" in words(web.get(answer.location))
+    assert not db.session.get(Store, store.id).is_inventory_sync_on
+
+
+def test_a_form_that_claims_to_be_confirmed_leads_to_the_preview_too(web, off):
+    store, hub = off
+    stock_up(store, hub, {"A": 5})
+    data = settings_fields(web.get(f"/stores/{store.id}/settings")) | {"is_inventory_sync_on-is_confirmed": "1"}
+    answer = web.post(f"/stores/{store.id}/settings", data=data)
+    assert answer.location.startswith(path(store, "/preview"))
+    assert not db.session.get(Store, store.id).is_inventory_sync_on
 
 
 def test_the_preview_of_a_store_with_nothing_to_send_says_so(web, off):

@@ -99,7 +99,7 @@ def test_turning_order_sync_off_asks_first_and_says_what_stops(merchant, store) 
 def test_a_change_by_somebody_else_meanwhile_is_shown_and_what_was_typed_is_kept(merchant, asha, store) -> None:
     data = fields(merchant.get(path(store)), Toggle.ORDER_SYNC)
     ravi = make_actor(make_user(asha.workspace, name="Ravi"))
-    store_settings.set_toggle(ravi, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=1)
+    store_settings.set_toggle(ravi, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=1, zeros_seen=0)
     answer = merchant.post(path(store), data=data | {"is_order_sync_on-reason": "my own words"})
     assert answer.status_code == 409
     page = words(answer)

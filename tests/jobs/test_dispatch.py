@@ -383,7 +383,9 @@ def test_a_run_of_one_sync_does_not_hold_up_the_other(stock_too, store):
 
 def test_turning_inventory_sync_on_starts_a_push_within_a_minute(stock_too, store):
     actor = make_actor(make_user(store.seller.workspace))
-    store_settings.set_toggle(actor, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=store.settings_version)
+    store_settings.set_toggle(
+        actor, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=store.settings_version, zeros_seen=0
+    )
     dispatch.dispatch()
     assert [run.sync for run in runs_of(store)].count(Sync.INVENTORY_PUSH) == 1
 

@@ -4,9 +4,21 @@ import pytest
 from sqlalchemy import update
 
 from flexdash.extensions import db
-from flexdash.models import BrakeState, ConfigEvent, ItemOutcome, Role, RunState, StockLevel, SyncAttempt, ZeroBrake
+from flexdash.models import (
+    BrakeState,
+    ConfigEvent,
+    ItemOutcome,
+    Role,
+    RunState,
+    StockLevel,
+    Store,
+    SyncAttempt,
+    ZeroBrake,
+)
+from flexdash.services import store_settings
 from flexdash.services.errors import ChangedMeanwhile, NotAllowed, NotVisible, ServiceError
 from flexdash.services.inventory import brake, sending
+from flexdash.services.store_settings import NotPreviewed, Toggle
 from tests import factories
 from tests.support.pulls import row
 from tests.support.stock import at_amazon, attempt, do_fetch, do_push, items_of, make_stocked_store, new_run, stock_up
@@ -382,3 +394,53 @@ def test_a_retry_of_a_few_refused_skus_decides_nothing_about_the_whole_stock(pla
     assert [one.state for one in brakes(store)] == [BrakeState.WAITING]
     assert waiting.id == brakes(store)[0].id
     assert len(sentences(store)) == n_sentences
+
+
+# Approved when Inventory Sync is turned on for the first time --------------------------------------------------------
+
+
+@pytest.fixture
+def never_on(app, sandbox):
+    """A store whose Inventory Sync was never on, with 10 SKUs that are not in stock, and its merchant."""
+    store, hub = make_stocked_store(sandbox, is_inventory_sync_on=False)
+    stock_up(store, hub, {f"S{n}": 0 for n in range(10)})
+    return store, hub, factories.make_actor(factories.make_user(store.seller.workspace, name="Asha"))
+
+
+def turn_on(store, actor, **seen):
+    db.session.rollback()
+    version = db.session.get_one(Store, store.id, populate_existing=True).settings_version
+    store_settings.set_toggle(actor, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=version, **seen)
+
+
+def test_the_zeros_seen_on_the_preview_are_not_asked_about_again(never_on, sandbox):
+    store, _, asha = never_on
+    turn_on(store, asha, zeros_seen=10)
+    assert sentences(store)[-1] == "Asha approved setting 10 of 10 quantities to zero on Amazon for Pune Store"
+    assert do_push(store).state is RunState.SUCCEEDED
+    (used,) = brakes(store)
+    assert (used.state, used.decided_by_name, used.n_unknown) == (BrakeState.USED, "Asha", 10)
+
+
+def test_more_zeros_than_were_seen_are_asked_about(never_on):
+    store, hub, asha = never_on
+    turn_on(store, asha, zeros_seen=10)
+    stock_up(store, hub, {"ONE-MORE": 0})
+    assert do_push(store).state is RunState.SKIPPED
+
+
+@pytest.mark.parametrize("seen", [{}, {"zeros_seen": 9}])
+def test_inventory_sync_is_not_turned_on_over_what_nobody_saw(never_on, seen):
+    store, _, asha = never_on
+    with pytest.raises(NotPreviewed):
+        turn_on(store, asha, **seen)
+    db.session.rollback()
+    assert not db.session.get_one(Store, store.id).is_inventory_sync_on
+    assert brakes(store) == []
+
+
+def test_a_preview_of_few_zeros_approves_nothing(never_on):
+    store, hub, asha = never_on
+    stock_up(store, hub, {f"S{n}": 5 for n in range(8)})
+    turn_on(store, asha, zeros_seen=2)
+    assert brakes(store) == []

@@ -45,7 +45,7 @@ def log(workspace_id) -> list[ConfigEvent]:
 
 @pytest.mark.parametrize("toggle", Toggle)
 def test_turning_a_toggle_on_is_kept_and_logged_in_a_sentence(asha, store, toggle) -> None:
-    store_settings.set_toggle(asha, store.id, toggle, turn_on=True, version=1, reason="Start of  season")
+    store_settings.set_toggle(asha, store.id, toggle, turn_on=True, version=1, reason="Start of  season", zeros_seen=0)
     row = db.session.get(Store, store.id, populate_existing=True)
     assert [getattr(row, other) for other in Toggle] == [other is toggle for other in Toggle]
     assert row.settings_version == 2
@@ -58,7 +58,7 @@ def test_turning_a_toggle_on_is_kept_and_logged_in_a_sentence(asha, store, toggl
 
 def test_a_form_older_than_somebody_elses_change_is_refused_with_who_and_what(workspace, asha, store) -> None:
     ravi = make_actor(make_user(workspace, name="Ravi"))
-    store_settings.set_toggle(ravi, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=1)
+    store_settings.set_toggle(ravi, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=1, zeros_seen=0)
     with pytest.raises(ChangedByOther) as refusal:
         store_settings.set_toggle(asha, store.id, Toggle.ORDER_SYNC, turn_on=True, version=1)
     assert "Ravi turned Inventory Sync on for Pune Store" in refusal.value.sentence
@@ -127,7 +127,7 @@ def test_a_change_whose_log_row_fails_is_no_change(asha, store, monkeypatch) -> 
 def test_each_toggle_tells_who_set_it_last(workspace, asha, store) -> None:
     ravi = make_actor(make_user(workspace, name="Ravi"))
     store_settings.set_toggle(asha, store.id, Toggle.ORDER_SYNC, turn_on=True, version=1)
-    store_settings.set_toggle(ravi, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=2)
+    store_settings.set_toggle(ravi, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=2, zeros_seen=0)
     store_settings.set_toggle(ravi, store.id, Toggle.ORDER_SYNC, turn_on=False, version=3)
     store_settings.set_toggle(asha, store.id, Toggle.ORDER_SYNC, turn_on=True, version=4)
     said = {view.toggle: view.last_change for view in store_settings.views(store)}
@@ -176,7 +176,7 @@ def test_the_effect_of_inventory_sync_knows_that_everything_was_pushed_before(wo
     )
     db.session.commit()
     assert "pushes what changed of 1 SKU since the last push" in inventory_effect(store)
-    store_settings.set_toggle(asha, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=1)
+    store_settings.set_toggle(asha, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=1, zeros_seen=1)
     view = store_settings.views(store)[1]
     assert view.is_effect_serious
     assert view.effect.startswith("Turning this off leaves Amazon with what it was told last")

@@ -44,7 +44,8 @@ def inventory_preview(store_id: int) -> Response | str:
         lines = [drift.line_of(store, row) for row in page.items]
         further_url = further(found.looked_until) if page.next_url is None else None
     form = ToggleForm(formdata=None, prefix=Toggle.INVENTORY_SYNC.value)
-    form.version.data, form.turn_on.data, form.is_confirmed.data = str(store.settings_version), "1", "1"
+    would_be = preview.of(store, locations)
+    form.version.data, form.turn_on.data, form.zeros_seen.data = str(store.settings_version), "1", would_be.n_to_zero
     form.reason.data = request.args.get("reason", "")
     return render_template(
         "stores/inventory_preview.html",
@@ -53,7 +54,8 @@ def inventory_preview(store_id: int) -> Response | str:
         toggle=Toggle.INVENTORY_SYNC,
         view=store_settings.view(store, Toggle.INVENTORY_SYNC),
         form=form,
-        preview=preview.of(store, locations),
+        preview=would_be,
+        is_approval=would_be.would_wait and would_be.is_counted_whole and current_actor().may(Permission.MANAGE_STOCK),
         change=change,
         change_words=CHANGE_WORDS,
         most_counted=preview.MOST_COUNTED,

@@ -16,7 +16,7 @@ from flexdash.services.changed_meanwhile import ChangedByOther
 from flexdash.services.config_log import MAX_REASON_LENGTH
 from flexdash.services.errors import FieldRefused
 from flexdash.services.inventory import rules
-from flexdash.services.store_settings import Toggle
+from flexdash.services.store_settings import NotPreviewed, Toggle
 
 MEANWHILE = 409
 REASON_FIELD = {"maxlength": MAX_REASON_LENGTH, "autocomplete": "off"}
@@ -40,6 +40,7 @@ class ToggleForm(FlaskForm):
     version = HiddenField()
     turn_on = HiddenField()  # "1" or ""
     is_confirmed = HiddenField()
+    zeros_seen = HiddenField()  # of the preview: how many quantities it said would go to zero
     reason = StringField("Reason", render_kw=REASON_FIELD)
 
 
@@ -72,17 +73,25 @@ def change_settings(store_id: int) -> Response | str | tuple[str, int]:
     turn_on = form.turn_on.data == "1"
     version = whole(form.version.data) or 0
     needs_asking = toggle in ASKED_BEFORE_OFF and not turn_on
-    if not form.is_confirmed.data and version == store.settings_version:
-        if needs_asking and getattr(store, toggle):
-            return _page(store, {toggle: form}, asking=toggle)
-        if toggle is Toggle.INVENTORY_SYNC and turn_on and store_settings.needs_preview(store):
-            # What it would change on Amazon is looked at first; it is turned on from there.
-            reason = (form.reason.data or "")[:MAX_REASON_LENGTH]
-            return redirect(url_for(".inventory_preview", store_id=store_id, reason=reason or None), 303)
+    zeros_seen = whole(form.zeros_seen.data)
+    if not form.is_confirmed.data and version == store.settings_version and needs_asking and getattr(store, toggle):
+        return _page(store, {toggle: form}, asking=toggle)
     try:
         store_settings.set_toggle(
-            current_actor(), store_id, toggle, turn_on=turn_on, version=version, reason=form.reason.data or ""
+            current_actor(),
+            store_id,
+            toggle,
+            turn_on=turn_on,
+            version=version,
+            reason=form.reason.data or "",
+            zeros_seen=zeros_seen,
         )
+    except NotPreviewed as refusal:
+        # What it would change on Amazon is looked at first; it is turned on from there.
+        if zeros_seen is not None:
+            flash(refusal.sentence, "warning")
+        reason = (form.reason.data or "")[:MAX_REASON_LENGTH]
+        return redirect(url_for(".inventory_preview", store_id=store_id, reason=reason or None), 303)
     except FieldRefused as refusal:
         form.reason.errors = [refusal.sentence]
         asking = toggle if needs_asking else None

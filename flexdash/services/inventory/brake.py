@@ -1,9 +1,9 @@
 """The brake for mass zeros: a push that would zero more than the store allows waits for a person.
 
 A stock file with a wrong column, or a hub mapped before its stock is here, would otherwise take a whole catalog off
-sale. Two shares are looked at, and the store allows the same for both: of what Amazon shows with stock, how much goes to
-zero; and of a hub's SKUs, how many go to zero of which nobody knows what Amazon shows, because it was neither told nor
-asked. The second one is counted against the whole catalog, so that a few new SKUs without stock are everyday business.
+sale. Two shares are looked at, and the store allows as much of either: of what Amazon shows with stock, how much goes
+to zero; and of the SKUs at a hub, how many go to zero of which nobody knows what Amazon shows, because it was neither
+told nor asked. The second is counted against the whole catalog: a few new SKUs without stock are everyday business.
 """
 
 from collections.abc import Sequence
@@ -186,6 +186,29 @@ def decline(actor: Actor, brake_id: int, *, n_to_zero: int, reason: str = "") ->
     return _decide(actor, brake_id, n_to_zero, BrakeState.DECLINED, reason)
 
 
+def approve_beforehand(actor: Actor, store: Store, *, n_to_zero: int, n_published: int, n_unknown: int) -> None:
+    """Keep the approval of a person who saw what the next push would set to zero before there was a push; logged.
+
+    Inside the caller's transaction, which holds the store. The numbers are those of ZeroBrake. Nothing is kept where a
+    push waits already, and for whom may not decide: then the push asks.
+    """
+    if not actor.may(Permission.MANAGE_STOCK) or _open(store.id) is not None:
+        return
+    brake = ZeroBrake(
+        workspace_id=store.workspace_id,
+        store_id=store.id,
+        state=BrakeState.APPROVED,
+        n_to_zero=n_to_zero,
+        n_published=n_published,
+        n_unknown=n_unknown,
+        decided_at=clock.now(),
+        decided_by_name=actor.name,
+    )
+    db.session.add(brake)
+    db.session.flush()
+    _log_decision(actor, store, brake, {})
+
+
 def _still_refuses(newest: ZeroBrake, last_success_at: datetime | None) -> bool:
     """Say whether a store's newest brake was declined and no push has gone through since."""
     if newest.state is not BrakeState.DECLINED or newest.decided_at is None:
@@ -213,18 +236,22 @@ def _decide(actor: Actor, brake_id: int, n_to_zero: int, state: BrakeState, reas
         old = brake.state
         brake.state, brake.decided_at, brake.decided_by_name = state, clock.now(), actor.name
         db.session.flush()
-        what = f"{brake.n_to_zero:,} of {brake.n_published:,} quantities to zero on Amazon for {store.name}"
-        said = "approved setting" if state is BrakeState.APPROVED else "declined to set"
-        config_log.record(
-            actor,
-            Section.SETTINGS,
-            f"{actor.name} {said} {what}",
-            store=store,
-            old={"zero_brake": old.value},
-            new={"zero_brake": state.value},
-            reason=reason,
-        )
+        _log_decision(actor, store, brake, {"zero_brake": old.value}, reason)
         return brake
+
+
+def _log_decision(actor: Actor, store: Store, brake: ZeroBrake, old: dict[str, str], reason: str = "") -> None:
+    what = f"{brake.n_to_zero:,} of {brake.n_published:,} quantities to zero on Amazon for {store.name}"
+    said = "approved setting" if brake.state is BrakeState.APPROVED else "declined to set"
+    config_log.record(
+        actor,
+        Section.SETTINGS,
+        f"{actor.name} {said} {what}",
+        store=store,
+        old=old,
+        new={"zero_brake": brake.state.value},
+        reason=reason,
+    )
 
 
 def _hold_back(

@@ -28,7 +28,7 @@ def shown() -> ColumnElement[int]:
 
 
 def is_unknown() -> ColumnElement[bool]:
-    """Whether what Amazon shows is not known, so that a 0 may take away what it sells: nothing was ever accepted or read.
+    """Whether nobody knows what Amazon shows, so that a 0 may take away what it sells: it took and said nothing yet.
 
     Where a 0 went out already, and got another answer or none, that is decided, and one more 0 decides nothing.
     """
