@@ -4,16 +4,28 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import delete, event, update
 
 from flexdash import clock
 from flexdash.amazon.errors import AmazonUnavailable
 from flexdash.amazon.inventory import Inventory, InventoryUpdate
 from flexdash.extensions import db
 from flexdash.jobs import runner, stopping
-from flexdash.models import ApiCall, Hub, HubMapping, ItemOutcome, PushState, RunState, StockLevel, Store, SyncState
+from flexdash.models import (
+    ApiCall,
+    Hub,
+    HubMapping,
+    ItemOutcome,
+    Listing,
+    PublishedStock,
+    PushState,
+    RunState,
+    StockLevel,
+    Store,
+    SyncState,
+)
 from flexdash.services.amazon_access import amazon_for
-from flexdash.services.inventory import left_out, places, sending
+from flexdash.services.inventory import drift, left_out, places, sending
 from flexdash.services.inventory.plan import StoreFacts
 from flexdash.services.inventory.push import push
 from tests import factories
@@ -446,28 +458,65 @@ def test_what_amazon_refused_is_not_asked_again_by_another_attempt_of_the_run(pl
     assert [item.sku_code for item in items_of(run)] == ["NOT-LISTED-1"]
 
 
-def test_turning_the_toggle_off_ends_a_push_under_way_in_words(place, sandbox, monkeypatch):
-    store, hub = place
-    stock_up(store, hub, {f"S{n:03d}": 1 for n in range(100)})
-    monkeypatch.setattr(sending, "PORTION", 20)
+def in_small_portions(monkeypatch, size=20):
+    """Let the push number `size` lines at a time, and the next ones only when these are answered."""
+    monkeypatch.setattr(sending, "PORTION", size)
     monkeypatch.setattr(sending, "IN_FLIGHT", 1)
     monkeypatch.setattr(sending, "IN_LINE", 0)
+
+
+def after_the_first_answers(monkeypatch, change):
+    """Commit `change`, a statement, when the push has written its first answers."""
     real, seen = sending.Sending._write, []
 
-    def off_after_one(self):
+    def changed_after_one(self):
         real(self)
         if not seen:
             seen.append(1)
-            db.session.execute(update(Store).values(is_inventory_sync_on=False))
+            db.session.execute(change)
             db.session.commit()
 
-    monkeypatch.setattr(sending.Sending, "_write", off_after_one)
+    monkeypatch.setattr(sending.Sending, "_write", changed_after_one)
+
+
+def test_turning_the_toggle_off_ends_a_push_under_way_in_words(place, sandbox, monkeypatch):
+    store, hub = place
+    stock_up(store, hub, {f"S{n:03d}": 1 for n in range(100)})
+    in_small_portions(monkeypatch)
+    after_the_first_answers(monkeypatch, update(Store).values(is_inventory_sync_on=False))
     run = do_push(store)
     assert run.state is RunState.SKIPPED
     assert "Inventory Sync was turned off for Pune Store while this run was at work" in run.error_sentence
     assert 0 < len(at_amazon(sandbox)) < 100
     states = {line.state for line in published(store).values()}
     assert PushState.SENDING not in states, "what was answered is written before the run ends"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        update(HubMapping).where(HubMapping.seller_flex_hub_id == "EXSB").values(is_active=False),
+        update(HubMapping).where(HubMapping.seller_flex_hub_id == "EXSB").values(seller_flex_hub_id="XSBE"),
+        update(Hub).where(Hub.name == "Pune Warehouse").values(is_active=False),
+    ],
+    ids=["mapping off", "another id", "hub off"],
+)
+def test_a_location_that_goes_while_the_push_is_under_way_is_told_no_more(place, sandbox, monkeypatch, change):
+    store, hub = place
+    other = factories.make_hub(store.seller.workspace, name="Delhi Warehouse")
+    factories.make_mapping(store, other, "PNQ1")
+    stock_up(store, other, {f"S{n:03d}": 20 + n for n in range(50)})
+    stock_up(store, hub, {f"S{n:03d}": 1 + n for n in range(50)})
+    in_small_portions(monkeypatch)
+    after_the_first_answers(monkeypatch, change)
+    run = do_push(store)
+    n_told = len(at_amazon(sandbox))
+    assert 0 < n_told < 50
+    assert (run.state, run.n_updated) == (RunState.SUCCEEDED, n_told + 50), "the other hub goes on"
+    (item,) = items_of(run)
+    assert (item.outcome, item.n_items, item.seller_flex_hub_id) == (ItemOutcome.SKIPPED, 50 - n_told, "EXSB")
+    assert "Pune Warehouse was taken out of this store's active hubs" in item.reason
+    assert "so the rest was not sent" in item.reason
 
 
 def test_being_asked_to_stop_hands_the_run_back_with_what_was_answered(place, sandbox, monkeypatch):

@@ -17,6 +17,11 @@ class Location:
     hub_name: str
     seller_flex_hub_id: str
 
+    @property
+    def key(self) -> tuple[int, int, str]:
+        """What makes it the same place: not the hub's name."""
+        return self.mapping_id, self.hub_id, self.seller_flex_hub_id
+
 
 def active_locations(store_id: int) -> list[Location]:
     """Return the locations that stock is sent to: mapping and hub both active; in the order of their mappings."""

@@ -18,7 +18,7 @@ from flexdash.services.inventory import answers, brake, outbox
 from flexdash.services.inventory.calls import ABOUT_THE_REQUEST, Answer, Answered, Batch, Caller, batches
 from flexdash.services.inventory.flight import Flight
 from flexdash.services.inventory.outbox import Line
-from flexdash.services.inventory.places import Location
+from flexdash.services.inventory.places import Location, active_locations
 from flexdash.services.inventory.plan import Plan
 from flexdash.services.inventory.remedies import is_about_sequence
 from flexdash.services.run_context import RunContext, RunSkipped
@@ -49,6 +49,7 @@ class Sending:
         self._n_silent = 0  # batches without an answer since the last one with
         self._n_answered = 0
         self._n_left_out = 0
+        self._n_closed: Counter[Location] = Counter()  # lines that were not sent, their location being gone meanwhile
         self._must_stop = False
         self._error: Exception | None = None  # why it has to end early
 
@@ -71,8 +72,7 @@ class Sending:
         if self._error is not None:
             raise self._error
         self._run.stop_here()
-        if self._n_left_out:
-            self._note_left_out()
+        self._note_left_out()
 
     # What goes out ----------------------------------------------------------------------------------------------------
 
@@ -120,22 +120,27 @@ class Sending:
                 return self._commit(portion, n_planned_zeros, is_zero_left_out=False)
             except brake.TooManyZeros:
                 pass  # rolled back: once more, without what went to zero since the plan was made
-        lines = self._commit(portion, n_planned_zeros, is_zero_left_out=True)
-        self._n_left_out += sum(len(listing_ids) for _, listing_ids in portion) - len(lines)
-        return lines
+        return self._commit(portion, n_planned_zeros, is_zero_left_out=True)
 
     def _commit(self, portion: Portion, n_planned_zeros: int, *, is_zero_left_out: bool) -> list[Line]:
         lines: list[Line] = []
         with transaction():
             _check_still_on(self._run.store_id)
             outbox.lock(self._run.store_id)
+            active = {location.key for location in active_locations(self._run.store_id)}
+            closed = Counter({location: len(ids) for location, ids in portion if location.key not in active})
+            portion = [(location, ids) for location, ids in portion if location.key in active]
+            n_open = sum(len(ids) for _, ids in portion)
             for location, listing_ids in portion:
                 lines += outbox.number_lines(self._plan.store, location, listing_ids, is_zero_left_out=is_zero_left_out)
             lines.sort(key=lambda line: line.quantity)
             if not is_zero_left_out:
                 n_zeros = sum(line.quantity == 0 for line in lines)
-                self._zeros.take(n_zeros - n_planned_zeros)
+                self._zeros.take(n_zeros - min(n_planned_zeros, n_open))
             self._run.check_in(progress=self._progress())
+        self._n_closed += closed
+        if is_zero_left_out:
+            self._n_left_out += n_open - len(lines)
         return lines
 
     def _number_again(self) -> list[Line]:
@@ -221,17 +226,29 @@ class Sending:
         self._accepted, self._refused = [], []
 
     def _note_left_out(self) -> None:
-        reason = (
-            "They went to zero while the push was under way, more than the store lets go without asking, so Amazon was "
-            "not told. The next run looks at them again, and asks if it has to."
-        )
-        with transaction() as session:
-            session.add(
-                SyncRunItem(
-                    run_id=self._run.run_id, outcome=ItemOutcome.SKIPPED, n_items=self._n_left_out, reason=reason
-                )
+        """Keep on the run what it did not send, although that was planned, and why."""
+        own = {"run_id": self._run.run_id, "outcome": ItemOutcome.SKIPPED}
+        items = [
+            SyncRunItem(
+                **own,
+                seller_flex_hub_id=location.seller_flex_hub_id,
+                n_items=n,
+                reason=f"{location.hub_name} was taken out of this store's active hubs, or got another Seller Flex Hub "
+                "ID, while this run was at work, so the rest was not sent. What Amazon was told until then stands.",
+                remedy="Switch it on on the Hub Mapping tab to send its stock, if it sells in this store.",
             )
-            self._run.check_in()
+            for location, n in self._n_closed.items()
+        ]
+        if self._n_left_out:
+            reason = (
+                "They went to zero while the push was under way, more than the store lets go without asking, so "
+                "Amazon was not told. The next run looks at them again, and asks if it has to."
+            )
+            items.append(SyncRunItem(**own, n_items=self._n_left_out, reason=reason))
+        if items:
+            with transaction() as session:
+                session.add_all(items)
+                self._run.check_in()
 
 
 def _by_location(lines: Sequence[Line]) -> Portion:
