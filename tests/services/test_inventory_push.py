@@ -129,6 +129,47 @@ def test_zeros_go_first_and_then_the_lowest_ten_at_a_time(place, calls, monkeypa
     assert sent == sorted(sent)
 
 
+def test_zeros_of_the_whole_push_go_before_the_first_unit(place, calls, monkeypatch):
+    store, hub = place
+    in_small_portions(monkeypatch, 10)
+    stock_up(store, hub, {f"S{n:02d}": 9 - n // 10 if n < 60 else 0 for n in range(64)})
+    do_push(store)
+    quantities = [quantity for call in calls for _, quantity, _ in call]
+    assert quantities == sorted(quantities), "the lowest ones are the last of the catalog"
+    assert quantities[:5] == [0, 0, 0, 0, 4]
+
+
+def test_what_amazon_refused_of_skus_and_hubs_that_are_gone_is_nobodys_work_any_more(place, sandbox):
+    store, hub = place
+    gone = factories.make_hub(store.seller.workspace, name="Delhi Warehouse")
+    mapping = factories.make_mapping(store, gone, "PNQ1")
+    stock_up(store, hub, {"NOT-LISTED-1": 5, "NOT-LISTED-2": 5})
+    assert do_push(store).state is RunState.PARTIAL
+    assert drift.n_refused(store) == 4
+    mapping.is_active = False
+    db.session.execute(delete(Listing).where(Listing.sku_code == "NOT-LISTED-2"))
+    db.session.commit()
+    do_push(store)
+    db.session.rollback()
+    refused = db.session.scalars(db.select(PublishedStock).where(PublishedStock.state == PushState.REFUSED))
+    assert [(row.sku_code, row.seller_flex_hub_id) for row in refused] == [("NOT-LISTED-1", "EXSB")]
+    assert drift.n_refused(store) == 1
+
+
+def test_what_left_the_catalog_while_amazon_showed_it_is_on_the_run(place):
+    store, hub = place
+    stock_up(store, hub, {"KEPT": 5, "GONE": 5, "GONE-TOO": 5, "GONE-AT-ZERO": 0})
+    do_push(store)
+    db.session.execute(delete(Listing).where(Listing.sku_code.like("GONE%")))
+    db.session.commit()
+    found = {item.reason: (item.n_items, item.remedy) for item in items_of(do_push(store))}
+    n_items, remedy = next(
+        found[reason] for reason in found if reason.startswith("Taken out of the catalog while Amazon showed stock.")
+    )
+    assert n_items == 2
+    assert "Put them back into the catalog, or close their listings" in remedy
+
+
 def test_a_full_push_is_due_once_a_day_and_on_demand(place, calls, settings):
     store, hub = place
     stock_up(store, hub, {"A": 1, "B": 2})
