@@ -1,22 +1,24 @@
 """What orders do to stock: promise it, give it back, carry it off. Each step once, while the order's row is locked."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from flexdash.database import one_of
 from flexdash.extensions import db
-from flexdash.models import Order, OrderEvent, OrderLine, OrderStock, StockCause
+from flexdash.models import HoldReason, Order, OrderEvent, OrderHold, OrderLine, OrderStock, StockCause, Store
 from flexdash.services.order_checks import Catalogs, not_enough
 from flexdash.services.routing import Route
 from flexdash.services.stock_ledger import Ledger, Level
 from flexdash.services.words import listed, shortened
 
 _NEVER_SAID = datetime.max.replace(tzinfo=UTC)  # an order without a time of creation comes last
+_HELD_LOOKED_AT = 1_000  # orders On Hold, the oldest: so many may stand before new ones
 _NOT_STORED_YET = 2**62  # stands in the place of the id of an order that is still to be inserted
 
 Units = dict[str, int]  # by SKU code
@@ -50,6 +52,15 @@ class Request:
             row["order_id"] = order_id
 
 
+@dataclass
+class _Held:
+    """An order On Hold for stock and nothing else, which new orders let go first."""
+
+    age: tuple[datetime, int]
+    hub_id: int
+    units: Units  # only of SKUs that new orders want
+
+
 @dataclass(frozen=True)
 class _Step:
     order: Order
@@ -62,6 +73,9 @@ class StockDesk:
 
     The orders that are handed in are locked. `settle` locks the stock levels and decides; then new orders can be
     inserted; `write` writes levels and ledger.
+
+    What an older order On Hold is waiting for, a new one does not take: it is held too, until `order_holds` has served
+    the older one. `has_freed_stock` says that this is worth doing after the commit.
     """
 
     def __init__(self, *, workspace_id: int, seller_id: int, run_id: int | None = None) -> None:
@@ -131,8 +145,12 @@ class StockDesk:
             self._give_back(step, units.get(step.order.id, {}))
         for step in self._shipments:
             self._take_off(step, units.get(step.order.id, {}))
-        for request in sorted(self._requests, key=lambda request: request.age):
-            self._serve(request, catalogs)
+        set_aside: Counter[tuple[int, str]] = Counter()
+        for one in sorted([*self._requests, *self._held_before()], key=lambda one: one.age):
+            if isinstance(one, Request):
+                self._serve(one, catalogs, set_aside)
+            else:
+                self._set_aside(one, set_aside)
         self._releases, self._shipments, self._requests = [], [], []
 
     def write(self) -> None:
@@ -181,7 +199,50 @@ class StockDesk:
                 sentence += "there. Count what lies in the hub and correct the stock."
             self._say(step.order, sentence)
 
-    def _serve(self, request: Request, catalogs: Catalogs) -> None:
+    def _held_before(self) -> list[_Held]:
+        """Return the orders On Hold that want what new ones want, as far as stock alone is what they wait for."""
+        new = [request for request in self._requests if request.order is None and request.route.hub_id is not None]
+        if not new:
+            return []
+        age = func.coalesce(Order.amazon_created_at, Order.imported_at).label("age")
+        waits_for_more = select(OrderHold.id).where(
+            OrderHold.order_id == Order.id, OrderHold.reason != HoldReason.NOT_ENOUGH_STOCK
+        )
+        held = (
+            select(Order.id, Order.hub_id, age)
+            .where(
+                Order.store_id.in_(select(Store.id).where(Store.seller_id == self.seller_id)),
+                text("orders.state = 'On Hold'"),  # in the words of the partial index
+                Order.hub_id.in_({request.route.hub_id for request in new}),
+                ~waits_for_more.exists(),
+            )
+            .order_by(age, Order.id)
+            .limit(_HELD_LOOKED_AT)
+            .subquery()
+        )
+        query = (
+            select(held.c.id, held.c.hub_id, held.c.age, OrderLine.sku_code, func.sum(OrderLine.n_units))
+            .join(held, held.c.id == OrderLine.order_id)
+            .where(one_of(OrderLine.sku_code, sorted({code for request in new for code in request.units})))
+            .group_by(held.c.id, held.c.hub_id, held.c.age, OrderLine.sku_code)
+        )
+        found: dict[int, _Held] = {}
+        for order_id, hub_id, created_at, code, n in db.session.execute(query):
+            found.setdefault(order_id, _Held((created_at, order_id), hub_id, {})).units[code] = int(n)
+        asked = {request.order.id for request in self._requests if request.order is not None}
+        return [one for order_id, one in found.items() if order_id not in asked]
+
+    def _set_aside(self, held: _Held, set_aside: Counter[tuple[int, str]]) -> None:
+        """Keep for the order On Hold what it waits for, if it is all there by now."""
+        levels = {code: self._level(held.hub_id, code) for code in held.units}
+        keys = {code: (held.hub_id, code) for code in held.units}
+        if all(
+            level is not None and level.available - set_aside[keys[code]] >= held.units[code]
+            for code, level in levels.items()
+        ):
+            set_aside.update({keys[code]: n for code, n in held.units.items()})
+
+    def _serve(self, request: Request, catalogs: Catalogs, set_aside: Counter[tuple[int, str]]) -> None:
         route, order = request.route, request.order
         holds = list(route.holds)
         if request.must_be_listed:
@@ -189,6 +250,11 @@ class StockDesk:
         levels = {code: self._level(route.hub_id, code) for code in sorted(request.units)}
         if route.hub_id is not None:
             there = {code: level.available if level is not None else 0 for code, level in levels.items()}
+            if order is None:
+                for code in there:
+                    if kept := min(there[code], set_aside[route.hub_id, code]):
+                        there[code] -= kept
+                        self.has_freed_stock = True
             if short := {code: (n, there[code]) for code, n in request.units.items() if there[code] < n}:
                 holds.append(not_enough(route.hub_name, short))
         request.route = replace(route, holds=tuple(holds))

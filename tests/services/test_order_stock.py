@@ -20,7 +20,7 @@ from flexdash.models import (
     StockMovement,
     Store,
 )
-from flexdash.services import order_holds
+from flexdash.services import order_holds, stock
 from flexdash.services.actors import Actor
 from flexdash.services.errors import FieldRefused, ServiceError
 from flexdash.services.order_import import Counts, OrderImporter
@@ -342,8 +342,6 @@ def test_held_orders_are_released_when_stock_arrives_the_oldest_first(store: Sto
     assert order_holds.release_fixed(store.id) == []
 
     asha = factories.make_actor(factories.make_user(store.seller.workspace))
-    from flexdash.services import stock
-
     stock.change(asha, level.id, stock.Way.SET, "2", seen=0)
     released = order_holds.release_for_seller(store.seller_id)
 
@@ -356,6 +354,46 @@ def test_held_orders_are_released_when_stock_arrives_the_oldest_first(store: Sto
     assert the_order("D0").state is OrderState.ON_HOLD
     assert stock_of("TEE") == (2, 2)
     assert stock_problems() == []
+
+
+def test_a_new_order_leaves_what_is_freed_to_an_older_one_on_hold(store: Store, hub: Hub) -> None:
+    factories.make_sellable(store, hub, "TEE", on_hand=1)
+    first = created(raw_shipment("D1", sku_codes=("TEE",)), 0)
+    write(store, first)
+    write(store, created(raw_shipment("OLD", sku_codes=("TEE",)), 10))
+    importer = OrderImporter(workspace_id=store.workspace_id, store_id=store.id, run_id=None, vault=vault)
+    page = [created(raw_shipment("NEWER", sku_codes=("TEE",)), 50), cancelled(first)]
+    with transaction():
+        assert importer.write(read_page(page, vault)).n_held == 1
+    assert "TEE (1 wanted, none available)" in reasons(the_order("NEWER"))[HoldReason.NOT_ENOUGH_STOCK]
+    assert importer.has_freed_stock
+    order_holds.release_for_seller(store.seller_id)
+    assert [the_order(name).state for name in ("OLD", "NEWER")] == [OrderState.NEW, OrderState.ON_HOLD]
+    assert stock_of("TEE") == (1, 1)
+    assert stock_problems() == []
+
+
+def test_a_new_order_leaves_what_came_in_since_to_an_older_one_on_hold(store: Store, hub: Hub) -> None:
+    level = factories.make_sellable(store, hub, "TEE", on_hand=0)[0]
+    write(store, created(raw_shipment("OLD", sku_codes=("TEE",)), 10))
+    asha = factories.make_actor(factories.make_user(store.seller.workspace))
+    stock.change(asha, level.id, stock.Way.SET, "2", seen=0)
+    write(store, *(created(raw_shipment(f"NEW{n}", sku_codes=("TEE",)), 50 + n) for n in range(2)))
+    order_holds.release_for_seller(store.seller_id)
+    states = [the_order(name).state for name in ("OLD", "NEW0", "NEW1")]
+    assert states == [OrderState.NEW, OrderState.NEW, OrderState.ON_HOLD]
+
+
+@pytest.mark.parametrize("older", ["too large", "not listed", "younger"])
+def test_an_order_on_hold_that_could_not_go_anyway_holds_nobody_up(store: Store, hub: Hub, older: str) -> None:
+    first = created(raw_shipment("D1", sku_codes=("TEE",)), 0)
+    factories.make_sellable(store, hub, "TEE", on_hand=1)
+    write(store, first)
+    skus, n = (("TEE", "NOT-LISTED"), 1) if older == "not listed" else (("TEE",), 2 if older == "too large" else 1)
+    held = with_units(raw_shipment("HELD", sku_codes=skus), *[n] * len(skus))
+    write(store, created(held, 90 if older == "younger" else 10))
+    write(store, cancelled(first), created(raw_shipment("NEW", sku_codes=("TEE",)), 50))
+    assert the_order("NEW").state is OrderState.NEW
 
 
 def test_the_oldest_order_of_all_the_sellers_stores_comes_first(store: Store, hub: Hub) -> None:
