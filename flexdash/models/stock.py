@@ -63,11 +63,11 @@ class StockCause(StrEnum):
     """Why stock changed."""
 
     UPLOAD = "upload"
-    EDIT = "edit"  # typed on the page
+    EDIT = "edit"  # typed on the page: units that came in or are gone
     RESERVATION = "reservation"  # an order became New Order
     RELEASE = "release"  # an order was cancelled or put On Hold
     SHIPMENT = "shipment"  # an order left the hub
-    CORRECTION = "correction"  # FlexDash put right what it found
+    CORRECTION = "correction"  # somebody counted, and it was another number than here
 
 
 class StockMovement(db.Model):

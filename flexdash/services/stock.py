@@ -68,6 +68,7 @@ def apply_uploaded(session: Session, upload: Upload, rows: Sequence[UploadedQuan
 def change(actor: Actor, level_id: int, way: Way, quantity: str, *, seen: int, note: str = "") -> StockLevel:
     """Change by hand what is on hand of a SKU in a hub, with a ledger row; return the level.
 
+    What was counted is a correction in the ledger; what came in or is gone is an edit.
     `seen` is what was on hand when the form was made. After the commit the caller lets go what waited for the stock
     with `order_holds.release_for_seller`. Raises NotVisible, NotAllowed, ChangedMeanwhile, and FieldRefused for
     `quantity` and `note`.
@@ -83,7 +84,8 @@ def change(actor: Actor, level_id: int, way: Way, quantity: str, *, seen: int, n
                 "Nothing of yours was saved. Check the number, then save again if you still want your change."
             )
         difference = {Way.SET: units - held.on_hand, Way.ADD: units, Way.REMOVE: -units}[way]
-        _change_by_hand(ledger, held, difference, actor, note, is_removal=way is Way.REMOVE)
+        cause = StockCause.CORRECTION if way is Way.SET else StockCause.EDIT
+        _change_by_hand(ledger, held, difference, actor, note, cause, is_removal=way is Way.REMOVE)
     return level
 
 
@@ -112,7 +114,7 @@ def add(actor: Actor, seller_id: int, hub_id: int, sku_code: str, quantity: str,
         held = ledger.level(hub.id, code)
         if held is None or held.on_hand:
             raise _there_already(code, seller, hub)  # somebody added it at the same moment
-        _change_by_hand(ledger, held, units, actor, note)
+        _change_by_hand(ledger, held, units, actor, note, StockCause.EDIT)
         return session.scalars(of_this).one()
 
 
@@ -153,7 +155,14 @@ def _held(level: StockLevel) -> tuple[Ledger, Level]:
 
 
 def _change_by_hand(
-    ledger: Ledger, held: Level, difference: int, actor: Actor, note: str, *, is_removal: bool = False
+    ledger: Ledger,
+    held: Level,
+    difference: int,
+    actor: Actor,
+    note: str,
+    cause: StockCause,
+    *,
+    is_removal: bool = False,
 ) -> None:
     if is_removal and -difference > held.on_hand:
         raise FieldRefused(
@@ -162,7 +171,7 @@ def _change_by_hand(
     if reason := why_not(held, difference):
         raise FieldRefused("quantity", reason)
     if difference:
-        ledger.change(held, StockCause.EDIT, on_hand=difference, actor_name=actor.name, note=note)
+        ledger.change(held, cause, on_hand=difference, actor_name=actor.name, note=note)
         ledger.write()
 
 

@@ -299,6 +299,8 @@ def test_a_level_shows_its_ledger_newest_first(merchant: FlaskClient, level: Sto
     assert page.index("delivery 2") < page.index("delivery 1") < page.index("delivery 0")
     assert "Changed by hand +2 makes 13" in page
     assert page.count("Asha") > 2
+    merchant.post(f"/stock/{level.id}", data={"way": "set", "quantity": "12", "seen": "13"})
+    assert "Corrected after a count −1 makes 12" in words(merchant.get(f"/stock/{level.id}"))
     assert "EXSB" in page
     assert "nothing sent yet" in page
 

@@ -43,7 +43,8 @@ def test_a_change_writes_level_and_ledger(asha: Actor, level: StockLevel, way: W
     assert now(level) == (after, 5)
     [row] = db.session.scalars(select(StockMovement))
     assert (row.on_hand_change, row.reserved_change, row.on_hand_after, row.reserved_after) == (after - 7, 0, after, 5)
-    assert (row.cause, row.actor_name, row.note) == (StockCause.EDIT, "Asha", "counted again")
+    cause = StockCause.CORRECTION if way is Way.SET else StockCause.EDIT
+    assert (row.cause, row.actor_name, row.note) == (cause, "Asha", "counted again")
 
 
 def test_setting_what_is_there_already_leaves_no_trace(asha: Actor, level: StockLevel) -> None:

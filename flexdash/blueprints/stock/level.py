@@ -25,7 +25,7 @@ CAUSE_WORDS = {
     StockCause.RESERVATION: "Reserved for an order",
     StockCause.RELEASE: "Released by an order",
     StockCause.SHIPMENT: "Shipped",
-    StockCause.CORRECTION: "Correction",
+    StockCause.CORRECTION: "Corrected after a count",
 }
 
 
