@@ -50,6 +50,7 @@ from flexdash.models.store import AuthorizationAttempt, Store, StoreStatus
 from flexdash.models.sync import (
     AttemptOutcome,
     ItemOutcome,
+    LeftOut,
     QuarantinedShipment,
     RunState,
     Sync,
@@ -91,6 +92,7 @@ __all__ = [
     "HubMapping",
     "ItemFate",
     "ItemOutcome",
+    "LeftOut",
     "Listing",
     "MessageEvent",
     "MessageState",

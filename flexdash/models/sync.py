@@ -169,6 +169,15 @@ class ItemOutcome(StrEnum):
     REFUSED = "refused"
 
 
+class LeftOut(StrEnum):
+    """Why a push did not send SKUs, for the page that lists them."""
+
+    INACTIVE = "inactive"  # the whole catalog at a hub that is switched off
+    UNMAPPED = "unmapped"  # the stock of a hub without a Seller Flex Hub ID in the store
+    NO_LISTING = "no_listing"  # stock that the catalog does not have
+    DELISTED = "delisted"  # taken out of the catalog while Amazon showed stock
+
+
 class SyncRunItem(db.Model):
     """What a run left out or Amazon refused: one SKU at one location, or `n_items` of one kind together."""
 
@@ -186,6 +195,8 @@ class SyncRunItem(db.Model):
     n_items: Mapped[int] = mapped_column(default=1)
     reason: Mapped[str] = mapped_column(String(500))  # with Amazon's words, where they are Amazon's
     remedy: Mapped[str] = mapped_column(String(300), default="")
+    left_out: Mapped[LeftOut | None] = mapped_column(Choice(LeftOut))
+    hub_id: Mapped[int | None]  # of what was left out, where it is about one hub
 
 
 class AttemptOutcome(StrEnum):

@@ -1,4 +1,4 @@
-"""A held-back push says of how many quantities nobody knows what Amazon shows."""
+"""A held-back push says of how many quantities nobody knows what Amazon shows; a run leads to what it left out."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,11 @@ depends_on = None
 
 def upgrade():
     op.add_column("zero_brakes", sa.Column("n_unknown", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("sync_run_items", sa.Column("left_out", sa.String(length=40), nullable=True))
+    op.add_column("sync_run_items", sa.Column("hub_id", sa.Integer(), nullable=True))
 
 
 def downgrade():
+    for column in ("hub_id", "left_out"):
+        op.drop_column("sync_run_items", column)
     op.drop_column("zero_brakes", "n_unknown")

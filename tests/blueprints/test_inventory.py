@@ -21,10 +21,13 @@ from flexdash.models import (
     StoreStatus,
     Sync,
     SyncRun,
+    SyncRunItem,
     ZeroBrake,
 )
 from flexdash.services.inventory import drift
+from flexdash.services.inventory.left_out import left_out
 from flexdash.services.inventory.places import active_locations
+from flexdash.services.inventory.plan import StoreFacts
 from tests import factories
 from tests.support.stock import make_stocked_store, stock_up
 from tests.support.web import words
@@ -323,6 +326,40 @@ def test_support_looks_and_starts_syncs(support, place):
     stock_up(store, hub, {"A": 5})
     assert "Push changes now" in support.get(path(store)).text
     assert support.post(path(store, "/correct")).status_code == 303
+
+
+def test_what_a_push_left_out_leads_to_its_skus(web, place):
+    store, hub = place
+    stock_up(store, hub, {"KEPT": 5})
+    factories.make_stock(store.seller, hub, "UNLISTED")
+    tell(store, "GONE", 5)
+    tell(store, "GONE-AT-ZERO", 0)
+    off = factories.make_hub(store.seller.workspace, name="Delhi Warehouse")
+    factories.make_mapping(store, off, "PNQ1").is_active = False
+    unmapped = factories.make_hub(store.seller.workspace, name="Agra Warehouse")
+    factories.make_stock(store.seller, unmapped, "KEPT")
+    run = factories.make_run(store, RunState.SUCCEEDED, sync=Sync.INVENTORY_PUSH)
+    items = left_out(StoreFacts.of(store), active_locations(store.id))
+    db.session.add_all(SyncRunItem(run_id=run.id, **item) for item in items)
+    db.session.commit()
+    pages = [web.get(f"/sync-runs/{run.id}"), web.get(f"/sync-runs/{run.id}/items"), web.get(path(store, "/preview"))]
+    links = [set(re.findall(r'<a href="([^"]+)">1(?: SKU)?</a>', page.text)) for page in pages]
+    assert links[0] == links[1]
+    assert links[0] <= links[2]
+    found = {url: web.get(html.unescape(url)) for url in links[0]}
+    assert {html.unescape(url).split("?")[0] for url in found} == {
+        f"/stores/{store.id}/catalog",
+        "/stock",
+        path(store),
+    }
+    listed = {html.unescape(url).rpartition("?")[2]: words(page) for url, page in found.items()}
+    gone = listed["only=delisted"]
+    assert "GONE" in gone
+    assert "GONE-AT-ZERO" not in gone
+    assert "KEPT" not in gone
+    (unlisted,) = (page for query, page in listed.items() if "no_listing" in query)
+    assert "UNLISTED" in unlisted
+    assert f"seller={store.seller_id}&hub={unmapped.id}" in listed
 
 
 # The preview --------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ ONLY_WORDS = {
     Only.REFUSED: "Refused by Amazon",
     Only.NEVER_SENT: "Never sent",
     Only.NO_LISTING: "Not on Amazon: no listing",
+    Only.DELISTED: "Not in the catalog any more",
 }
 # State: words, the badge's kind and icon.
 STATE_WORDS = {

@@ -3,6 +3,7 @@
 from flask import render_template, request
 from werkzeug.wrappers import Response
 
+from flexdash.blueprints import left_out
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page
 from flexdash.blueprints.stores import blueprint
@@ -63,5 +64,6 @@ def inventory_preview(store_id: int) -> Response | str:
         lines=lines,
         further_url=further_url,
         is_windowed=bool(start_of_window()),
+        page_of=left_out.pages_of(store),
         last_fetch=preview.last_fetch(store),
     )

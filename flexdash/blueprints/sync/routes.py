@@ -4,6 +4,7 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
+from flexdash.blueprints import left_out
 from flexdash.blueprints.api_log.words import OUTCOME_WORDS as CALL_WORDS
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page, turned
@@ -84,6 +85,7 @@ def items(run_id: int) -> str:
         label=FACTS[run.sync].label,
         text=text,
         page=keyset_page(sync_runs.items_of(run, text), ITEM_ORDER, request.args),
+        page_of=left_out.pages_of(run.store),
         outcome_words=OUTCOME_WORDS,
     )
 
@@ -188,6 +190,7 @@ def _facts(run_id: int) -> dict[str, object]:
         "calls": calls,
         "call_words": CALL_WORDS,
         "items": keyset_page(sync_runs.items_of(run), ITEM_ORDER, MultiDict(), ITEMS_SHOWN),
+        "page_of": left_out.pages_of(run.store),
         "n_left_out": sync_runs.n_left_out(run),
         "outcome_words": OUTCOME_WORDS,
         "live_url": url_for("sync.live", run_id=run.id, page=request.args.get("page") or None),

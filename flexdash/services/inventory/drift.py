@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, text
+from sqlalchemy import ColumnElement, Select, TextClause, and_, or_, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from flexdash.extensions import db
@@ -31,6 +31,7 @@ class Only(StrEnum):
     REFUSED = "refused"
     NEVER_SENT = "never_sent"
     NO_LISTING = "no_listing"  # stock that the store's catalog does not have
+    DELISTED = "delisted"  # taken out of the catalog while Amazon showed stock
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,11 @@ def found(store: Store, locations: Sequence[Location], filters: Filters) -> Foun
     if filters.mapping_id is not None:
         locations = [one for one in locations if one.mapping_id == filters.mapping_id] or locations
     if filters.only is Only.REFUSED:
-        return _refused(store, locations, filters)
+        return _told(store, locations, _IS_REFUSED, filters)
+    if filters.only is Only.DELISTED:
+        until = _end_of_window(PublishedStock.sku_code, PublishedStock.store_id == store.id, filters)
+        gone = _told(store, locations, and_(Listing.id.is_(None), PublishedStock.quantity > 0), filters)
+        return Found(_within(gone.lines, PublishedStock.sku_code, filters, until), gone.columns, until)
     if filters.only is Only.NO_LISTING:
         return _without_listing(store, locations, filters)
     return matching(store, locations, _condition(filters.only, store.stock_buffer), filters)
@@ -204,7 +209,10 @@ def _condition(only: Only | None, stock_buffer: int) -> ColumnElement[bool] | No
             return None
 
 
-def _refused(store: Store, locations: Sequence[Location], filters: Filters) -> Found:
+def _told(
+    store: Store, locations: Sequence[Location], condition: ColumnElement[bool] | TextClause, filters: Filters
+) -> Found:
+    """Return the lines that Amazon was told of, whether the catalog has them or not, for which `condition` holds."""
     query = (
         select(PublishedStock, Listing, HubMapping, Hub.name, StockLevel)
         .outerjoin(
@@ -227,7 +235,7 @@ def _refused(store: Store, locations: Sequence[Location], filters: Filters) -> F
                 StockLevel.sku_code == PublishedStock.sku_code,
             ),
         )
-        .where(PublishedStock.store_id == store.id, _IS_REFUSED)
+        .where(PublishedStock.store_id == store.id, condition)
     )
     if filters.mapping_id is not None:
         query = query.where(PublishedStock.seller_flex_hub_id.in_([one.seller_flex_hub_id for one in locations]))

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, select
 
 from flexdash.extensions import db
-from flexdash.models import Hub, HubMapping, ItemOutcome, Listing, PublishedStock, StockLevel
+from flexdash.models import Hub, HubMapping, ItemOutcome, LeftOut, Listing, PublishedStock, StockLevel
 from flexdash.services.inventory.places import Location
 from flexdash.services.inventory.plan import StoreFacts
 
@@ -25,12 +25,12 @@ def left_out(store: StoreFacts, locations: list[Location]) -> list[dict[str, Any
 
 def _at_inactive(store: StoreFacts, n_listings: int) -> Iterator[dict[str, Any]]:
     query = (
-        select(Hub.name, Hub.is_active, HubMapping.seller_flex_hub_id)
+        select(Hub.id, Hub.name, Hub.is_active, HubMapping.seller_flex_hub_id)
         .join(HubMapping, HubMapping.hub_id == Hub.id)
         .where(HubMapping.store_id == store.store_id, ~and_(HubMapping.is_active, Hub.is_active))
         .order_by(HubMapping.id)
     )
-    for name, is_hub_active, seller_flex_hub_id in db.session.execute(query):
+    for hub_id, name, is_hub_active, seller_flex_hub_id in db.session.execute(query):
         if is_hub_active:
             reason = f"{name} is switched off in this store's Hub Mapping, so Amazon is told nothing of it."
             remedy = "Switch it on on the Hub Mapping tab to send its stock."
@@ -40,6 +40,8 @@ def _at_inactive(store: StoreFacts, n_listings: int) -> Iterator[dict[str, Any]]
         yield {
             "seller_flex_hub_id": seller_flex_hub_id,
             "n_items": n_listings,
+            "left_out": LeftOut.INACTIVE,
+            "hub_id": hub_id,
             "reason": f"{reason} It still shows there what it was told last.",
             "remedy": remedy,
         }
@@ -53,11 +55,13 @@ def _at_unmapped(store: StoreFacts) -> Iterator[dict[str, Any]]:
         .scalar_subquery()
     )
     is_mapped = select(HubMapping.id).where(HubMapping.store_id == store.store_id, HubMapping.hub_id == Hub.id).exists()
-    query = select(Hub.name, n_skus).where(Hub.workspace_id == store.workspace_id, Hub.is_active, ~is_mapped)
-    for name, n_items in db.session.execute(query.order_by(Hub.name, Hub.id)):
+    query = select(Hub.id, Hub.name, n_skus).where(Hub.workspace_id == store.workspace_id, Hub.is_active, ~is_mapped)
+    for hub_id, name, n_items in db.session.execute(query.order_by(Hub.name, Hub.id)):
         yield {
             "seller_flex_hub_id": "",
             "n_items": n_items,
+            "left_out": LeftOut.UNMAPPED,
+            "hub_id": hub_id,
             "reason": f"{name} has stock and no Seller Flex Hub ID in this store, so Amazon cannot be told of it.",
             "remedy": "Type its Seller Flex Hub ID on the Hub Mapping tab, if it sells in this store.",
         }
@@ -71,6 +75,8 @@ def _without_listing(store: StoreFacts, locations: list[Location]) -> Iterator[d
         yield {
             "seller_flex_hub_id": location.seller_flex_hub_id,
             "n_items": _n_not_listed(store, stocked),
+            "left_out": LeftOut.NO_LISTING,
+            "hub_id": location.hub_id,
             "reason": f"Not on Amazon: no listing. {location.hub_name} has stock of SKUs that this store's catalog "
             "does not have.",
             "remedy": "Upload a catalog with these SKUs and their ASINs, if they are to be sold in this store.",
@@ -84,6 +90,8 @@ def _listed_no_more(store: StoreFacts) -> Iterator[dict[str, Any]]:
     yield {
         "seller_flex_hub_id": "",
         "n_items": _n_not_listed(store, shown),
+        "left_out": LeftOut.DELISTED,
+        "hub_id": None,
         "reason": "Taken out of the catalog while Amazon showed stock. Amazon is told nothing of them any more, and "
         "goes on selling what it was told last.",
         "remedy": "Put them back into the catalog, or close their listings in Seller Central.",
