@@ -1,6 +1,7 @@
 """Files of every kind that people hand in: what is read as it was meant, and what is refused with which sentence."""
 
 import codecs
+import csv
 import io
 import json
 import zipfile
@@ -16,6 +17,7 @@ from flexdash.services.errors import FieldRefused
 from flexdash.services.uploads import columns, deciding, encodings, receiving
 from flexdash.services.uploads.encodings import NotUsable
 from flexdash.services.uploads.reading import FileReader
+from flexdash.services.uploads.records import MOST_LINES_OF_A_ROW, RecordReader
 from tests import factories
 from tests.support.uploads import applied, catalog, checked, counts, fresh, hand_in, reasons, work
 
@@ -296,6 +298,37 @@ def test_an_unclosed_mark_costs_one_row_however_long_the_file_is() -> None:
     good, bad = read("\n".join(["sku_code,asin,name", *rows]).encode(), 10_000)
     assert sorted(bad) == [1_002, 4_002]
     assert len(good) == 4_998
+
+
+@pytest.mark.parametrize("row", ['x","', 'x,"', '"x', '"x","', f'{"x" * 900},"'])
+def test_marks_that_are_never_closed_have_each_row_looked_at_a_hundred_times_at_most(monkeypatch, row) -> None:
+    n_rows, n_read = 500, 0
+    real = csv.reader
+
+    def counting(lines, **how):
+        def counted():
+            nonlocal n_read
+            for line in lines:
+                n_read += 1
+                yield line
+
+        return real(counted(), **how)
+
+    monkeypatch.setattr(csv, "reader", counting)
+    RecordReader(",", 2).read(f"{row}\n" * n_rows)
+    assert n_read <= n_rows * (MOST_LINES_OF_A_ROW + 1)
+
+
+@pytest.mark.parametrize("size", [64, 1 << 18])
+def test_a_row_of_a_hundred_lines_is_read_and_one_of_more_is_not(size) -> None:
+    def content(n_lines: int) -> bytes:
+        text = "x\n" * (n_lines - 1)
+        return f'sku_code,asin,name\nA,B0TESTAAA1,"{text}"\nB,B0TESTBBB1,B\n'.encode()
+
+    good, bad = read(content(MOST_LINES_OF_A_ROW), size)
+    assert ([number for number, _ in good], bad) == ([2, 3], {})
+    _, bad = read(content(MOST_LINES_OF_A_ROW + 1), size)
+    assert bad[2].startswith("A quotation mark opens in this row and is not closed")
 
 
 def test_refused_rows_keep_their_cells(store, actor) -> None:

@@ -120,8 +120,21 @@ class RecordReader:
 
     def _read_from(self, lines: list[str], start: int, records: Records, is_end: bool) -> int:
         """Read rows from line `start` on until one is broken; return the line where reading has to go on."""
-        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=self._delimiter, strict=True)
-        n_before = 0
+        n_before = 0  # lines from `start` to the end of the last whole row
+
+        def lines_of_rows() -> Iterator[str]:
+            # A mark that is never closed would else have the whole block read, for each row that has one.
+            n_characters = 0
+            for at in range(start, len(lines)):
+                n_of_row = at - start - n_before
+                if not n_of_row:
+                    n_characters = 0
+                elif n_of_row >= MOST_LINES_OF_A_ROW or n_characters > MOST_CHARACTERS_OF_A_ROW:
+                    return
+                n_characters += len(lines[at])
+                yield lines[at]
+
+        reader = csv.reader(lines_of_rows(), delimiter=self._delimiter, strict=True)
         reason = ""
         try:
             for row in reader:
@@ -133,8 +146,7 @@ class RecordReader:
         except csv.Error as error:
             begun = lines[start + n_before : start + reader.line_num]
             if "unexpected end" in str(error):
-                is_short = len(begun) <= MOST_LINES_OF_A_ROW and sum(map(len, begun)) <= MOST_CHARACTERS_OF_A_ROW
-                if not is_end and is_short:
+                if start + reader.line_num == len(lines) and not is_end:
                     self._pending = begun
                     return len(lines)
                 reason = _NEVER_CLOSED
