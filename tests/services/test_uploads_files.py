@@ -256,7 +256,8 @@ def test_the_person_picks_the_encoding_and_the_file_is_read_again(store, actor) 
         ('TEE,B0TESTTEE1,"Tee" black', "A quotation mark stands in the middle of a quoted cell"),
         ('TEE,B0TESTTEE1,"5" pipe"', "A quotation mark stands in the middle of a quoted cell"),
         ("sku_code,asin,name", "asin: “asin” is no ASIN"),
-        (f"{'TEE,' * 400_000}", "This row has"),
+        (f"{'TEE,' * 400_000}", "This row is longer than 1,000,000 characters"),
+        (f"TEE,B0TESTTEE1,Tee{' ' * 1_600_000}", "This row is longer than 1,000,000 characters"),
     ],
 )
 @pytest.mark.parametrize("size", [1000, 1 << 18])

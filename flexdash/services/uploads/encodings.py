@@ -92,7 +92,7 @@ def blocks(chunks: Iterable[bytes], encoding: str) -> Iterator[Block]:
         end = text.rfind("\n") + 1
         whole, pending = text[:end], text[end:]
         if len(pending) > LONGEST_LINE:
-            whole += pending[:LONGEST_LINE] + "\n"
+            whole += pending[: LONGEST_LINE + 1] + "\n"
             pending, is_cutting = "", True
         if whole:
             yield Block(whole, n_read)
@@ -127,7 +127,8 @@ def _decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[tuple[str, int]
         if "\0" in text:
             raise NotUsable(f"This is no text in {ENCODINGS[encoding]}. Pick another encoding below. {_AS_CSV}")
         if is_first and text:
-            text, is_first = text.removeprefix("\ufeff"), False
+            text = text.lstrip("\ufeff")  # some programs put the mark before one that is there already
+            is_first = not text
         text = held + text
         held = "\r" if text.endswith("\r") and not is_end else ""  # its line feed may come with the next chunk
         if "\r" in text:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 
-from flexdash.services.uploads.encodings import NotUsable
+from flexdash.services.uploads.encodings import LONGEST_LINE, NotUsable
 from flexdash.services.words import listed, quoted
 
 DELIMITERS = {",": "Comma", ";": "Semicolon", "\t": "Tab"}
@@ -24,6 +24,7 @@ _NEVER_CLOSED = (
 )
 _NOT_DOUBLED = 'A quotation mark stands in the middle of a quoted cell. Write it twice (""), or leave it out.'
 _CELL_TOO_LONG = "A cell of this row is far too long to be read."
+_LINE_TOO_LONG = f"This row is longer than {LONGEST_LINE:,} characters, too long to be read."
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class RecordReader:
     def read(self, text: str, is_end: bool = False) -> Records:
         """Return the rows that are complete with `text`, which holds whole lines; at the end, all that is left."""
         records = Records()
-        if self._pending:
+        if self._pending or _has_too_long_line(text):
             self._read_with_care(self._pending + _lines(text), records, is_end)
         elif '"' not in text:
             records.rows = [line.split(self._delimiter) for line in text.split("\n")[:-1]]
@@ -127,6 +128,8 @@ class RecordReader:
             n_characters = 0
             for at in range(start, len(lines)):
                 n_of_row = at - start - n_before
+                if len(lines[at]) > LONGEST_LINE + 1:
+                    return
                 if not n_of_row:
                     n_characters = 0
                 elif n_of_row >= MOST_LINES_OF_A_ROW or n_characters > MOST_CHARACTERS_OF_A_ROW:
@@ -154,9 +157,11 @@ class RecordReader:
                 reason = _CELL_TOO_LONG if len(begun) == 1 else _NEVER_CLOSED
             else:
                 reason = _NOT_DOUBLED if len(begun) == 1 else _NEVER_CLOSED
-        if not reason:
-            return len(lines)
         at = start + n_before
+        if not reason:
+            if at == len(lines):
+                return at
+            reason = _LINE_TOO_LONG
         records.broken[len(records.rows)] = reason
         records.rows.append([lines[at].rstrip("\n")])
         return at + 1
@@ -165,6 +170,10 @@ class RecordReader:
 def is_of_width(row: list[str], n_cells: int) -> bool:
     """Say whether a row has as many cells as the header; empty cells behind them do not count."""
     return len(row) == n_cells or (len(row) > n_cells and not any(row[n_cells:]))
+
+
+def _has_too_long_line(text: str) -> bool:
+    return len(text) > LONGEST_LINE and any(len(line) > LONGEST_LINE for line in text.split("\n"))
 
 
 def _lines(text: str) -> list[str]:
@@ -184,6 +193,8 @@ def _first_row(text: str, start: int, delimiter: str) -> Header | None:
         source = StringIO(text, newline="\n")
         source.seek(start)
         for line in source:
+            if len(line) > LONGEST_LINE + 1:
+                raise csv.Error(_LINE_TOO_LONG)
             n_characters += len(line)
             yield line
 
