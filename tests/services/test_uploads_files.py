@@ -14,7 +14,7 @@ from sqlalchemy import select
 from flexdash.extensions import db
 from flexdash.models import Listing, Upload, UploadRow, UploadState
 from flexdash.services.errors import FieldRefused
-from flexdash.services.uploads import columns, deciding, encodings, receiving
+from flexdash.services.uploads import columns, deciding, encodings, previews, receiving
 from flexdash.services.uploads.encodings import NotUsable
 from flexdash.services.uploads.reading import FileReader
 from flexdash.services.uploads.records import MOST_LINES_OF_A_ROW, RecordReader
@@ -70,6 +70,7 @@ def zipped() -> bytes:
     [
         pytest.param("sku_code,asin,name\nTEE,B0TESTTEE1,Thé “noir”\n".encode(), {}, id="UTF-8"),
         pytest.param(codecs.BOM_UTF8 + "sku_code,asin,name\r\nTEE,B0TESTTEE1,Thé “noir”\r\n".encode(), {}, id="BOM"),
+        pytest.param(codecs.BOM_UTF8 * 2 + "sku_code,asin,name\nTEE,B0TESTTEE1,Thé “noir”\n".encode(), {}, id="2 BOMs"),
         pytest.param("sku_code,asin,name\nTEE,B0TESTTEE1,Thé “noir”".encode("utf-16"), {}, id="UTF-16"),
         pytest.param(
             codecs.BOM_UTF16_BE + "sku_code;asin;name\rTEE;B0TESTTEE1;Thé “noir”\r".encode("utf-16-be"),
@@ -215,6 +216,14 @@ def test_what_cannot_be_used_as_a_whole_is_refused_with_one_sentence(store, acto
     assert upload.error_sentence.count("\n") == 0
     assert counts(upload) == (0, 0, 0, 0)
     assert db.session.scalars(select(Listing)).all() == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["Tee", "Thé"])
+def test_utf_16_without_a_mark_is_proposed(store, actor, encoding, name) -> None:
+    upload = checked(actor, store, f"sku_code,asin,name\nTEE,B0TESTTEE1,{name}\n".encode(encoding))
+    assert upload.state is UploadState.REFUSED
+    assert previews.readings(upload) == [previews.Reading(encoding, "sku_code,asin,name")]
 
 
 def test_the_person_picks_the_encoding_and_the_file_is_read_again(store, actor) -> None:

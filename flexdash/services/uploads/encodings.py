@@ -68,7 +68,7 @@ class FirstLook:
             self._is_first = False
             if what := _other_file(chunk):
                 raise NotUsable(f"This is {what} and no CSV file, whatever its name ends in. {_AS_CSV}")
-            self._may_have_nul = _looks_like_utf_16(chunk)
+            self._may_have_nul = bool(unmarked_utf_16(chunk)) or marked_encoding(chunk).startswith("utf-16")
         if not self._may_have_nul and b"\0" in chunk:
             raise NotUsable(f"This is no text but some program's own file, so there are no rows to read. {_AS_CSV}")
 
@@ -78,10 +78,25 @@ def marked_encoding(beginning: bytes) -> str:
     return next((name for mark, name in _MARKS if beginning.startswith(mark)), "")
 
 
+def unmarked_utf_16(beginning: bytes) -> str:
+    """Return the UTF-16 encoding that the beginning of a file without a byte order mark shows, "" when it is another.
+
+    A header is made of ASCII letters, so every other byte of it is zero.
+    """
+    sample = beginning[:40]
+    high, low = sample[::2], sample[1::2]  # of big-endian characters
+    if len(sample) < 4 or marked_encoding(beginning):
+        return ""
+    if not high.strip(b"\0") and b"\0" not in low:
+        return "utf-16-be"
+    return "utf-16-le" if not low.strip(b"\0") and b"\0" not in high else ""
+
+
 def blocks(chunks: Iterable[bytes], encoding: str) -> Iterator[Block]:
     """Yield the file's text in blocks of whole lines, a block per chunk or so; every line ends in a line feed.
 
-    A line longer than LONGEST_LINE is cut. Raises NotUsable where the bytes are no text in `encoding`.
+    Of a line longer than LONGEST_LINE there is one character more than that and not the rest, so that its row can be
+    told from a whole one. Raises NotUsable where the bytes are no text in `encoding`.
     """
     pending, is_cutting, n_read = "", False, 0
     for text, n_read in _decoded(chunks, encoding):
@@ -142,15 +157,6 @@ def _other_file(beginning: bytes) -> str:
     if _WEB_PAGE.match(beginning):
         return "a web page or XML file"
     return next((what for mark, what in _OTHER_FILES if beginning.startswith(mark)), "")
-
-
-def _looks_like_utf_16(beginning: bytes) -> bool:
-    if marked_encoding(beginning).startswith("utf-16"):
-        return True
-    # Without a mark: the header is made of ASCII letters, so every other byte of it is zero.
-    sample = beginning[:40]
-    halves = (sample[::2], sample[1::2])
-    return len(sample) >= 4 and any(not half.strip(b"\0") for half in halves) and any(b"\0" not in h for h in halves)
 
 
 def _not_in(encoding: str, row: int, is_at_end: bool) -> str:

@@ -98,9 +98,15 @@ def cells_of_refused(row: UploadRow) -> list[str]:
 
 
 def readings(upload: Upload) -> list[Reading]:
-    """Return how the first line with letters beyond ASCII reads in each encoding that takes it; often there is none."""
+    """Return how the first line with letters beyond ASCII reads in each encoding that takes it; often there is none.
+
+    Of a file that shows itself to be UTF-16, how its first line reads in that.
+    """
     carried = b""
-    for chunk in islice(chunks_of(db.engine, upload.id), _CHUNKS_LOOKED_AT):
+    for position, chunk in enumerate(islice(chunks_of(db.engine, upload.id), _CHUNKS_LOOKED_AT)):
+        if not position and (name := encodings.unmarked_utf_16(chunk)):
+            line = chunk[:1_000].decode(name, "ignore").partition("\n")[0].strip()
+            return [Reading(name, shortened(line, _SHOWN_LINE))]
         *lines, carried = (carried + chunk).split(b"\n")
         for line in lines:
             if not line.isascii():
