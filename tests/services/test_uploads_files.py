@@ -300,6 +300,26 @@ def test_a_bad_optional_value_refuses_its_row(cells, words) -> None:
     assert len(good) == 1
 
 
+@pytest.mark.parametrize("size", [64, 1 << 18])
+def test_a_row_may_lack_the_cells_at_its_end_that_may_be_empty_and_have_blank_ones_more(size) -> None:
+    rows = ["A,B0TESTAAA1,A,007", "B,B0TESTBBB1,B,,9.00,5,,x", "C,B0TESTCCC1", "D,B0TESTDDD1,D,,,,, ,\t,", "E,B0TESTEEE1,E"]
+    good, bad = read("\n".join(["sku_code,asin,name,barcode,mrp,weight_g,note", *rows]).encode(), size)
+    assert [(number, values["barcode"], values["mrp"]) for number, values in good] == [
+        (2, "007", None),
+        (5, None, None),
+        (6, None, None),
+    ]
+    assert bad[3].startswith("This row has 8 cells and the first row names 7 columns")
+    assert bad[4].startswith("This row has 2 cells and the first row names 7 columns")
+
+
+@pytest.mark.parametrize("size", [64, 1 << 18])
+def test_a_short_row_of_several_lines_counts_as_never_closed(size) -> None:
+    content = b'sku_code,asin,name,barcode\nA,B0TESTAAA1,"A\nB,B0TESTBBB1,B"\nC,B0TESTCCC1,C\n'
+    good, bad = read(content, size)
+    assert ([number for number, _ in good], list(bad)) == ([3, 4], [2])
+
+
 def test_an_unclosed_mark_costs_one_row_however_long_the_file_is() -> None:
     rows = [f"SKU-{n},B{n:09d},Item {n}" for n in range(5_000)]
     rows[1_000] = '"' + rows[1_000]

@@ -72,7 +72,7 @@ class FileReader:
         self.delimiter = self.header.delimiter
         names = self.header.names
         self._columns = [(column, names.index(column.name)) for column in columns if column.name in names]
-        self._sku_at = names.index("sku_code")
+        self._n_needed = 1 + max(index for column, index in self._columns if column.is_required)
 
     @property
     def fields(self) -> list[str]:
@@ -134,8 +134,9 @@ class FileReader:
             number = first_number + position
             if reason := collected.broken.get(position):
                 refused.append(self._refused(number, row, reason))
-            elif is_of_width(row, n_cells):
-                right.append(row[:n_cells])
+            elif is_of_width(row, n_cells) or self._n_needed <= len(row) < n_cells:
+                # Spreadsheets leave empty cells at the end of a row out.
+                right.append(row[:n_cells] + [""] * (n_cells - len(row)))
                 numbers_of_right.append(number)
             elif any(cell.strip() for cell in row):
                 refused.append(self._refused(number, row, self._wrong_width(row)))

@@ -168,8 +168,8 @@ class RecordReader:
 
 
 def is_of_width(row: list[str], n_cells: int) -> bool:
-    """Say whether a row has as many cells as the header; empty cells behind them do not count."""
-    return len(row) == n_cells or (len(row) > n_cells and not any(row[n_cells:]))
+    """Say whether a row has as many cells as the header; blank cells behind them do not count."""
+    return len(row) == n_cells or (len(row) > n_cells and not any(cell.strip() for cell in row[n_cells:]))
 
 
 def _has_too_long_line(text: str) -> bool:
