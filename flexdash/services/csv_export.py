@@ -13,27 +13,31 @@ AT_MOST = 1_000_000  # rows of a file that says its end: what a spreadsheet stil
 SECONDS_AT_MOST = 900
 
 _FORMULA_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"  # the last four are the full-width ones, which some take for the others
-_FORMULA_STARTS = (*_FORMULA_SIGNS, "\t", "\r", "\n")
+# Blanks and invisible marks before a sign do not hide it: some programs trim them first. What has apostrophes there
+# already gets one more, so that taking one off gives back what was written.
+_BLANKS = " \u00a0\u200b\ufeff"
+_AT_START = rf"'*[{_BLANKS}]*[{re.escape(_FORMULA_SIGNS)}\t\r\n]"
 # Where a comma separates decimals, spreadsheets split at semicolons, whatever stands around them: the quotation marks
 # of our cells then stand in the middle of one, and protect neither a semicolon nor a line end.
-_FORMULA_AFTER_SPLIT = re.compile(rf"([;\n\r])(?=[ \u00a0\u200b\ufeff\"]*[{re.escape(_FORMULA_SIGNS)}\t])")
+_AFTER_SPLIT = rf"'*[{_BLANKS}\"]*[{re.escape(_FORMULA_SIGNS)}\t]"
+_TO_SHIELD = re.compile(rf"\A(?={_AT_START})|(?<=[;\n\r])(?={_AFTER_SPLIT})")
+_SHIELD = re.compile(rf"\A'(?={_AT_START})|(?<=[;\n\r])'(?={_AFTER_SPLIT})")
+MARK = "flexdash_export"  # the column that tells files with our apostrophes from people's own, when they are uploaded
 logger = structlog.get_logger(__name__)
 _BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as the machine's own encoding
 
 
 def neutralised(value: Any) -> str:
-    """Return `value` as a cell; a text that a spreadsheet would run as a formula starts with an apostrophe.
-
-    Blanks and invisible marks before the sign do not hide it: some programs trim them first.
-    """
+    """Return `value` as a cell; an apostrophe stands before whatever a spreadsheet would run as a formula."""
     if value is None:
         return ""
     text = str(value)
-    if isinstance(value, int | float):
-        return text
-    text = _FORMULA_AFTER_SPLIT.sub(r"\1'", text)
-    beginning = text.lstrip(" \u00a0\u200b\ufeff")
-    return f"'{text}" if beginning.startswith(_FORMULA_STARTS) or text.startswith(_FORMULA_STARTS) else text
+    return text if isinstance(value, int | float) else _TO_SHIELD.sub("'", text)
+
+
+def restored(cell: str) -> str:
+    """Return the text that `neutralised` made `cell` of."""
+    return _SHIELD.sub("", cell) if "'" in cell else cell
 
 
 def lines(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
@@ -41,6 +45,15 @@ def lines(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[st
     yield _BYTE_ORDER_MARK + _line(headings)
     for row in rows:
         yield _line(row)
+
+
+def lines_to_upload(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Yield the file as `lines` does, for people who change it and upload it again.
+
+    Its last column, which is empty, tells the reader that apostrophes before signs are ours. In a file without it they
+    are the seller's: the SKU '-A is another one than -A.
+    """
+    return lines([*headings, MARK], ([*row, ""] for row in rows))
 
 
 def lines_with_end(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:

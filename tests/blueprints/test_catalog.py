@@ -22,6 +22,7 @@ from flexdash.models import (
     Role,
 )
 from tests import factories
+from tests.support.uploads import checked, counts
 from tests.support.web import words
 
 VALUES = {"asin": "B0CX23V2ZK", "name": "T-shirt", "mrp": "799.00"}
@@ -188,6 +189,8 @@ def test_the_export_is_a_file_of_the_templates_columns(asha, support, store) -> 
         assert answer.mimetype == "text/csv"
         assert f'filename="catalog-store-{store.id}-' in answer.headers["Content-Disposition"]
         assert "'=TEE,0012345678," in answer.text
+    upload = checked(factories.make_actor(factories.make_user(store.seller.workspace)), store, answer.get_data())
+    assert counts(upload) == (0, 0, 1, 0)
 
 
 def test_a_draft_is_sent_to_where_it_is_connected(asha, seller) -> None:

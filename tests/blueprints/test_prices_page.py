@@ -290,9 +290,9 @@ def test_the_file_has_every_price_and_runs_no_formula(asha, store) -> None:
     assert f'filename="prices-store-{store.id}-' in answer.headers["Content-Disposition"]
     lines = answer.text.lstrip("\ufeff").splitlines()
     assert lines == [
-        "sku_code,selling_price,currency,state,amazon_says",
-        "'=SUM(A1),499.50,INR,refused,'+1 reason",
-        "MUG-STD,499.00,INR,applied,",
+        "sku_code,selling_price,currency,state,amazon_says,flexdash_export",
+        "'=SUM(A1),499.50,INR,refused,'+1 reason,",
+        "MUG-STD,499.00,INR,applied,,",
     ]
     narrowed = asha.get(address(store, rest="/export.csv?state=applied")).text
     assert "MUG-STD" in narrowed

@@ -388,12 +388,12 @@ def test_refused_rows_come_with_number_reason_and_cells(merchant, store, actor) 
     )
     upload = applied(actor, store, content)
     rows = rows_of(merchant.get(f"/uploads/{upload.id}/refused.csv"))
-    assert rows[0] == ["row_number", "reason", "Name", "SKU Code", "ASIN", "colour"]
+    assert rows[0] == ["row_number", "reason", "flexdash_export", "Name", "SKU Code", "ASIN", "colour"]
     assert [row[0] for row in rows[1:]] == ["2", "4", "5", "6"]
-    assert rows[1][2:] == ["'=1+1", "A", "bad", "red"]
-    assert rows[2][1:] == ["The SKU B is already in row 3.", "Tee again", "B", "B0TESTTEE1", ""]
-    assert rows[3][2:] == ["short"]
-    assert rows[4][2:] == ['"open,C,B0TESTTEE1,']
+    assert rows[1][2:] == ["", "'=1+1", "A", "bad", "red"]
+    assert rows[2][1:] == ["The SKU B is already in row 3.", "", "Tee again", "B", "B0TESTTEE1", ""]
+    assert rows[3][3:] == ["short"]
+    assert rows[4][3:] == ['"open,C,B0TESTTEE1,']
 
 
 def test_a_mended_file_of_refusals_can_be_handed_in_as_it_is(merchant, store, actor) -> None:
@@ -405,13 +405,25 @@ def test_a_mended_file_of_refusals_can_be_handed_in_as_it_is(merchant, store, ac
     assert listing.name == "=Minus A"
 
 
+def test_what_is_refused_again_of_a_file_of_refusals_can_be_handed_in_as_it_is(merchant, store, actor) -> None:
+    content = catalog("A;-1,bad,Kit; -20% off,x", "-A,worse,A,x", "B,B0TESTTEE1,B,", header="sku_code,asin,name,reason")
+    for wrong, right in ((b"bad", b"B0TESTAAA1"), (b"worse", b"B0TESTAAA2")):
+        upload = applied(actor, store, content)
+        answer = merchant.get(f"/uploads/{upload.id}/refused.csv")
+        assert rows_of(answer)[0][:4] == ["row_number", "reason", "flexdash_export", "sku_code"]
+        content = answer.get_data().replace(wrong, right)
+    assert applied(actor, store, content).n_refused == 0
+    found = db.session.execute(select(Listing.sku_code, Listing.name)).all()
+    assert sorted(found) == [("-A", "A"), ("A;-1", "Kit; -20% off"), ("B", "B")]
+
+
 def test_many_refused_rows_come_in_portions(merchant, store, actor, monkeypatch) -> None:
     from flexdash.services.uploads import downloads
 
     monkeypatch.setattr(downloads, "_AT_A_TIME", 10)
     upload = checked(actor, store, catalog(*(f"S{n},bad,x" for n in range(45))))
     rows = rows_of(merchant.get(f"/uploads/{upload.id}/refused.csv"))
-    assert [row[2] for row in rows[1:]] == [f"S{n}" for n in range(45)]
+    assert [row[3] for row in rows[1:]] == [f"S{n}" for n in range(45)]
 
 
 def test_refused_stock_rows_name_their_hub(merchant, seller, actor, workspace) -> None:
@@ -419,7 +431,7 @@ def test_refused_stock_rows_name_their_hub(merchant, seller, actor, workspace) -
     content = b"hub_code,sku_code,quantity\npune,TEE,5\nPUNE,TEE,6\nMARS,TEE,6\n"
     upload = checked(actor, seller, content, "stock")
     rows = rows_of(merchant.get(f"/uploads/{upload.id}/refused.csv"))
-    assert [row[2:] for row in rows[1:]] == [["PUNE", "TEE", "6"], ["MARS", "TEE", "6"]]
+    assert [row[3:] for row in rows[1:]] == [["PUNE", "TEE", "6"], ["MARS", "TEE", "6"]]
 
 
 def test_templates_name_the_columns(merchant) -> None:
@@ -441,10 +453,10 @@ def test_templates_list_what_is_still_to_be_filled_in(merchant, store, seller, w
     rows = rows_of(merchant.get(f"/uploads/templates/catalog.csv?store={store.id}"))
     assert [row[:3] for row in rows[1:]] == [["MUG", "", "'=Mug"]]
     rows = rows_of(merchant.get(f"/uploads/templates/prices.csv?store={store.id}"))
-    assert rows[1:] == [["TEE", "", "INR"]]
+    assert rows[1:] == [["TEE", "", "INR", ""]]
     factories.make_hub(workspace, "PUNE")
     rows = rows_of(merchant.get(f"/uploads/templates/stock.csv?seller={seller.id}"))
-    assert rows[1:] == [["PUNE", "TEE", ""], ["PUNE", "MUG", ""]]
+    assert rows[1:] == [["PUNE", "TEE", "", ""], ["PUNE", "MUG", "", ""]]
     factories.make_hub(workspace, "BLR")
     assert len(rows_of(merchant.get(f"/uploads/templates/stock.csv?seller={seller.id}"))) == 1
 

@@ -422,6 +422,8 @@ def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(cell) -> None:
         ("a\n\t=1", "a\n'\t=1"),
         ("a;\n=1", "a;\n'=1"),
         ('a\n"=1', "a\n'\"=1"),
+        ("'=1", "''=1"),  # so that it comes back with one
+        ("a;'-1", "a;''-1"),
     ],
 )
 def test_a_formula_behind_a_semicolon_or_a_line_end_is_neutralised_for_spreadsheets_that_split_there(
@@ -441,7 +443,7 @@ def test_no_cell_of_an_export_begins_like_a_formula_however_it_is_split(delimite
 
 
 @pytest.mark.parametrize(
-    "cell", ["EXSB", "Code: PN1; Name: x", "a;b", "a=1", "a-b", "a\nb=1", "", "'=1", "0012345678", "1E5"]
+    "cell", ["EXSB", "Code: PN1; Name: x", "a;b", "a=1", "a-b", "a\nb=1", "", "'1", "0012345678", "1E5"]
 )
 def test_harmless_cells_stay_as_they_are(cell) -> None:
     assert csv_export.neutralised(cell) == cell

@@ -13,11 +13,12 @@ from sqlalchemy import select
 
 from flexdash.extensions import db
 from flexdash.models import Listing, Upload, UploadRow, UploadState
+from flexdash.services import csv_export
 from flexdash.services.errors import FieldRefused
 from flexdash.services.uploads import columns, deciding, encodings, previews, receiving
 from flexdash.services.uploads.encodings import NotUsable
 from flexdash.services.uploads.reading import FileReader
-from flexdash.services.uploads.records import MOST_LINES_OF_A_ROW, RecordReader
+from flexdash.services.uploads.records import MOST_LINES_OF_A_ROW, RecordReader, read_header
 from tests import factories
 from tests.support.uploads import applied, catalog, checked, counts, fresh, hand_in, reasons, work
 
@@ -115,8 +116,53 @@ def test_texts_stay_texts() -> None:
     ]
 
 
+def exported(*rows: list[str], headings=("sku_code", "asin", "name")) -> bytes:
+    return "".join(csv_export.lines_to_upload(headings, rows)).encode()
+
+
+CELLS = st.text(
+    st.one_of(st.sampled_from("'=+-@;,\n\t \u00a0\"\ufeff\uff1da1"), st.characters(exclude_categories=["Cs"])),
+    max_size=12,
+).filter(lambda text: not set(text) & set("\r\0"))
+
+
+@settings(max_examples=300)
+@given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=6), st.integers(64, 400))
+def test_every_cell_of_an_export_is_read_as_it_was(rows, size) -> None:
+    content = exported(*rows)
+    first, *blocks = encodings.blocks([content[at : at + size] for at in range(0, len(content), size)], "utf-8")
+    header = read_header(first.text, ["sku_code"], ["sku_code"], ",")
+    reader = RecordReader(",", len(header.cells), is_export=header.is_of_export)
+    found = [reader.read(first.text[header.n_characters :]), *(reader.read(block.text) for block in blocks)]
+    found.append(reader.read("", is_end=True))
+    assert not any(records.broken for records in found)
+    assert [row for records in found for row in records.rows] == [[*row, ""] for row in rows]
+
+
+@given(st.text(st.sampled_from("'=-;\r\n\t \"\ufeffa"), max_size=20))
+def test_what_is_neutralised_can_be_told_again(text) -> None:
+    assert csv_export.restored(csv_export.neutralised(text)) == text
+
+
+def test_an_apostrophe_in_a_sellers_own_file_is_the_sellers() -> None:
+    good, bad = read(b"sku_code,asin,name\n'-A,B0TESTTEE1,'=A\nA;'-1,B0TESTTEE1,x;'=y\n")
+    assert bad == {}
+    assert [(values["sku_code"], values["name"]) for _, values in good] == [("'-A", "'=A"), ("A;'-1", "x;'=y")]
+
+
 def test_what_an_export_shielded_is_taken_for_what_it_was() -> None:
-    good, _ = read("sku_code,asin,name\n'-TEE,B0TESTTEE1,'=Tee\n'TIS,B0TESTTEE1,'Tis\nA,B0TESTTEE1,'＝Tee\n".encode())
+    good, _ = read(exported(["'-A", "B0TESTTEE1", "'=A"], ["-A", "B0TESTTEE1", "A;-1"]))
+    assert [(values["sku_code"], values["name"]) for _, values in good] == [("'-A", "'=A"), ("-A", "A;-1")]
+
+
+def test_the_mark_of_an_export_may_stand_anywhere() -> None:
+    rows = [
+        "sku_code,FlexDash Export,asin,name",
+        "'-TEE,,B0TESTTEE1,'=Tee",
+        "'TIS,,B0TESTTEE1,'Tis",
+        "A,,B0TESTTEE1,'＝Tee",
+    ]
+    good, _ = read("\n".join(rows).encode())
     assert [values["sku_code"] for _, values in good] == ["-TEE", "'TIS", "A"]
     assert [values["name"] for _, values in good] == ["=Tee", "'Tis", "＝Tee"]
     assert good[0][1]["name"] == "=Tee"
@@ -302,8 +348,9 @@ def test_a_bad_optional_value_refuses_its_row(cells, words) -> None:
 
 @pytest.mark.parametrize("size", [64, 1 << 18])
 def test_a_row_may_lack_the_cells_at_its_end_that_may_be_empty_and_have_blank_ones_more(size) -> None:
-    rows = ["A,B0TESTAAA1,A,007", "B,B0TESTBBB1,B,,9.00,5,,x", "C,B0TESTCCC1", "D,B0TESTDDD1,D,,,,, ,\t,", "E,B0TESTEEE1,E"]
-    good, bad = read("\n".join(["sku_code,asin,name,barcode,mrp,weight_g,note", *rows]).encode(), size)
+    rows = ["A,B0TESTAAA1,A,007", "B,B0TESTBBB1,B,,9.00,5,,x", "C,B0TESTCCC1", "D,B0TESTDDD1,D,,,,, ,\t,"]
+    rows = ["sku_code,asin,name,barcode,mrp,weight_g,note", *rows, "E,B0TESTEEE1,E"]
+    good, bad = read("\n".join(rows).encode(), size)
     assert [(number, values["barcode"], values["mrp"]) for number, values in good] == [
         (2, "007", None),
         (5, None, None),

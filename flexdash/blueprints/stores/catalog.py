@@ -79,7 +79,9 @@ def export_catalog(store_id: int) -> Response:
     access_log.exported(current_actor(), "the catalog", store=store)
     day = clock.now().astimezone(viewer_zone()).date()
     return FileResponse(
-        stream_with_context(csv_export.lines(listing_queries.EXPORT_HEADINGS, listing_queries.export_rows(store))),
+        stream_with_context(
+            csv_export.lines_to_upload(listing_queries.EXPORT_HEADINGS, listing_queries.export_rows(store))
+        ),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="catalog-store-{store.id}-{day}.csv"'},
     )

@@ -130,7 +130,7 @@ def export_prices(store_id: int) -> Response:
     rows = price_queries.export_rows(store, only)
     name = f"prices-store-{store.id}-{day}.csv"
     return FileResponse(
-        stream_with_context(csv_export.lines(price_queries.EXPORT_HEADINGS, rows)),
+        stream_with_context(csv_export.lines_to_upload(price_queries.EXPORT_HEADINGS, rows)),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

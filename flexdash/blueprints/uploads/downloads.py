@@ -1,7 +1,6 @@
 """Files to take along: refused rows, and templates."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator
 
 from flask import Response, abort, request, stream_with_context
 
@@ -21,7 +20,7 @@ def refused(upload_id: int) -> Response:
     upload = history.load(current_actor(), upload_id)
     access_log.exported(current_actor(), f"the refused rows of upload {upload_id}", store=upload.store)
     headings, rows = downloads.refused(upload)
-    return _csv(f"refused-rows-of-upload-{upload_id}", headings, rows)
+    return _csv(f"refused-rows-of-upload-{upload_id}", csv_export.lines(headings, rows))
 
 
 @blueprint.get("/templates/<kind>.csv")
@@ -36,13 +35,15 @@ def template(kind: str) -> Response:
     if (seller_id := whole(request.args.get("seller"))) is not None:
         seller = access.get(actor, Seller, seller_id)
     of_kind = UploadKind(kind)
-    rows = downloads.template_rows(of_kind, store, seller)
-    return _csv(f"{kind}-template", downloads.template_headings(of_kind), rows)
+    headings, rows = downloads.template_headings(of_kind), downloads.template_rows(of_kind, store, seller)
+    # Without rows no cell has an apostrophe of ours, and those that people type are theirs.
+    lines = csv_export.lines_to_upload if store or seller else csv_export.lines
+    return _csv(f"{kind}-template", lines(headings, rows))
 
 
-def _csv(name: str, headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> Response:
+def _csv(name: str, lines: Iterator[str]) -> Response:
     return Response(
-        stream_with_context(csv_export.lines(headings, rows)),
+        stream_with_context(lines),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )

@@ -1,7 +1,7 @@
 """Files that people take with them: the refused rows of an upload, and templates to fill in."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from sqlalchemy import func, select
@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from flexdash.database import release_connection
 from flexdash.extensions import db
 from flexdash.models import Hub, Listing, RowOutcome, Seller, Sku, Store, Upload, UploadKind
+from flexdash.services.csv_export import MARK
 from flexdash.services.uploads import headers
 from flexdash.services.uploads.kinds import Target
 from flexdash.services.uploads.previews import text_of
@@ -16,19 +17,24 @@ from flexdash.services.uploads.records import name_of
 from flexdash.services.uploads.registry import KINDS
 from flexdash.services.uploads.staging import rows
 
-REFUSED_HEADINGS = ("row_number", "reason")
+# The mark stands before the row's own cells: of these there may be too few or too many.
+REFUSED_HEADINGS = ("row_number", "reason", MARK)
 _AT_A_TIME = 1_000
 
 
 def refused(upload: Upload) -> tuple[list[str], Iterator[list[Any]]]:
     """Return the headings of the file of refusals, and its rows: number, reason, and the cells as they were.
 
-    Mended, the file can be uploaded as it is: what it has on top of the original's columns is ignored.
+    Mended, the file can be uploaded as it is, and so can the file of what is refused of that: what it has on top of the
+    original's columns is ignored.
     """
     cells = headers.cells_of(upload)
+    names = [name_of(cell) for cell in cells]
+    # No column may be there twice: not those of an earlier file of refusals, and not a seller's own "reason".
+    left_out = {position for position, name in enumerate(names) if name in REFUSED_HEADINGS}
     fields = {column.name: column.field for column in KINDS[upload.kind].columns(Target.of(upload))}
-    wanted = [fields.get(name_of(cell)) for cell in cells]
-    return [*REFUSED_HEADINGS, *cells], _refused_rows(upload.id, wanted)
+    wanted = [fields.get(name) for name in names]
+    return [*REFUSED_HEADINGS, *_without(left_out, cells)], _refused_rows(upload.id, wanted, left_out)
 
 
 def template_headings(kind: UploadKind) -> list[str]:
@@ -60,7 +66,11 @@ def template_rows(kind: UploadKind, store: Store | None, seller: Seller | None) 
             yield [code, row.sku_code, ""]
 
 
-def _refused_rows(upload_id: int, wanted: list[str | None]) -> Iterator[list[Any]]:
+def _without(positions: Set[int], cells: Iterable[Any]) -> list[Any]:
+    return [cell for position, cell in enumerate(cells) if position not in positions]
+
+
+def _refused_rows(upload_id: int, wanted: list[str | None], left_out: Set[int]) -> Iterator[list[Any]]:
     query = select(rows).where(rows.c.upload_id == upload_id, rows.c.outcome == RowOutcome.REFUSED)
     last = 0
     codes: dict[int, str] = {}
@@ -70,7 +80,7 @@ def _refused_rows(upload_id: int, wanted: list[str | None]) -> Iterator[list[Any
         ).all()
         if unknown := {row.hub_id for row in found if row.hub_id is not None} - codes.keys():
             codes |= dict(db.session.execute(select(Hub.id, Hub.code).where(Hub.id.in_(unknown))).all())
-        lines = [[row.row_number, row.reason, *_cells(row, wanted, codes)] for row in found]
+        lines = [[row.row_number, row.reason, "", *_cells(row, wanted, codes, left_out)] for row in found]
         last = found[-1].row_number if found else last
         release_connection()
         yield from lines
@@ -78,13 +88,15 @@ def _refused_rows(upload_id: int, wanted: list[str | None]) -> Iterator[list[Any
             return
 
 
-def _cells(row: Any, wanted: list[str | None], codes: dict[int, str]) -> list[Any]:
+def _cells(row: Any, wanted: list[str | None], codes: dict[int, str], left_out: Set[int]) -> list[Any]:
     if row.refused_text:
-        return json.loads(row.refused_text)
+        cells = json.loads(row.refused_text)
+        # In a row of another width nobody knows which cell is under which heading.
+        return _without(left_out, cells) if len(cells) == len(wanted) else cells
     # Refused for what others say, such as a row before it: its cells could be read, and their values were kept.
     return [
         codes.get(row.hub_id or 0, "") if name == "hub_id" else text_of(getattr(row, name)) if name else ""
-        for name in wanted
+        for name in _without(left_out, wanted)
     ]
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from flexdash.extensions import db
 from flexdash.models import Upload
+from flexdash.services.csv_export import MARK
 from flexdash.services.uploads.columns import Column
 from flexdash.services.uploads.kinds import Target
 from flexdash.services.uploads.records import name_of
@@ -37,5 +38,5 @@ def fields_of(upload: Upload) -> list[str]:
 
 def ignored(upload: Upload, cells: Sequence[str]) -> list[str]:
     """Return the header's cells that name no column of the kind."""
-    known = {column.name for column in KINDS[upload.kind].columns(Target.of(upload))}
+    known = {column.name for column in KINDS[upload.kind].columns(Target.of(upload))} | {MARK}
     return [cell.strip() for cell in cells if cell.strip() and name_of(cell) not in known]

@@ -85,7 +85,7 @@ class FileReader:
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows below the header."""
-        reader = RecordReader(self.delimiter, len(self.header.cells))
+        reader = RecordReader(self.delimiter, len(self.header.cells), is_export=self.header.is_of_export)
         next_number = self.header.n_rows + 1
         collected = _Collected()
         collected.add(reader.read(self._first.text[self.header.n_characters :]))

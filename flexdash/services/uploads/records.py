@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 
+from flexdash.services.csv_export import MARK, restored
 from flexdash.services.uploads.encodings import LONGEST_LINE, NotUsable
 from flexdash.services.words import listed, quoted
 
@@ -17,7 +18,6 @@ MOST_LINES_OF_A_ROW = 100
 MOST_CHARACTERS_OF_A_ROW = 200_000
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\n', re.IGNORECASE)
-_SHIELDED = re.compile("'[=+@\uff1d\uff0b\uff20\uff0d-]")
 _NEVER_CLOSED = (
     "A quotation mark opens in this row and is not closed where it should be. Write a mark that belongs to a text "
     'twice (""), or leave it out.'
@@ -40,6 +40,11 @@ class Header:
     def names(self) -> list[str]:
         """The columns that the cells name."""
         return [name_of(cell) for cell in self.cells]
+
+    @property
+    def is_of_export(self) -> bool:
+        """Whether FlexDash wrote the file, with apostrophes before what a spreadsheet would run as a formula."""
+        return MARK in self.names
 
 
 @dataclass
@@ -85,13 +90,15 @@ class RecordReader:
     A quotation mark that opens and is not closed costs the row it stands in: reading goes on at the next line.
     """
 
-    def __init__(self, delimiter: str, n_cells: int) -> None:
-        self._delimiter, self._n_cells = delimiter, n_cells
+    def __init__(self, delimiter: str, n_cells: int, *, is_export: bool = False) -> None:
+        """Read rows of `n_cells`; with `is_export`, take off the apostrophes that our exports put before signs."""
+        self._delimiter, self._n_cells, self._is_export = delimiter, n_cells, is_export
         self._pending: list[str] = []
 
     def read(self, text: str, is_end: bool = False) -> Records:
         """Return the rows that are complete with `text`, which holds whole lines; at the end, all that is left."""
         records = Records()
+        may_be_shielded = self._is_export and (bool(self._pending) or "'" in text)
         if self._pending or _has_too_long_line(text):
             self._read_with_care(self._pending + _lines(text), records, is_end)
         elif '"' not in text:
@@ -100,8 +107,8 @@ class RecordReader:
             records.rows = rows
         else:
             self._read_with_care(_lines(text), records, is_end)
-        if _SHIELDED.search(text):
-            records.rows = [[_unshielded(cell) for cell in row] for row in records.rows]
+        if may_be_shielded:
+            records.rows = [[restored(cell) for cell in row] for row in records.rows]
         return records
 
     def _read_plainly(self, text: str) -> list[list[str]] | None:
@@ -178,11 +185,6 @@ def _has_too_long_line(text: str) -> bool:
 
 def _lines(text: str) -> list[str]:
     return [f"{line}\n" for line in text.split("\n")[:-1]]
-
-
-def _unshielded(cell: str) -> str:
-    """Take off the apostrophe that our own exports put before what a spreadsheet would run as a formula."""
-    return cell[1:] if _SHIELDED.match(cell) else cell
 
 
 def _first_row(text: str, start: int, delimiter: str) -> Header | None:
