@@ -148,5 +148,8 @@ class UploadRow(db.Model):
     price: Mapped[Decimal | None] = mapped_column(ExactDecimal)
     hub_id: Mapped[int | None]
     quantity: Mapped[int | None]
+    # What was stored when the row was compared: applying asks whether somebody changed it since. None: there was none.
+    seen_price: Mapped[Decimal | None] = mapped_column(ExactDecimal)
+    seen_on_hand: Mapped[int | None]
     reason: Mapped[str | None] = mapped_column(String(300))
     refused_text: Mapped[str | None] = mapped_column(String(2000))  # the row's cells as JSON, for the file of refusals

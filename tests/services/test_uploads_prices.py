@@ -145,6 +145,41 @@ def test_what_the_catalog_does_not_allow_any_more_is_refused_at_the_last_moment(
     assert (listing(store, "TEE").price, listing(store, "LAMP").price) == (100, 110)
 
 
+@pytest.mark.parametrize(
+    ("seen", "given", "now", "is_refused"),
+    [
+        ("100", "110", "1000", True),
+        ("100", "110", "120", False),  # changed, and no big step from there
+        (None, "110", "1000", True),
+        ("100", "10", "90", False),  # within what was confirmed
+        ("100", "10", "20", False),
+        ("100", "10", "1000", True),
+        ("100", "10", "5", True),
+        ("100", "200", "150", False),
+        ("100", "200", "50", True),
+        ("100", "200", None, False),
+        ("1000", "99", "999.99", False),
+    ],
+)
+def test_a_price_changed_since_the_check_is_held_against_thirty_percent_again(
+    store, actor, seen, given, now, is_refused
+) -> None:
+    make_listing(store, "TEE", seen)
+    make_listing(store, "MUG", "50")
+    upload = checked(actor, store, price_file(f"TEE,{given}", "MUG,51"), PRICES)
+    deciding.accept(actor, upload.id, is_big_confirmed=True)
+    listing(store, "TEE").price = Decimal(now) if now else None
+    db.session.commit()
+    upload = work(upload.id)
+    assert (upload.state, upload.n_refused) == (UploadState.APPLIED, is_refused)
+    assert listing(store, "TEE").price == Decimal(now if is_refused else given)
+    assert listing(store, "MUG").price == 51
+    if is_refused:
+        was = f"The price was {seen}" if seen else "There was no price"
+        said = reasons(upload.id)[2].replace(".00", "")
+        assert said.startswith(f"selling_price: {was} when the file was checked and is {now} now: this would")
+
+
 def test_applied_prices_start_a_push_with_the_next_tick(store, actor) -> None:
     make_listing(store, "TEE", "100.00")
     later = clock.now() + timedelta(minutes=9)

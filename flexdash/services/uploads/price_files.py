@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, false, func, literal, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from flexdash import clock
@@ -76,24 +76,30 @@ class PriceFile:
             (is_big_change(stage.c.price, listing.c.price), RowOutcome.BIG_CHANGE),
             otherwise=RowOutcome.CHANGED,
         )
-        return Comparison(source, outcome, reason)
+        return Comparison(source, outcome, reason, {"seen_price": listing.c.price})
 
     def reason_of_double(self, first_row: ColumnElement[int]) -> ColumnElement[str]:
         """Say where the SKU stands already."""
         return already_in(first_row)
 
     def apply(self, session: Session, upload: Upload, first: int, last: int, fields: Sequence[str]) -> None:
-        """Set the prices; the next price push tells Amazon."""
+        """Set the prices; the next price push tells Amazon.
+
+        A price that somebody changed since the check may make the change a big one. Such a row is refused, unless a
+        person confirmed a big change that reaches over the price as it is now.
+        """
         chosen = and_(*of_upload(upload.id, first, last), rows.c.outcome.in_(APPLICABLE))
         hold_listings(session, upload.store_id, chosen)
         listing_id = listing_of_row(upload.store_id, listings.c.id)
-        given = select(listing_id.label("listing_id"), rows.c.price.label("price")).where(chosen).subquery("given")
+        values = (rows.c.price, rows.c.outcome, rows.c.seen_price)
+        given = select(listing_id.label("listing_id"), *values).where(chosen).subquery("given")
         written = session.execute(
             update(listings)
             .where(
                 listings.c.id == given.c.listing_id,
                 or_(listings.c.price.is_(None), exact(given.c.price) != exact(listings.c.price)),
                 or_(listings.c.mrp.is_(None), exact(given.c.price) <= exact(listings.c.mrp)),
+                not_(_is_unasked(given.c, listings.c.price)),
             )
             .values(
                 price=given.c.price,
@@ -107,14 +113,16 @@ class PriceFile:
         n_chosen = session.scalars(select(func.count()).select_from(rows).where(chosen)).one()
         if written.rowcount != n_chosen:  # type: ignore[attr-defined]
             # The catalog has changed since the file was checked.
-            mrp = listing_of_row(upload.store_id, listings.c.mrp)
+            mrp, now = (listing_of_row(upload.store_id, column) for column in (listings.c.mrp, listings.c.price))
+            refusals = [
+                (listing_id.is_(None), _not_listed(rows.c.sku_code)),
+                (exact(rows.c.price) > exact(mrp), _above(mrp)),
+                (_is_unasked(rows.c, now), _changed_meanwhile(now)),
+            ]
             session.execute(
                 update(rows)
-                .where(chosen, or_(listing_id.is_(None), exact(rows.c.price) > exact(mrp)))
-                .values(
-                    outcome=RowOutcome.REFUSED,
-                    reason=case((listing_id.is_(None), _not_listed(rows.c.sku_code)), else_=_above(mrp)),
-                )
+                .where(chosen, or_(*(condition for condition, _ in refusals)))
+                .values(outcome=RowOutcome.REFUSED, reason=case(*refusals))
                 .execution_options(synchronize_session=False)
             )
 
@@ -127,6 +135,31 @@ class PriceFile:
 def _not_listed(sku_code: ColumnElement[str]) -> ColumnElement[str]:
     return sku_code + literal(
         " is not in the store's catalog, so there is nothing its price could be for. Upload the catalog first."
+    )
+
+
+def _is_unasked(row: Any, now: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Say, in SQL, whether a row would change a price by more than 30 % and nobody confirmed that.
+
+    Who confirmed a big change confirmed all of it: from a price between the one seen and the new one it goes less far.
+    """
+    new, seen = exact(row.price), exact(row.seen_price)
+    is_between = or_(exact(now).between(seen, new), exact(now).between(new, seen))
+    is_confirmed = and_(row.outcome == RowOutcome.BIG_CHANGE, func.coalesce(is_between, false()))
+    return and_(is_big_change(row.price, now), not_(is_confirmed))
+
+
+def _changed_meanwhile(now: ColumnElement[Any]) -> ColumnElement[str]:
+    was = case(
+        (rows.c.seen_price.is_(None), literal("There was no price")),
+        else_=literal("The price was ") + shown(rows.c.seen_price),
+    )
+    return (
+        literal("selling_price: ")
+        + was
+        + literal(" when the file was checked and is ")
+        + shown(now)
+        + literal(" now: this would change it by more than 30 %. Look at it, and upload the row again if it is meant.")
     )
 
 

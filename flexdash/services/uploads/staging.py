@@ -5,7 +5,7 @@ Temporary tables belong to one connection, so everything here works on the conne
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
@@ -37,7 +37,10 @@ from flexdash.models import RowOutcome, UploadRow
 
 rows = UploadRow.__table__
 OWN_FIELDS = ("row_number", "outcome", "reason", "refused_text")
-VALUE_FIELDS = tuple(column.name for column in rows.columns if column.name not in {"upload_id", *OWN_FIELDS})
+SEEN_FIELDS = ("seen_price", "seen_on_hand")
+VALUE_FIELDS = tuple(
+    column.name for column in rows.columns if column.name not in {"upload_id", *OWN_FIELDS, *SEEN_FIELDS}
+)
 ROWS_AT_ONCE = 50_000  # row numbers of one transaction: others that want to write wait for its end
 
 
@@ -64,11 +67,15 @@ doubles = _temporary(
 
 @dataclass(frozen=True)
 class Comparison:
-    """How rows of the stage stand against what is stored: `outcome` and `reason` over `source`, which joins both."""
+    """How rows of the stage stand against what is stored: `outcome` and `reason` over `source`, which joins both.
+
+    `seen` has, by SEEN_FIELDS, what of it is kept with the rows.
+    """
 
     source: FromClause
     outcome: ColumnElement[Any]
     reason: ColumnElement[Any]
+    seen: dict[str, ColumnElement[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -159,11 +166,12 @@ def store_stage(connection: Connection, upload_id: int, comparison: Comparison) 
             reason,
             stage.c.refused_text,
             *(stage.columns[name] for name in VALUE_FIELDS),
+            *comparison.seen.values(),
         )
         .select_from(comparison.source)
         .order_by(stage.c.row_number)
     )
-    connection.execute(insert(rows).from_select(["upload_id", *OWN_FIELDS, *VALUE_FIELDS], selected))
+    connection.execute(insert(rows).from_select(["upload_id", *OWN_FIELDS, *VALUE_FIELDS, *comparison.seen], selected))
     connection.execute(delete(stage))
 
 
