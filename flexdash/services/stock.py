@@ -1,5 +1,6 @@
 """Changing stock: from a file, and by hand. What orders do to it is in `order_stock`."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from flexdash import clock
 from flexdash.database import one_of, transaction
 from flexdash.extensions import db
-from flexdash.models import Hub, Seller, Sku, StockCause, StockLevel, StockMode, Upload
+from flexdash.models import Hub, Seller, Sku, StockCause, StockLevel, StockMode, StockMovement, Upload
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.catalog_values import MAX_QUANTITY, BadValue, clean_quantity, clean_sku_code
@@ -32,12 +33,16 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UploadedQuantity:
-    """A row of a stock file: so many units of a SKU in a hub of the workspace. The quantity is not negative."""
+    """A row of a stock file: so many units of a SKU in a hub of the workspace. The quantity is not negative.
+
+    `seen` is what was on hand when the file was checked.
+    """
 
     row_number: int
     hub_id: int
     sku_code: str
     quantity: int
+    seen: int
 
 
 def apply_uploaded(session: Session, upload: Upload, rows: Sequence[UploadedQuantity]) -> list[tuple[int, str]]:
@@ -46,23 +51,87 @@ def apply_uploaded(session: Session, upload: Upload, rows: Sequence[UploadedQuan
     `upload.stock_mode` says whether the quantities are set or added. SKUs that the seller did not have become theirs.
     A row that changes nothing leaves no trace in the ledger. After the commit the caller lets go what waited for the
     stock with `order_holds.release_for_seller`.
+
+    The quantities to set were counted before the check. Where orders shipped units since, these are taken off them:
+    setting the numbers as they are would sell those units again. A row whose stock was changed by anything else since
+    is refused, for nobody knows which of the two numbers is right.
     """
     ledger = Ledger(upload.workspace_id, upload.seller_id)
     ledger.hold(((row.hub_id, row.sku_code) for row in rows), make_missing=True)
     add_missing_skus(session, upload.workspace_id, upload.seller_id, {row.sku_code: "" for row in rows})
     refused = []
     actor_name = upload.applied_by_name or upload.uploaded_by_name
+    shipped = _shipped_since_check(session, upload, ledger, rows) if upload.stock_mode is StockMode.SET else {}
     for row in rows:
         level = ledger.level(row.hub_id, row.sku_code)
         if level is None:
             raise RuntimeError(f"stock level of hub {row.hub_id} vanished while it was held")
-        change = row.quantity if upload.stock_mode is StockMode.ADD else row.quantity - level.on_hand
+        note = ""
+        if upload.stock_mode is StockMode.ADD:
+            change = row.quantity
+        elif level.on_hand == row.seen:
+            change = row.quantity - level.on_hand
+        elif n_shipped := shipped.get(level.id):
+            change = max(0, row.quantity - n_shipped) - level.on_hand
+            note = f"{row.quantity:,} in the file, less {n_shipped:,} shipped since it was checked."
+        else:
+            refused.append((row.row_number, _changed_meanwhile(row.seen, level.on_hand)))
+            continue
         if reason := why_not(level, change):
             refused.append((row.row_number, reason))
         elif change:
-            ledger.change(level, StockCause.UPLOAD, on_hand=change, upload_id=upload.id, actor_name=actor_name)
+            ledger.change(
+                level, StockCause.UPLOAD, on_hand=change, upload_id=upload.id, actor_name=actor_name, note=note
+            )
     ledger.write()
     return refused
+
+
+def _shipped_since_check(
+    session: Session, upload: Upload, ledger: Ledger, rows: Sequence[UploadedQuantity]
+) -> dict[int, int]:
+    """Return by level how many units orders shipped since the check, where nothing else changed what is on hand."""
+    seen = {
+        level.id: row.seen
+        for row in rows
+        if (level := ledger.level(row.hub_id, row.sku_code)) is not None and level.on_hand != row.seen
+    }
+    found: dict[int, int] = {}
+    ids = sorted(seen)
+    for start in range(0, len(ids), _AT_A_TIME):
+        # The check came after the file: from the newest row of the ledger back to the number it saw.
+        movements = (
+            select(
+                StockMovement.stock_level_id,
+                StockMovement.cause,
+                StockMovement.on_hand_change,
+                StockMovement.on_hand_after,
+            )
+            .where(
+                one_of(StockMovement.stock_level_id, ids[start : start + _AT_A_TIME]),
+                StockMovement.occurred_at >= upload.uploaded_at,
+                StockMovement.on_hand_change != 0,
+            )
+            .order_by(StockMovement.id.desc())
+        )
+        n_units: Counter[int] = Counter()
+        for level_id, cause, by, after in session.execute(movements):
+            if level_id not in seen:
+                continue
+            n_units[level_id] -= by
+            if cause is not StockCause.SHIPMENT:
+                del seen[level_id]
+            elif after - by == seen[level_id]:
+                found[level_id] = n_units[level_id]
+                del seen[level_id]
+    return found
+
+
+def _changed_meanwhile(seen: int, now: int) -> str:
+    return (
+        f"Changed meanwhile: {seen:,} were on hand when the file was checked, and {now:,} are now. Check the number, "
+        "and upload the row again if it is still right."
+    )
 
 
 def change(actor: Actor, level_id: int, way: Way, quantity: str, *, seen: int, note: str = "") -> StockLevel:

@@ -13,7 +13,7 @@ from sqlalchemy import event, select
 from flexdash.extensions import db
 from flexdash.jobs import queues, schedule
 from flexdash.models import Listing, Role, StockMode, Upload, UploadKind, UploadState
-from flexdash.services.uploads import history
+from flexdash.services.uploads import deciding, history
 from tests import factories
 from tests.support.uploads import applied, catalog, checked, fresh, hand_in, many_listings, work
 
@@ -424,6 +424,20 @@ def test_many_refused_rows_come_in_portions(merchant, store, actor, monkeypatch)
     upload = checked(actor, store, catalog(*(f"S{n},bad,x" for n in range(45))))
     rows = rows_of(merchant.get(f"/uploads/{upload.id}/refused.csv"))
     assert [row[3] for row in rows[1:]] == [f"S{n}" for n in range(45)]
+
+
+def test_a_file_of_stock_says_what_becomes_of_changes_since_the_check(merchant, seller, actor, workspace) -> None:
+    factories.make_hub(workspace, "PUNE")
+    content = b"hub_code,sku_code,quantity\nPUNE,TEE,5\n"
+    for mode, is_said in ((StockMode.SET, True), (StockMode.ADD, False)):
+        upload = checked(actor, seller, content, "stock", mode=mode)
+        said = "What orders ship until it is applied will be taken off its numbers."
+        assert (said in merchant.get(f"/uploads/{upload.id}").text) == is_said
+        deciding.accept(actor, upload.id, is_another_delivery=True)
+        work(upload.id)
+        said = "What orders shipped after the file was checked is taken off its numbers"
+        assert (said in merchant.get(f"/uploads/{upload.id}").text) == is_said
+        content += b"PUNE,MUG,5\n"
 
 
 def test_refused_stock_rows_name_their_hub(merchant, seller, actor, workspace) -> None:

@@ -144,7 +144,7 @@ def test_no_change_is_lost_and_nothing_promised_twice_among_eight_threads(app: F
         def job() -> None:
             for _ in range(8):
                 with transaction() as session:
-                    rows = [UploadedQuantity(n, hub_id, code, 2) for n, code in enumerate(codes)]
+                    rows = [UploadedQuantity(n, hub_id, code, 2, 0) for n, code in enumerate(codes)]
                     assert stock.apply_uploaded(session, session.get(Upload, upload_id), rows) == []
                 n_added.append(2 * len(codes))
 

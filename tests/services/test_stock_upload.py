@@ -35,7 +35,12 @@ def upload_of(seller: Seller, mode: StockMode) -> Upload:
 
 def apply(seller: Seller, mode: StockMode, *rows: tuple[Hub, str, int]) -> list[tuple[int, str]]:
     upload = upload_of(seller, mode)
-    quantities = [UploadedQuantity(n, hub.id, code, quantity) for n, (hub, code, quantity) in enumerate(rows, start=2)]
+    own = db.session.scalars(select(StockLevel).where(StockLevel.seller_id == seller.id))
+    seen = {(level.hub_id, level.sku_code): level.on_hand for level in own}
+    quantities = [
+        UploadedQuantity(n, hub.id, code, quantity, seen.get((hub.id, code), 0))
+        for n, (hub, code, quantity) in enumerate(rows, start=2)
+    ]
     with transaction() as session:
         refused = stock.apply_uploaded(session, db.session.get(Upload, upload.id), quantities)
     db.session.rollback()

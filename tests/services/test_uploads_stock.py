@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
+from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import (
     OrderState,
@@ -15,8 +16,10 @@ from flexdash.models import (
     Upload,
     UploadState,
 )
+from flexdash.services import stock
 from flexdash.services.errors import FieldRefused
 from flexdash.services.run_context import HandBack
+from flexdash.services.stock_ledger import Ledger
 from flexdash.services.uploads import applying, deciding, working
 from tests import factories
 from tests.support.uploads import applied, checked, counts, fresh, outcomes, reasons, work
@@ -171,6 +174,78 @@ def test_what_was_reserved_since_the_check_is_not_taken_away(seller, hub, actor)
     assert counts(upload) == (0, 1, 0, 1)
     assert reasons(upload.id)[2].startswith("4 units are reserved for orders")
     assert (level(hub, "TEE").on_hand, level(hub, "MUG").on_hand) == (5, 3)
+
+
+def shipped(level_id: int, n_units: int) -> None:
+    """Take units off as an order does that leaves the hub."""
+    with transaction() as session:
+        level = session.get_one(StockLevel, level_id)
+        ledger = Ledger(level.workspace_id, level.seller_id)
+        key = (level.hub_id, level.sku_code)
+        ledger.hold([key])
+        ledger.change(ledger.level(*key), StockCause.SHIPMENT, on_hand=-n_units)
+        ledger.write()
+
+
+def test_what_orders_shipped_since_the_check_is_taken_off_the_numbers_set(seller, hub, actor) -> None:
+    before = {"MORE": 10, "SAME": 5, "LESS": 9, "GONE": 9, "STILL": 9}
+    ids = {code: factories.make_stock(seller, hub, code, on_hand).id for code, on_hand in before.items()}
+    shipped(ids["LESS"], 1)  # before the file
+    upload = checked(
+        actor, seller, stock_file("PUNE,MORE,12", "PUNE,SAME,5", "PUNE,LESS,3", "PUNE,GONE,2", "PUNE,STILL,8"), STOCK
+    )
+    for code, n_units in (("MORE", 1), ("MORE", 3), ("SAME", 3), ("LESS", 1), ("GONE", 4)):
+        shipped(ids[code], n_units)
+    deciding.accept(actor, upload.id)
+    assert counts(work(upload.id)) == (0, 4, 1, 0)
+    now = {code: level(hub, code).on_hand for code in before}
+    assert now == {"MORE": 8, "SAME": 2, "LESS": 2, "GONE": 0, "STILL": 8}
+    notes = select(StockMovement.stock_level_id, StockMovement.on_hand_change, StockMovement.note)
+    found = db.session.execute(notes.where(StockMovement.upload_id == upload.id)).all()
+    assert sorted(found) == [
+        (ids["MORE"], 2, "12 in the file, less 4 shipped since it was checked."),
+        (ids["LESS"], -5, "3 in the file, less 1 shipped since it was checked."),
+        (ids["GONE"], -5, "2 in the file, less 4 shipped since it was checked."),
+        (ids["STILL"], -1, ""),
+    ]
+
+
+def test_a_number_that_somebody_changed_since_the_check_is_not_set(seller, hub, actor) -> None:
+    before = {"LESS": 10, "MORE": 10, "SAME": 5, "BOTH": 10, "FREE": 7}
+    levels = {code: factories.make_stock(seller, hub, code, on_hand) for code, on_hand in before.items()}
+    ids = {code: found.id for code, found in levels.items()}
+    rows = ("PUNE,LESS,12", "PUNE,MORE,12", "PUNE,SAME,5", "PUNE,BOTH,12", "PUNE,NEW,4", "PUNE,FREE,8")
+    upload = checked(actor, seller, stock_file(*rows), STOCK)
+    stock.change(actor, ids["LESS"], stock.Way.REMOVE, "4", seen=10)
+    stock.change(actor, ids["MORE"], stock.Way.ADD, "1000", seen=10)
+    stock.change(actor, ids["SAME"], stock.Way.REMOVE, "3", seen=5)
+    stock.change(actor, ids["BOTH"], stock.Way.REMOVE, "1", seen=10)
+    shipped(ids["BOTH"], 1)
+    stock.add(actor, seller.id, hub.id, "NEW", "3")
+    deciding.accept(actor, upload.id)
+    assert counts(work(upload.id)) == (0, 1, 0, 5)
+    said = reasons(upload.id)
+    assert said[2] == (
+        "Changed meanwhile: 10 were on hand when the file was checked, and 6 are now. Check the number, and upload the "
+        "row again if it is still right."
+    )
+    assert [said[number].partition(".")[0].partition(": ")[2] for number in (3, 4, 5, 6)] == [
+        "10 were on hand when the file was checked, and 1,010 are now",
+        "5 were on hand when the file was checked, and 2 are now",
+        "10 were on hand when the file was checked, and 8 are now",
+        "0 were on hand when the file was checked, and 3 are now",
+    ]
+    now = {code: level(hub, code).on_hand for code in (*before, "NEW")}
+    assert now == {"LESS": 6, "MORE": 1_010, "SAME": 2, "BOTH": 8, "FREE": 8, "NEW": 3}
+
+
+def test_a_delivery_is_added_to_whatever_lies_there_by_then(seller, hub, actor) -> None:
+    held = factories.make_stock(seller, hub, "TEE", 10)
+    upload = checked(actor, seller, stock_file("PUNE,TEE,5"), STOCK, mode=StockMode.ADD)
+    stock.change(actor, held.id, stock.Way.REMOVE, "4", seen=10)
+    deciding.accept(actor, upload.id)
+    assert counts(work(upload.id)) == (0, 1, 0, 0)
+    assert level(hub, "TEE").on_hand == 11
 
 
 def test_orders_that_waited_for_the_stock_are_let_go(seller, hub, actor) -> None:

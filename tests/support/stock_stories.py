@@ -104,7 +104,11 @@ class World:
         with transaction() as session:
             session.add(upload)
             session.flush()
-            rows = [UploadedQuantity(n, *keys[n], quantity) for n, quantity in enumerate(quantities)]
+            levels = db.session.scalars(select(StockLevel).where(StockLevel.seller_id == self.seller.id))
+            seen = {(level.hub_id, level.sku_code): level.on_hand for level in levels}
+            rows = [
+                UploadedQuantity(n, *keys[n], quantity, seen.get(keys[n], 0)) for n, quantity in enumerate(quantities)
+            ]
             stock.apply_uploaded(session, upload, rows)
         order_holds.release_for_seller(self.seller.id)
 

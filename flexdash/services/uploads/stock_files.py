@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from flexdash.extensions import db
@@ -72,17 +72,24 @@ class StockFile:
             (stage.c.quantity == (0 if is_add else level.c.on_hand), RowOutcome.UNCHANGED),
             otherwise=RowOutcome.CHANGED,
         )
-        return Comparison(source, outcome, reason)
+        return Comparison(source, outcome, reason, {"seen_on_hand": level.c.on_hand})
 
     def reason_of_double(self, first_row: ColumnElement[int]) -> ColumnElement[str]:
         """Say where the SKU stands already with this hub."""
         return already_in(first_row, " with the same hub")
 
     def apply(self, session: Session, upload: Upload, first: int, last: int, fields: Sequence[str]) -> None:
-        """Write stock and ledger; a quantity that orders do not let be any more is refused."""
+        """Write stock and ledger; a quantity that orders or others do not let be any more is refused.
+
+        Of a file that sets quantities, so are rows that would have changed nothing when the file was checked.
+        """
+        is_chosen = rows.c.outcome.in_(APPLICABLE)
+        if upload.stock_mode is StockMode.SET:
+            is_chosen = or_(is_chosen, and_(rows.c.outcome == RowOutcome.UNCHANGED, _is_otherwise_now(upload)))
+        seen = func.coalesce(rows.c.seen_on_hand, 0)
         chosen = (
-            select(rows.c.row_number, rows.c.hub_id, rows.c.sku_code, rows.c.quantity)
-            .where(*of_upload(upload.id, first, last), rows.c.outcome.in_(APPLICABLE))
+            select(rows.c.row_number, rows.c.hub_id, rows.c.sku_code, rows.c.quantity, seen)
+            .where(*of_upload(upload.id, first, last), is_chosen)
             .order_by(rows.c.row_number)
         )
         quantities = [stock.UploadedQuantity(*row) for row in session.execute(chosen)]
@@ -97,6 +104,21 @@ class StockFile:
 
     def finish(self, upload: Upload) -> None:
         """Nothing: the next inventory push finds by itself what it has to tell."""
+
+
+def _is_otherwise_now(upload: Upload) -> ColumnElement[bool]:
+    """Say, in SQL, whether another quantity is on hand now than the row of `upload_rows` sets."""
+    return (
+        select(levels.c.id)
+        .where(
+            levels.c.hub_id == rows.c.hub_id,
+            levels.c.seller_id == upload.seller_id,
+            levels.c.sku_code == rows.c.sku_code,
+            levels.c.on_hand != rows.c.quantity,
+        )
+        .correlate(rows)
+        .exists()
+    )
 
 
 def _hub_ids(workspace_id: int) -> dict[str, int]:
