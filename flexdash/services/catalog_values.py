@@ -8,6 +8,7 @@ import re
 from decimal import Decimal
 from typing import NoReturn
 
+from flexdash.currencies import decimals_of
 from flexdash.services.words import quoted
 
 MAX_SKU_LENGTH = 100
@@ -106,9 +107,14 @@ def clean_money(text: str) -> Decimal:
     return Decimal(f"{whole}.{decimals}")
 
 
-def clean_price(text: str) -> Decimal:
-    """Return what a buyer pays: an amount above zero."""
-    price = clean_money(text)
+def clean_price(text: str, currency: str = "") -> Decimal:
+    """Return what a buyer pays: an amount above zero, with no more decimals than its currency has."""
+    price, most = clean_money(text), decimals_of(currency)
+    if price != round(price, most):
+        raise BadValue(
+            f"{_shown(text.strip())} has more decimals than a price in {currency or 'this currency'} has: "
+            f"{most or 'none'}. Round it."
+        )
     if price == 0:
         raise BadValue(
             "A price of zero cannot be. Amazon sells nothing for free; write what a buyer pays, such as 499.00."

@@ -21,10 +21,10 @@ from flexdash.services.listings import last_change
 BIG_CHANGE_PERCENT = 30  # a change by more is asked about first, as in an upload
 
 
-def clean(price_text: str) -> Decimal:
-    """Return a price above zero as it is kept; raise FieldRefused for `price` when the text is none."""
+def clean(price_text: str, currency: str = "") -> Decimal:
+    """Return a price above zero as it is kept; raise FieldRefused for `price` when the text is none in `currency`."""
     try:
-        return catalog_values.clean_price(price_text)
+        return catalog_values.clean_price(price_text, currency)
     except catalog_values.BadValue as refusal:
         raise FieldRefused("price", refusal.sentence) from refusal
 
@@ -39,10 +39,10 @@ def change(actor: Actor, listing_id: int, price_text: str, *, version: int, reas
     """
     _check_may(actor)
     reason = config_log.clean_reason(reason)
-    price = clean(price_text)
     with transaction() as session:
         listing = access.get(actor, Listing, listing_id, lock=True)
         store = _store(actor, listing.store_id)
+        price = clean(price_text, store.currency)
         if listing.version != version:
             raise changed_by_other(actor, last_change(store, listing))
         if listing.mrp is not None and price > listing.mrp:

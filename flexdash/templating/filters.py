@@ -9,11 +9,11 @@ from flask_login import current_user
 from markupsafe import Markup, escape
 
 from flexdash import clock
+from flexdash.currencies import decimals_of
 from flexdash.services.words import zone_name
 
 NOTHING = "–"
 _KEPT = "\N{NO-BREAK SPACE}"
-_CURRENCIES_WITHOUT_DECIMALS = {"JPY", "KRW", "CLP", "VND"}
 
 
 def viewer_zone() -> ZoneInfo:
@@ -92,8 +92,7 @@ def money(value: Decimal | None, currency: str = "") -> str:
     if value is None:
         return NOTHING
     n_decimals = max(0, -int(value.as_tuple().exponent)) if value.is_finite() else 0
-    if currency not in _CURRENCIES_WITHOUT_DECIMALS:
-        n_decimals = max(2, n_decimals)
+    n_decimals = max(decimals_of(currency), n_decimals)
     return f"{value:,.{n_decimals}f}{_KEPT}{currency}".strip()
 
 

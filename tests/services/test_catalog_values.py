@@ -70,6 +70,7 @@ def test_what_can_be_kept_is_kept_in_one_form(clean, text, kept) -> None:
         (values.clean_barcode, "8\x01", "cannot be seen"),
         (values.clean_price, "0.00", "A price of zero cannot be"),
         (values.clean_price, "-1", "cannot be negative"),
+        (values.clean_price, "499.125", "“499.125” has more decimals than a price in this currency has: 2. Round it."),
         (values.clean_money, "", "The amount is missing"),
         (values.clean_money, "1,499.00", "has a comma"),
         (values.clean_money, "499,00", "has a comma"),

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import Listing, PriceState, RowOutcome, Sync, SyncState, UploadState
+from flexdash.services import prices
 from flexdash.services.errors import FieldRefused
 from flexdash.services.uploads import deciding
 from tests import factories
@@ -128,6 +129,28 @@ def test_another_currency_than_the_stores_is_refused(store, actor) -> None:
     assert "“USD” is not the store's currency. The store sells in INR" in reasons(upload.id)[2]
 
 
+@pytest.mark.parametrize(
+    ("currency", "good", "bad", "words"),
+    [
+        ("INR", "499.1000", "499.1234", "“499.1234” has more decimals than a price in INR has: 2. Round it."),
+        ("AED", "499.10", "499.101", "has more decimals than a price in AED has: 2. Round it."),
+        ("JPY", "499.00", "499.1", "has more decimals than a price in JPY has: none. Round it."),
+    ],
+)
+def test_a_price_has_the_decimals_of_its_currency(seller, actor, currency, good, bad, words) -> None:
+    store = factories.make_store(seller)
+    store.currency = currency
+    db.session.commit()
+    make_listing(store, "TEE")
+    make_listing(store, "MUG")
+    upload = checked(actor, store, price_file(f"TEE,{good}", f"MUG,{bad}"), PRICES)
+    assert counts(upload) == (1, 0, 0, 1)
+    assert words in reasons(upload.id)[3]
+    with pytest.raises(FieldRefused) as refusal:
+        prices.change(actor, listing(store, "MUG").id, bad, version=1)
+    assert (refusal.value.field, words in refusal.value.sentence) == ("price", True)
+
+
 def test_what_the_catalog_does_not_allow_any_more_is_refused_at_the_last_moment(store, actor) -> None:
     for sku_code in ("TEE", "MUG", "LAMP"):
         make_listing(store, sku_code, "100.00", mrp="200")
@@ -221,8 +244,8 @@ def test_two_price_files_and_edits_at_once_do_not_wait_in_a_circle(app, seller, 
         thread.join(60)
     assert raised == []
     db.session.rollback()
-    prices = select(Listing.price, Listing.asin).where(Listing.store_id == store.id).distinct()
-    assert db.session.execute(prices).all() == [(Decimal("110.00"), "B0TESTTEE1")]
+    found = select(Listing.price, Listing.asin).where(Listing.store_id == store.id).distinct()
+    assert db.session.execute(found).all() == [(Decimal("110.00"), "B0TESTTEE1")]
 
 
 def work_prepared(actor, store, rows: list[str]) -> int:

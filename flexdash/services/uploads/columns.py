@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
+from flexdash.currencies import decimals_of
 from flexdash.services import catalog_values
 from flexdash.services.catalog_values import BadValue
 
@@ -165,16 +167,17 @@ def money(name: str, field: str, hint: str, *, is_required: bool, example: str) 
     )
 
 
-def selling_price() -> Column:
-    """Return the column of what buyers pay."""
+def selling_price(currency: str) -> Column:
+    """Return the column of what buyers pay in `currency`."""
     above_zero = r"(?![0.]+\n)"
+    digit = "[0-9]" if decimals_of(currency) else "0"
     return Column(
         "selling_price",
         "price",
-        catalog_values.clean_price,
+        partial(catalog_values.clean_price, currency=currency),
         "What a buyer pays, in the store's currency.",
-        kept=above_zero + _WHOLE + r"\.[0-9]{2}",
-        nearly=above_zero + _WHOLE + r"(?:\.[0-9]{1,4})?",
+        kept=above_zero + _WHOLE + rf"\.{digit}{{2}}",
+        nearly=above_zero + _WHOLE + rf"(?:\.{digit}{{1,2}})?",
         tidy=_tidy_money,
         example="499.00",
     )

@@ -50,7 +50,7 @@ class PriceFile:
 
         return [
             columns.sku_code(),
-            columns.selling_price(),
+            columns.selling_price(target.currency),
             Column(
                 "currency",
                 None,
