@@ -1,6 +1,10 @@
 """Applying a checked file: a piece of it per transaction, which also notes how far it is.
 
 An attempt that dies leaves whole pieces, and the next one goes on behind them; what is applied is applied once.
+
+The Configuration Log tells of what was changed: of a file that was applied, and of one given up in the middle, with how
+far it came. One that was put aside, refused as a whole or given up before its first row changed nothing; the list of
+uploads says so, with who and why.
 """
 
 import time
