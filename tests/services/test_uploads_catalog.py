@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, Listing, RowOutcome, UploadChunk, UploadRow, UploadState
+from flexdash.models import ConfigEvent, Listing, OrderState, RowOutcome, UploadChunk, UploadRow, UploadState
 from flexdash.services.uploads import deciding
 from tests import factories
 from tests.support.uploads import applied, catalog, checked, counts, fresh, outcomes, reasons, work
@@ -146,6 +146,23 @@ def test_the_log_tells_of_it_in_one_sentence(store, actor) -> None:
     assert event.sentence == "Asha applied the catalog file “autumn.csv” to Pune Store: 1 new and 1 refused"
     assert (event.section, event.store_id, event.address) == ("Catalog", store.id, "127.0.0.1")
     assert event.new_value["upload_id"] == upload.id
+
+
+def test_orders_that_waited_for_the_listing_are_let_go(workspace, seller, store, actor) -> None:
+    hub = factories.make_hub(workspace, "PUNE")
+    store.is_order_sync_on = True
+    factories.make_mapping(store, hub, "PNQ1")
+    factories.make_stock(seller, hub, "TEE", 3)
+    order = factories.make_order(store, OrderState.ON_HOLD, hub=hub, hold_reason="sku_unknown")
+    order.seller_flex_hub_id = "PNQ1"
+    order.lines[0].sku_code = "TEE"
+    db.session.commit()
+    applied(actor, store, catalog("MUG,B0TESTMUG1,Mug"))
+    db.session.refresh(order)
+    assert order.state is OrderState.ON_HOLD
+    applied(actor, store, catalog("TEE,B0TESTTEE1,Tee"))
+    db.session.refresh(order)
+    assert order.state is OrderState.NEW
 
 
 def test_what_is_not_needed_any_more_is_deleted(store, actor) -> None:

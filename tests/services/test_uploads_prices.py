@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from flexdash import clock
 from flexdash.extensions import db
-from flexdash.models import Listing, PriceState, RowOutcome, Sync, SyncState, UploadState
+from flexdash.models import ConfigEvent, Listing, PriceState, RowOutcome, Section, Sync, SyncState, UploadState
 from flexdash.services import prices
 from flexdash.services.errors import FieldRefused
 from flexdash.services.uploads import deciding
@@ -117,6 +117,17 @@ def test_an_applied_price_waits_for_amazon(store, actor) -> None:
     assert tee.price_changed_at is not None
     mug = listing(store, "MUG")
     assert (mug.price_state, mug.version) == (PriceState.APPLIED, 1)
+
+
+def test_the_log_tells_of_it_under_prices(store, actor) -> None:
+    make_listing(store, "TEE", "100.00")
+    upload = checked(actor, store, price_file("TEE,110", "MUG,5"), PRICES)
+    deciding.accept(actor, upload.id)
+    work(upload.id)
+    event = db.session.scalars(select(ConfigEvent).order_by(ConfigEvent.id.desc())).first()
+    assert event.sentence == "Asha applied the price file “autumn.csv” to Pune Store: 1 changed and 1 refused"
+    assert (event.section, event.store_id) == (Section.PRICES, store.id)
+    assert event.new_value["upload_id"] == upload.id
 
 
 def test_another_currency_than_the_stores_is_refused(store, actor) -> None:

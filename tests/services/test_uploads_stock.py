@@ -6,8 +6,11 @@ from sqlalchemy import func, select
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import (
+    ConfigEvent,
+    Order,
     OrderState,
     RowOutcome,
+    Section,
     Sku,
     StockCause,
     StockLevel,
@@ -248,14 +251,39 @@ def test_a_delivery_is_added_to_whatever_lies_there_by_then(seller, hub, actor) 
     assert level(hub, "TEE").on_hand == 11
 
 
-def test_orders_that_waited_for_the_stock_are_let_go(seller, hub, actor) -> None:
+def held_for(sku_code: str, seller, hub) -> Order:
+    """Return an order that waits for stock of the SKU."""
     store = factories.make_store(seller, is_order_sync_on=True)
     factories.make_mapping(store, hub, "PNQ1")
-    factories.make_listing(store, "TEE")
+    factories.make_listing(store, sku_code)
     order = factories.make_order(store, OrderState.ON_HOLD, hub=hub, hold_reason="not_enough_stock")
     order.seller_flex_hub_id = "PNQ1"
-    order.lines[0].sku_code = "TEE"
+    order.lines[0].sku_code = sku_code
     db.session.commit()
+    return order
+
+
+def test_orders_that_waited_for_what_came_in_before_a_file_was_given_up_are_let_go(
+    seller, hub, actor, monkeypatch
+) -> None:
+    orders = [held_for(code, seller, hub) for code in ("SKU-30", "SKU-31")]
+    content = stock_file(*(f"PUNE,SKU-{number},5" for number in range(1, 41)))
+    given_up_after(monkeypatch, 30, checked(actor, seller, content, STOCK), actor)
+    for order in orders:
+        db.session.refresh(order)
+    assert [order.state for order in orders] == [OrderState.NEW, OrderState.ON_HOLD]
+
+
+def test_the_log_tells_of_it_under_stock(seller, hub, actor) -> None:
+    upload = applied(actor, seller, stock_file("PUNE,TEE,3", "MARS,TEE,3"), STOCK)
+    event = db.session.scalars(select(ConfigEvent).order_by(ConfigEvent.id.desc())).first()
+    assert event.sentence == f"Asha applied the stock file “autumn.csv” to {seller.name}: 1 new and 1 refused"
+    assert (event.section, event.seller_id, event.store_id) == (Section.STOCK, seller.id, None)
+    assert (event.new_value["upload_id"], event.new_value["quantities"]) == (upload.id, "set")
+
+
+def test_orders_that_waited_for_the_stock_are_let_go(seller, hub, actor) -> None:
+    order = held_for("TEE", seller, hub)
     applied(actor, seller, stock_file("PUNE,TEE,3"), STOCK)
     db.session.rollback()
     db.session.refresh(order)
