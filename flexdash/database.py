@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, any_, event, literal, text
+from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, any_, event, func, literal, text
 from sqlalchemy.orm import Session
 
 from flexdash.extensions import db
+from flexdash.models.types import UtcDateTime
 
 LOCK_PATIENCE_MS = 30_000  # then the work fails, says that the database is busy, and is tried again
 
@@ -52,6 +54,13 @@ def one_of(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement
     if db.engine.dialect.name == "postgresql":
         return column == any_(literal(list(values), ARRAY(column.type)))
     return column.in_(values)
+
+
+def moment_of(seconds: ColumnElement[int]) -> ColumnElement[datetime]:
+    """Return the SQL for the moment so many whole seconds after 1970, as the columns of type UtcDateTime hold it."""
+    if db.engine.dialect.name == "postgresql":
+        return func.to_timestamp(seconds, type_=UtcDateTime)
+    return func.strftime("%Y-%m-%d %H:%M:%S.000000", seconds, "unixepoch", type_=UtcDateTime)
 
 
 @contextmanager

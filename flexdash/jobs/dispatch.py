@@ -53,7 +53,8 @@ def dispatch() -> Claimed:
             continue
         sync_schedule.put_in_order(timing, now)
         claimed += sync_schedule.claim_due(timing, now)
-    n_enqueued = queues.enqueue_runs(sync_schedule.waiting(now))
+    with queues.filling_alone():
+        n_enqueued = queues.enqueue_runs(sync_schedule.waiting(now))
     uploads.take_up(now)
     work_batches.take_up(now)
     if claimed.n_queued or claimed.n_skipped or n_enqueued or n_lost:

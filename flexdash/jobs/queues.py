@@ -5,7 +5,8 @@ is there twice does nothing the second time.
 """
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +28,8 @@ SYNC_TIMEOUT = timedelta(hours=6)
 QUEUE_DEPTH = 2_000
 KEEP_RESULT_SECONDS = 60
 KEEP_FAILURE_SECONDS = 24 * 3600
+_FILLING_KEY = "flexdash:queues:filling"
+_FILLING_SECONDS = 10  # then the lock of a dispatcher that was killed lapses
 
 logger = structlog.get_logger(__name__)
 
@@ -85,6 +88,16 @@ def enqueue_runs(waiting: Iterable[tuple[int, Sync, int]]) -> int:
         _push(queue(name), new)
         n_enqueued += len(new)
     return n_enqueued
+
+
+@contextmanager
+def filling_alone() -> Iterator[None]:
+    """Let one dispatcher at a time see what is missing in the queues and put it in: two would put the same in twice.
+
+    Twice does no harm, so nobody waits longer than a dispatcher needs. Raises redis.RedisError when Redis is away.
+    """
+    with redis_client.lock(_FILLING_KEY, timeout=_FILLING_SECONDS, sleep=0.05, raise_on_release_error=False):
+        yield
 
 
 def enqueue_upload(upload_id: int) -> bool:

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, Row, and_, bindparam, case, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Insert, Row, Select, and_, bindparam, case, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flexdash import clock, metrics
-from flexdash.database import transaction
+from flexdash.database import moment_of, one_of, transaction
 from flexdash.extensions import db, settings
 from flexdash.models import RunState, Store, Sync, SyncRun, SyncState, Trigger
+from flexdash.models.types import Choice, UtcDateTime
 from flexdash.services import slots
 from flexdash.services.syncs import FACTS
 from flexdash.services.words import shortened
@@ -35,6 +35,11 @@ class Timing:
         """Return the store's first slot after `moment`."""
         return self.slot_at(store_id, moment) + self.interval
 
+    def slot_in_sql(self, store_id: Any, moment: datetime, n_later: int = 0) -> ColumnElement[datetime]:
+        """Return the SQL for each store's latest slot that is not after `moment`, or the slot `n_later` after that."""
+        seconds = slots.seconds_of_slot_at(moment, self.sync, self.interval, store_id)
+        return moment_of(seconds + n_later * int(self.interval.total_seconds()))
+
 
 @dataclass(frozen=True)
 class Claimed:
@@ -53,6 +58,12 @@ def insert_new(table: Any) -> Insert:
     return dialect.insert(table).on_conflict_do_nothing()
 
 
+def _insert_from(table: Any, rows: Select[Any]) -> int:
+    """Insert what `rows` selects, its labels being the columns, as far as the unique keys are free; return how many."""
+    statement = insert_new(table).from_select([column.name for column in rows.selected_columns], rows)
+    return db.session.connection().execute(statement, execution_options={"preserve_rowcount": True}).rowcount
+
+
 def fresh_until(sync: Sync, since: datetime) -> datetime | None:
     """Return when the silence of `sync` gets too long if no run goes well from `since` on; None where it never does."""
     allowed = FACTS[sync].silence_allowed(settings)
@@ -69,27 +80,20 @@ def put_in_order(timing: Timing, now: datetime) -> None:
     may_run = FACTS[timing.sync].may_run()
     of_store = (SyncState.store_id == Store.id) & (SyncState.sync == timing.sync)
     with transaction() as session:
-        missing = session.execute(
-            select(Store.id, Store.workspace_id)
+        _insert_from(
+            SyncState.__table__,
+            select(
+                Store.workspace_id,
+                Store.id.label("store_id"),
+                literal(timing.sync, Choice(Sync)).label("sync"),
+                timing.slot_in_sql(Store.id, now).label("next_due_at"),
+                literal(now, UtcDateTime).label("on_since"),
+                literal(fresh_until(timing.sync, now), UtcDateTime).label("fresh_until"),
+            )
             .outerjoin(SyncState, of_store)
             .where(may_run, SyncState.id.is_(None))
-            .order_by(Store.id)
-        ).all()
-        if missing:
-            session.execute(
-                insert_new(SyncState.__table__),
-                [
-                    {
-                        "workspace_id": workspace_id,
-                        "store_id": store_id,
-                        "sync": timing.sync,
-                        "next_due_at": timing.slot_at(store_id, now),
-                        "on_since": now,
-                        "fresh_until": fresh_until(timing.sync, now),
-                    }
-                    for store_id, workspace_id in missing
-                ],
-            )
+            .order_by(Store.id),
+        )
         _start_again(timing, now)
         too_far = session.execute(
             select(SyncState.id, SyncState.store_id)
@@ -188,9 +192,9 @@ def claim_due(timing: Timing, now: datetime) -> Claimed:
     """Make a run for every store whose turn has come, and set its next turn.
 
     Where the store's run before is still open, the slot is recorded as skipped, unless it had come before the sync was
-    turned on: that one was nobody's to do. After a gap there is one run for all
-    missed slots, marked catch-up. Safe to call from several processes at once: a store's turn is locked while it is
-    claimed (the others pass over it), and the unique indexes on runs have the last word.
+    turned on: that one was nobody's to do. After a gap there is one run for all missed slots, marked catch-up. Safe to
+    call from several processes at once: a store's turn is locked while it is claimed (the others pass over it), and the
+    unique indexes on runs have the last word.
     """
     total, after_id = Claimed(), 0
     while True:
@@ -202,8 +206,8 @@ def claim_due(timing: Timing, now: datetime) -> Claimed:
 
 
 def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed, int | None]:
-    due = db.session.execute(
-        select(SyncState.id, SyncState.workspace_id, SyncState.store_id, SyncState.next_due_at, SyncState.on_since)
+    due = db.session.scalars(
+        select(SyncState.id)
         .where(SyncState.sync == timing.sync, SyncState.next_due_at <= now, SyncState.id > after_id)
         .order_by(SyncState.id)
         .limit(BATCH)
@@ -211,63 +215,62 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
     ).all()
     if not due:
         return Claimed(), None
-    open_runs = _open_runs(timing.sync, due[0].id, due[-1].id)
-    queued, skipped, next_due = [], [], {}
-    for state_id, workspace_id, store_id, due_at, on_since in due:
-        slot = max(timing.slot_at(store_id, now), due_at)  # after a start within a slot: the minute that was due
-        is_catch_up = slots.n_missed(due_at, slot, timing.interval) > 0
-        row = {
-            "workspace_id": workspace_id,
-            "store_id": store_id,
-            "sync": timing.sync,
-            "slot_at": slot,
-            "trigger": Trigger.CATCH_UP if is_catch_up else Trigger.SCHEDULE,
-            "queued_at": now,
-            "heartbeat_at": now,
-        }
-        blocking = open_runs.get(store_id)
-        if blocking and (on_since is None or slot >= on_since):
-            sentence = _skip_sentence(timing.sync, blocking)
-            skipped.append(row | {"state": RunState.SKIPPED, "finished_at": now, "error_sentence": sentence})
-        elif not blocking:
-            queued.append(row | {"state": RunState.QUEUED})
-        next_due[state_id] = timing.next_slot(store_id, now)
-    claimed = Claimed(_insert_runs(queued), _insert_runs(skipped))
-    _set_due(next_due)
-    metrics.count("sync_runs_ended", claimed.n_skipped, sync=timing.sync, outcome="skipped")
-    return claimed, due[-1].id
+    is_due = one_of(SyncState.id, due)
+    # What is skipped first: it takes the slot, and no run is made for it below. Nor is one where a run is open, skipped
+    # or not: by a unique index a store has one open run of a sync.
+    n_skipped = _skip(timing, now, is_due)
+    n_queued = _insert_from(
+        SyncRun.__table__,
+        _new_runs(timing, now).add_columns(literal(RunState.QUEUED, Choice(RunState)).label("state")).where(is_due),
+    )
+    db.session.execute(
+        update(SyncState).where(is_due).values(next_due_at=timing.slot_in_sql(SyncState.store_id, now, n_later=1)),
+        execution_options={"synchronize_session": False},
+    )
+    metrics.count("sync_runs_ended", n_skipped, sync=timing.sync, outcome="skipped")
+    return Claimed(n_queued, n_skipped), due[-1]
 
 
-def _insert_runs(rows: list[dict[str, Any]]) -> int:
-    """Insert the runs whose unique keys are free; return how many those were."""
+def _new_runs(timing: Timing, now: datetime) -> Select[Any]:
+    """Return the SELECT, from the turns that have come, of what their runs begin with, apart from the state."""
+    due_at, slot = SyncState.next_due_at, timing.slot_in_sql(SyncState.store_id, now)
+    has_missed_one = timing.slot_in_sql(SyncState.store_id, now, n_later=-1) >= due_at
+    catch_up, on_time = (literal(trigger, Choice(Trigger)) for trigger in (Trigger.CATCH_UP, Trigger.SCHEDULE))
+    return select(
+        SyncState.workspace_id,
+        SyncState.store_id,
+        SyncState.sync,
+        case((slot >= due_at, slot), else_=due_at).label("slot_at"),  # after a start within a slot: its minute
+        case((has_missed_one, catch_up), else_=on_time).label("trigger"),
+        literal(now, UtcDateTime).label("queued_at"),
+        literal(now, UtcDateTime).label("heartbeat_at"),
+    )
+
+
+def _skip(timing: Timing, now: datetime, is_due: ColumnElement[bool]) -> int:
+    """Record the slot as skipped where the run before is still open; return how many those are."""
+    beginning = _new_runs(timing, now)
+    is_of_state = (SyncRun.store_id == SyncState.store_id) & (SyncRun.sync == SyncState.sync)
+    is_of_now = or_(SyncState.on_since.is_(None), beginning.selected_columns.slot_at >= SyncState.on_since)
+    rows = db.session.execute(
+        beginning.add_columns(SyncRun.id, SyncRun.state, SyncRun.retry_at, SyncRun.error_sentence)
+        .join(SyncRun, is_of_state & SyncRun.state.in_(OPEN))
+        .where(is_due, is_of_now)
+    ).all()
     if not rows:
         return 0
-    constant = {name: value for name, value in _plain_defaults().items() if name not in rows[0]}
-    statement = insert_new(SyncRun.__table__).values(constant).execution_options(preserve_rowcount=True)
-    return db.session.connection().execute(statement, rows).rowcount
-
-
-@cache
-def _plain_defaults() -> dict[str, Any]:
-    """Return what a new run's counts and texts begin with, as part of the statement: sent once, not with every row."""
-    begin_with = {
-        column.name: column.default.arg
-        for column in SyncRun.__table__.columns
-        if column.default is not None and column.default.is_scalar and column.name != "state"
-    }
-    return {name: literal_column(repr(value)) for name, value in begin_with.items() if value in (0, "")}
-
-
-def _open_runs(sync: Sync, first_state_id: int, last_state_id: int) -> dict[int, Row[Any]]:
-    of_batch = select(SyncState.store_id).where(
-        SyncState.sync == sync, SyncState.id.between(first_state_id, last_state_id)
-    )
-    rows = db.session.execute(
-        select(SyncRun.store_id, SyncRun.id, SyncRun.state, SyncRun.retry_at, SyncRun.error_sentence).where(
-            SyncRun.sync == sync, SyncRun.state.in_(OPEN), SyncRun.store_id.in_(of_batch)
-        )
-    )
-    return {row.store_id: row for row in rows}
+    names = beginning.selected_columns.keys()
+    skipped = [
+        {
+            **{name: getattr(row, name) for name in names},
+            "state": RunState.SKIPPED,
+            "finished_at": now,
+            "error_sentence": _skip_sentence(timing.sync, row),
+        }
+        for row in rows
+    ]
+    statement = insert_new(SyncRun.__table__).execution_options(preserve_rowcount=True)
+    return db.session.connection().execute(statement, skipped).rowcount
 
 
 def _skip_sentence(sync: Sync, open_run: Row[Any]) -> str:

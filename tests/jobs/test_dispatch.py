@@ -5,13 +5,14 @@ import json
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 import redis
 import time_machine
+from rq import Queue
 from rq.utils import import_attribute
-from sqlalchemy import func, select, update
+from sqlalchemy import func, literal, select, update
 
 from flexdash.extensions import db
 from flexdash.jobs import dispatch, queues, schedule
@@ -63,6 +64,23 @@ def test_a_store_just_turned_on_is_due_at_once_and_then_in_its_slots(clock, stor
     assert (first.trigger, first.state) == (Trigger.SCHEDULE, RunState.QUEUED)
     assert first.slot_at <= START < first.slot_at + HALF_HOUR
     assert state_of(store).next_due_at == first.slot_at + HALF_HOUR
+
+
+@pytest.mark.parametrize("interval", [MINUTE, HALF_HOUR, timedelta(hours=24)])
+@pytest.mark.parametrize("sync", [Sync.ORDER_PULL, Sync.RECONCILE])
+def test_the_database_reckons_slots_as_the_pages_do(app, sync, interval):
+    timing = sync_schedule.Timing(sync, interval)
+    moment = START + timedelta(microseconds=1)
+    store_ids = [1, 2, 3, 1_000, 48_271, 999_999_999, 2**31 - 1]
+    columns = [
+        timing.slot_in_sql(literal(store_id), moment, n_later).label(f"{store_id}_{n_later}")
+        for store_id in store_ids
+        for n_later in (-1, 0, 1)
+    ]
+    slots = [timing.slot_at(store_id, moment) for store_id in store_ids]
+    assert list(db.session.execute(select(*columns)).one()) == [
+        slot + n_later * interval for slot in slots for n_later in (-1, 0, 1)
+    ]
 
 
 def test_every_slot_of_a_day_gets_one_run_whatever_the_ticks_do(clock, store):
@@ -279,6 +297,33 @@ def test_two_dispatchers_at_the_same_moment_make_one_run_per_store(clock, app, s
     dispatch.dispatch()
     assert db.session.scalar(select(func.count()).select_from(SyncRun)) == 50
     assert {job.args[0] for job in queues.queue("sync").jobs} == set(db.session.scalars(select(SyncRun.id)))
+
+
+def test_a_dispatcher_that_comes_while_another_fills_the_queues_does_not_put_the_same_in_again(
+    clock, app, store, monkeypatch
+):
+    def one():
+        with app.app_context():
+            dispatch.dispatch()
+
+    late, enqueue_many = Thread(target=one), Queue.enqueue_many
+
+    def slowly(*args):
+        if late.ident is None:
+            late.start()
+            late.join(1)  # where nothing held it back, it would be through
+        return enqueue_many(*args)
+
+    monkeypatch.setattr(Queue, "enqueue_many", slowly)
+    dispatch.dispatch()
+    late.join()
+    assert queues.queue("sync").count == 1
+
+
+def test_redis_wiped_while_a_dispatcher_fills_the_queues_does_not_fail_the_tick(clock, store, redis_server):
+    with queues.filling_alone(), redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    assert dispatch.dispatch().n_queued == 1
 
 
 def test_a_clock_that_stood_wrong_by_a_day_does_not_silence_a_store(clock, store):

@@ -40,7 +40,7 @@ def test_however_late_the_ticks_come_each_slot_is_claimed_once_or_counted_as_mis
         now += timedelta(milliseconds=delay)
         if due <= now:
             slot = slots.slot_at(now, interval, offset)
-            missed += slots.n_missed(due, slot, interval)
+            missed += (slot - due) // interval
             claimed.append(slot)
             due = slot + interval
     assert len(set(claimed)) == len(claimed)
