@@ -12,6 +12,8 @@ import redis
 import structlog
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from jinja2 import FileSystemBytecodeCache
 
 from amazon_sandbox import serving
@@ -38,6 +40,10 @@ SLOW_FIRST = (
     "tests/test_roles",
     "tests/test_foreign_ids",
 )
+
+# A busy machine is no fault of what is tested.
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("untimed")
 
 gc.disable()  # until all is imported and collected: there is little garbage by then, and ever more to look through
 
