@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import func, select
 
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, Listing, Upload, UploadState
+from flexdash.models import ConfigEvent, Listing, StockLevel, StockMode, StockMovement, Upload, UploadKind, UploadState
 from flexdash.services.uploads import deciding
 from tests import factories
+from tests.support.ledgers import stock_problems
 from tests.support.upload_kills import finish, kill_while, n_left
 from tests.support.uploads import catalog, counts, fresh, hand_in, many_listings
 
@@ -41,3 +42,29 @@ def test_workers_killed_at_random_moments_apply_every_row_once(
     assert db.session.scalar(select(func.count(ConfigEvent.id))) == n_files
     assert set(db.session.scalars(select(Upload.state))) == {UploadState.APPLIED}
     figure("uploads", f"{n_done} kills, {n_files} files of {n_rows:,} rows: 0 lost, 0 doubled")
+
+
+@pytest.mark.parametrize(("n_kills", "n_rows"), [(1, 15_000), pytest.param(20, 40_000, marks=long)])
+def test_a_delivery_whose_workers_are_killed_is_added_once(
+    app, workspace, seller, flexdash, figure, scaled, n_kills, n_rows
+) -> None:
+    chance = random.Random(n_kills)
+    n_kills = scaled(n_kills) if n_kills > 1 else n_kills
+    actor = factories.make_actor(factories.make_user(workspace))
+    factories.make_hub(workspace, "PUNE")
+    content = "\n".join(["hub_code,sku_code,quantity", *(f"PUNE,SKU-{n},{1 + n % 7}" for n in range(n_rows))])
+    n_done = n_files = 0
+    while n_done < n_kills:
+        n_files += 1
+        upload_id = hand_in(actor, seller, content.encode(), UploadKind.STOCK, mode=StockMode.ADD)
+        finish(flexdash, upload_id, UploadState.CHECKED)
+        deciding.accept(actor, upload_id, is_another_delivery=True)
+        n_done += kill_while(flexdash, upload_id, UploadState.APPLYING, chance, n_rows, n_times=min(2, n_kills))
+        finish(flexdash, upload_id, UploadState.APPLIED)
+        assert fresh(upload_id).n_refused == 0
+        moved = select(func.count(), func.count(StockMovement.stock_level_id.distinct()))
+        assert tuple(db.session.execute(moved.where(StockMovement.upload_id == upload_id)).one()) == (n_rows, n_rows)
+    wanted = sum(1 + n % 7 for n in range(n_rows)) * n_files
+    assert db.session.scalar(select(func.sum(StockLevel.on_hand))) == wanted
+    assert stock_problems() == []
+    figure("uploads", f"{n_done} kills, {n_files} deliveries of {n_rows:,} rows: 0 lost, 0 added twice")
