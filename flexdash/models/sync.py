@@ -233,6 +233,13 @@ class QuarantinedShipment(db.Model):
     __table_args__ = (
         UniqueConstraint("store_id", "amazon_shipment_id"),
         Index(
+            "ix_quarantined_shipments_waiting",
+            "workspace_id",
+            "id",
+            sqlite_where=text("resolved_at IS NULL"),
+            postgresql_where=text("resolved_at IS NULL"),
+        ),
+        Index(
             "ix_quarantined_shipments_open",
             "store_id",
             sqlite_where=text("resolved_at IS NULL"),

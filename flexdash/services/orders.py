@@ -258,7 +258,7 @@ def quarantined_order_ids(rows: Sequence[QuarantinedShipment]) -> dict[int, str]
 
 def n_quarantined(actor: Actor) -> int:
     """Return how many shipments wait in quarantine; of very many, counts.AT_MOST."""
-    waiting = access.visible(actor, QuarantinedShipment, are_few=True).where(QuarantinedShipment.resolved_at.is_(None))
+    waiting = access.visible(actor, QuarantinedShipment).where(QuarantinedShipment.resolved_at.is_(None))
     waiting = waiting.with_only_columns(QuarantinedShipment.id).limit(counts.AT_MOST)
     return db.session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 

@@ -18,7 +18,7 @@ N_HOURS = 24
 N_DAYS = 7
 # Beyond these "or more" is enough, and the page costs the same however much came in.
 MOST_ORDERS = 2_000  # in an hour
-MOST_CALLS = 2_500  # in an hour
+MOST_CALLS = 5_000  # in an hour
 MOST_RUNS = 10_000  # in a day, of each outcome
 
 # Amazon's allowance is no failure: a throttled call is one that is sent again a little later.

@@ -74,7 +74,7 @@ def of(actor: Actor, counts: WorkCounts) -> Work:
             "soon": urgent.where(Order.ship_by_at.between(now, now + timedelta(hours=24))),
             # In the order of the ids, which leads SQLite to the index of these few.
             "cancellations": orders.where(text(IS_CANCELLATION_OPEN)).order_by(Order.id),
-            "quarantined": access.visible(actor, QuarantinedShipment, are_few=True)
+            "quarantined": access.visible(actor, QuarantinedShipment)
             .with_only_columns(QuarantinedShipment.id)
             .where(QuarantinedShipment.resolved_at.is_(None)),
         }
