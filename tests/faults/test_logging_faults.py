@@ -14,7 +14,7 @@ from flexdash.services import config_log_verify, hub_mapping, hubs, store_settin
 from flexdash.services.store_settings import Toggle
 from tests.factories import make_actor, make_hub, make_mapping, make_seller, make_store, make_user, make_workspace
 
-N_STATEMENTS = 14  # more than any of the changes needs: a death after the commit belongs to it
+N_STATEMENTS = 21  # more than any of the changes needs: a death after the commit belongs to it
 
 
 @pytest.mark.parametrize("n_deaths", [8, pytest.param(500, marks=pytest.mark.faults)])
@@ -98,7 +98,7 @@ def _flip_a_toggle(actor, store_id: int, _mapped_id: int, _spare_id: int) -> Non
     store = db.session.get(Store, store_id)
     toggle = list(Toggle)[store.settings_version % len(Toggle)]
     turn_on, version = not getattr(store, toggle.value), store.settings_version
-    store_settings.set_toggle(actor, store_id, toggle, turn_on=turn_on, version=version)
+    store_settings.set_toggle(actor, store_id, toggle, turn_on=turn_on, version=version, zeros_seen=0)
 
 
 def _change_a_mapping(actor, store_id: int, mapped_id: int, _spare_id: int) -> None:

@@ -144,7 +144,7 @@ def test_what_amazon_refused_of_skus_and_hubs_that_are_gone_is_nobodys_work_any_
     gone = factories.make_hub(store.seller.workspace, name="Delhi Warehouse")
     mapping = factories.make_mapping(store, gone, "PNQ1")
     stock_up(store, hub, {"NOT-LISTED-1": 5, "NOT-LISTED-2": 5})
-    assert do_push(store).state is RunState.PARTIAL
+    assert do_push(store).state is RunState.FAILED
     assert drift.n_refused(store) == 4
     mapping.is_active = False
     db.session.execute(delete(Listing).where(Listing.sku_code == "NOT-LISTED-2"))
