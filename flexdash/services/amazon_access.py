@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from flexdash import metrics
 from flexdash.amazon.client import AmazonClient, AmazonSettings
@@ -15,6 +15,7 @@ from flexdash.amazon.countries import country
 from flexdash.amazon.errors import AuthorizationRefused
 from flexdash.amazon.http_pool import PoolPerThread
 from flexdash.amazon.records import CallRecord
+from flexdash.bulk import insert_rows
 from flexdash.database import after_commit, release_connection, transaction
 from flexdash.extensions import db, redis_client, settings, vault
 from flexdash.models import ApiCall, Store, StoreStatus, SyncRun
@@ -101,7 +102,7 @@ class CallLog:
         after_commit(lambda: self._forget(len(records)))
         if self.refresh_token != self._store.refresh_token:
             stores.replace_refresh_token(self._store.store_id, self._store.refresh_token, self.refresh_token)
-        db.session.execute(insert(ApiCall), [self._row(record) for record in records])
+        insert_rows(ApiCall.__table__, [self._row(record) for record in records])
         _count(records)
         if self._run_id is not None:
             db.session.execute(

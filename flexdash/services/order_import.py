@@ -14,6 +14,7 @@ from flexdash import clock, metrics
 from flexdash.amazon import statuses
 from flexdash.amazon.shipment_reader import Shipment
 from flexdash.bulk import insert_rows
+from flexdash.database import one_of
 from flexdash.extensions import db
 from flexdash.models import (
     ItemFate,
@@ -266,7 +267,7 @@ class OrderImporter:
     def _orders_here(self, shipment_ids: list[str]) -> dict[str, Order]:
         query = (
             select(Order)
-            .where(Order.store_id == self.store_id, Order.amazon_shipment_id.in_(shipment_ids))
+            .where(Order.store_id == self.store_id, one_of(Order.amazon_shipment_id, shipment_ids))
             .order_by(Order.id)
             .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
@@ -304,7 +305,7 @@ class OrderImporter:
         rows = [order_row(read, request.route, imported_at=now, **ids) for read, request in new]
         insert_rows(Order.__table__, rows)
         inserted = select(Order.amazon_shipment_id, Order.id).where(
-            Order.store_id == self.store_id, Order.amazon_shipment_id.in_([read.shipment.id for read, _ in new])
+            Order.store_id == self.store_id, one_of(Order.amazon_shipment_id, [read.shipment.id for read, _ in new])
         )
         order_ids = dict(db.session.execute(inserted).all())
         lines: list[dict[str, Any]] = []
@@ -359,6 +360,6 @@ class OrderImporter:
 
     def _quarantined(self, shipment_ids: list[str]) -> dict[str, QuarantinedShipment]:
         query = select(QuarantinedShipment).where(
-            QuarantinedShipment.store_id == self.store_id, QuarantinedShipment.amazon_shipment_id.in_(shipment_ids)
+            QuarantinedShipment.store_id == self.store_id, one_of(QuarantinedShipment.amazon_shipment_id, shipment_ids)
         )
         return {row.amazon_shipment_id: row for row in db.session.scalars(query)}

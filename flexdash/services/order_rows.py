@@ -1,16 +1,19 @@
 """From a shipment of Amazon's to the rows of an order."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from flexdash import clock
 from flexdash.amazon import statuses
+from flexdash.amazon.shipment import Buyer
 from flexdash.amazon.shipment_reader import Shipment
 from flexdash.models import Acknowledgement, OrderState, OrderStock
 from flexdash.services.routing import Route
 from flexdash.vault import Vault
+
+_OF_A_BUYER = tuple(field.name for field in fields(Buyer))
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,9 @@ class ReadShipment:
 
 def encrypt_buyer(vault: Vault, shipment: Shipment) -> bytes | None:
     """Return the buyer's data as encrypted JSON, or None when Amazon sent none."""
-    return None if shipment.buyer is None else vault.encrypt(json.dumps(asdict(shipment.buyer)))
+    if shipment.buyer is None:
+        return None
+    return vault.encrypt(json.dumps({name: getattr(shipment.buyer, name) for name in _OF_A_BUYER}))
 
 
 def from_amazon(shipment: Shipment) -> dict[str, Any]:
