@@ -180,7 +180,10 @@ def _secrets_of(settings: Settings) -> tuple[str, ...]:
 
 def _passwords_in(url: str) -> tuple[str, ...]:
     """Return the password in an address, as it stands there and as it is."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ()  # config.py says what is wrong with it; it is no address that could be used
     if not parts.password or parts.password == parts.username:
         return ()  # the user's own name hides nothing, and masking it would blot out much of the log
     return (parts.password, unquote(parts.password))

@@ -134,7 +134,9 @@ def keep(verification: Verification) -> Verification:
     """Keep when a verification from the first row on was made, and how it ended, and return it."""
     with transaction():
         head = db.session.get(ConfigChainHead, verification.workspace_id, with_for_update=True, populate_existing=True)
-        if head is not None:
+        # A fault that was found since this reading began stands, whatever these rows were like then.
+        is_outdated = head is not None and head.verified_at is not None and head.verified_at > verification.checked_at
+        if head is not None and not (is_outdated and verification.is_intact):
             note(head, verification)
     return verification
 

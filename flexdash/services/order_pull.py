@@ -83,6 +83,8 @@ def _retry(run: RunContext, store: StoreAtAmazon) -> None:
     )
     with open_amazon(store, calls) as client:
         quarantine.read_again(run, client, importer, calls, only=failed)
+        if importer.has_freed_stock:
+            order_holds.release_for_seller(importer.seller_id(), run_id=run.run_id)
         acknowledgement.acknowledge_pending(run, client, calls)
 
 

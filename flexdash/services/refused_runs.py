@@ -1,6 +1,6 @@
 """Runs in which Amazon took nothing: it let us in, and refused every item or gave no answer to it."""
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from flexdash.extensions import db
 from flexdash.models import ItemOutcome, RunState, SyncRun, SyncRunItem
@@ -8,6 +8,7 @@ from flexdash.services.syncs import FACTS
 from flexdash.services.words import shortened
 
 CODE = "all_refused"  # the error code of such a run
+FEW = 5  # so many refusals say nothing of a store whose other items stand in good order
 
 
 def why_not_good(run: SyncRun) -> str:
@@ -22,6 +23,9 @@ def why_not_good(run: SyncRun) -> str:
         return ""
     if any(getattr(run, count) for count in facts.taken):
         return ""
+    if run.n_failed < FEW and run.n_skipped > run.n_failed:
+        # Amazon took those that it skipped: that a quiet hour had nothing to send but a bad one is no fault of theirs.
+        return ""
     if facts.sends_refused_again and _had_no_more_to_say(run):
         return ""
     what = "the one item" if run.n_failed == 1 else f"any of the {run.n_failed:,} items"
@@ -29,7 +33,7 @@ def why_not_good(run: SyncRun) -> str:
 
 
 def _had_no_more_to_say(run: SyncRun) -> bool:
-    """Say whether the run before was a good one, and as many items were refused in it already."""
+    """Say whether the last run that reached Amazon was a good one, and as many items were refused in it already."""
     before = (
         select(SyncRun.state, SyncRun.n_failed)
         .where(
@@ -38,6 +42,7 @@ def _had_no_more_to_say(run: SyncRun) -> bool:
             SyncRun.id < run.id,
             SyncRun.retry_of_id.is_(None),
             SyncRun.state != RunState.SKIPPED,
+            or_(SyncRun.state != RunState.FAILED, SyncRun.error_code == CODE),
         )
         .order_by(SyncRun.id.desc())
         .limit(1)

@@ -35,14 +35,14 @@ class Way(StrEnum):
 class UploadedQuantity:
     """A row of a stock file: so many units of a SKU in a hub of the workspace. The quantity is not negative.
 
-    `seen` is what was on hand when the file was checked.
+    `seen` is what was on hand when the file was checked; None where that was not kept yet.
     """
 
     row_number: int
     hub_id: int
     sku_code: str
     quantity: int
-    seen: int
+    seen: int | None
 
 
 def apply_uploaded(session: Session, upload: Upload, rows: Sequence[UploadedQuantity]) -> list[tuple[int, str]]:
@@ -69,7 +69,7 @@ def apply_uploaded(session: Session, upload: Upload, rows: Sequence[UploadedQuan
         note = ""
         if upload.stock_mode is StockMode.ADD:
             change = row.quantity
-        elif level.on_hand == row.seen:
+        elif row.seen is None or level.on_hand == row.seen:
             change = row.quantity - level.on_hand
         elif n_shipped := shipped.get(level.id):
             change = max(0, row.quantity - n_shipped) - level.on_hand
@@ -94,7 +94,9 @@ def _shipped_since_check(
     seen = {
         level.id: row.seen
         for row in rows
-        if (level := ledger.level(row.hub_id, row.sku_code)) is not None and level.on_hand != row.seen
+        if row.seen is not None
+        and (level := ledger.level(row.hub_id, row.sku_code)) is not None
+        and level.on_hand != row.seen
     }
     found: dict[int, int] = {}
     ids = sorted(seen)

@@ -63,14 +63,15 @@ def set_toggle(
     version: int,
     reason: str = "",
     zeros_seen: int | None = None,
+    is_approval: bool = False,
 ) -> Store:
     """Turn one toggle of the store on or off and log it, in one transaction; return the store.
 
     Allowed whatever the store's connection is, once it was connected: a sync that cannot run is shown as paused.
     `version` is the `settings_version` the form was made from. `zeros_seen` is `n_to_zero` of the preview that the
-    person saw: the first time Inventory Sync needs it, and it approves these zeros, so that the first push does not ask
-    once more. Raises NotVisible, NotAllowed, ServiceError (a draft), FieldRefused for `reason`, ChangedByOther when any
-    toggle was changed since, and NotPreviewed.
+    person saw: the first time Inventory Sync needs it. With `is_approval` the person approves these zeros too, so that
+    the first push does not ask once more. Raises NotVisible, NotAllowed, ServiceError (a draft), FieldRefused for
+    `reason`, ChangedByOther when any toggle was changed since, and NotPreviewed.
     """
     if not actor.may(Permission.CONFIGURE_STORES):
         raise NotAllowed("Your role does not include changing a store's settings. Ask a merchant or an admin.")
@@ -101,7 +102,9 @@ def set_toggle(
             new={toggle.value: turn_on},
             reason=reason,
         )
-        if would_be is not None and would_be.would_wait and would_be.is_counted_whole:
+        if toggle is Toggle.INVENTORY_SYNC and not turn_on:
+            brake.forget_approval(store, "Inventory Sync was turned off before a push used the approval")
+        if is_approval and would_be is not None and would_be.would_wait and would_be.is_counted_whole:
             brake.approve_beforehand(
                 actor,
                 store,

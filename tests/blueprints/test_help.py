@@ -229,6 +229,8 @@ def test_the_answer_why_an_order_is_not_here_leads_to_the_evidence(workspace, pe
     assert "evidence.zip" not in support.get("/help/order-missing?q=9876543210").text
     refused = support.get("/help/order-missing/evidence.zip?q=9876543210")
     assert (refused.status_code, refused.location) == (303, "/help/order-missing?q=9876543210")
+    odd = support.get("/help/order-missing/evidence.zip?q=&endpoint=x&_method=POST")
+    assert (odd.status_code, odd.location) == (303, "/help/order-missing?q=")
 
 
 @pytest.fixture

@@ -251,9 +251,9 @@ def test_the_export_has_every_row_of_the_filters_and_runs_no_formula(
     assert "attachment" in answer.headers["Content-Disposition"]
     rows = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert rows == [
-        ["seller", "hub_code", "sku_code", "name", "on_hand", "reserved", "available", "on_amazon"],
-        ["Sunrise", "PUNE", "0012", "", "1", "0", "1", "no listing"],
-        ["Sunrise", "PUNE", "'=1+1", "'@evil", "5", "2", "3", "yes"],
+        ["seller", "hub_code", "sku_code", "name", "on_hand", "reserved", "available", "on_amazon", "flexdash_export"],
+        ["Sunrise", "PUNE", "0012", "", "1", "0", "1", "no listing", ""],
+        ["Sunrise", "PUNE", "'=1+1", "'@evil", "5", "2", "3", "yes", ""],
     ]
     text = merchant.get("/stock/export.csv?only=not_listed").text
     assert "0012" in text

@@ -143,6 +143,17 @@ def test_a_log_written_anew_with_its_head_is_found(app, workspace, verify) -> No
     assert config_log_verify.latest(workspace_id).fault.startswith("Row 3 was replaced, and rows before it may be too")
 
 
+def test_a_fault_found_meanwhile_is_not_taken_back_by_a_reading_that_began_before(workspace, app) -> None:
+    workspace_id = workspace.id
+    append(workspace_id, 4)
+    began_before = config_log_verify.verify(workspace_id)
+    with tampering(app) as connection:
+        connection.exec_driver_sql("UPDATE config_events SET sentence = 'x' WHERE sequence = 2")
+    config_log_verify.verify_and_keep(workspace_id)
+    config_log_verify.keep(began_before)
+    assert config_log_verify.latest(workspace_id).fault.startswith("Row 2 was edited")
+
+
 def test_every_workspace_has_its_turn(workspace) -> None:
     others = [make_workspace().id for _ in range(3)]
     for workspace_id in (workspace.id, *others):

@@ -312,6 +312,22 @@ def test_an_id_that_is_here_gives_the_pack_of_the_order(pulled, sandbox):
     assert evidence.missing_pack(asker(pulled), shipment_id).file_name.startswith("evidence-FD-")
 
 
+def test_an_id_of_several_orders_here_leads_to_the_pack_of_each(pulled, sandbox):
+    sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER)
+    do_run(pulled)
+    first, second = db.session.scalars(db.select(Order).where(Order.store_id == pulled.id).order_by(Order.id))
+    second.amazon_order_id = first.amazon_order_id
+    db.session.commit()
+    with pytest.raises(FieldRefused, match=f"{first.amazon_shipment_id}.*Each has an evidence pack"):
+        evidence.missing_pack(asker(pulled), first.amazon_order_id)
+
+
+@pytest.mark.parametrize("text", ["unreadable:Asha did it", "unreadable:\0", "unreadable:12ab"])
+def test_only_a_payloads_hash_is_taken_for_what_could_not_be_read(pulled, text):
+    with pytest.raises(FieldRefused):
+        evidence.missing_pack(asker(pulled), text)
+
+
 def test_a_pack_of_what_is_not_here_stays_within_what_a_person_sees(workspace, quarantined, pulled):
     stranger = factories.make_actor(factories.make_user(workspace, "admin"))
     files = opened(evidence.missing_pack(stranger, quarantined["shipment"]))

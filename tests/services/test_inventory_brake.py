@@ -415,16 +415,32 @@ def turn_on(store, actor, **seen):
 
 def test_the_zeros_seen_on_the_preview_are_not_asked_about_again(never_on, sandbox):
     store, _, asha = never_on
-    turn_on(store, asha, zeros_seen=10)
+    turn_on(store, asha, zeros_seen=10, is_approval=True)
     assert sentences(store)[-1] == "Asha approved setting 10 of 10 quantities to zero on Amazon for Pune Store"
     assert do_push(store).state is RunState.SUCCEEDED
     (used,) = brakes(store)
     assert (used.state, used.decided_by_name, used.n_unknown) == (BrakeState.USED, "Asha", 10)
 
 
+def test_zeros_that_the_preview_did_not_ask_for_are_asked_about(never_on):
+    store, _, asha = never_on
+    turn_on(store, asha, zeros_seen=10)
+    assert brakes(store) == []
+    assert do_push(store).state is RunState.SKIPPED
+
+
+def test_an_approval_that_no_push_used_ends_when_inventory_sync_is_turned_off(never_on):
+    store, _, asha = never_on
+    turn_on(store, asha, zeros_seen=10, is_approval=True)
+    version = db.session.get_one(Store, store.id, populate_existing=True).settings_version
+    store_settings.set_toggle(asha, store.id, Toggle.INVENTORY_SYNC, turn_on=False, version=version)
+    turn_on(store, asha)
+    assert do_push(store).state is RunState.SKIPPED, "weeks later it may be other stock that would go to zero"
+
+
 def test_more_zeros_than_were_seen_are_asked_about(never_on):
     store, hub, asha = never_on
-    turn_on(store, asha, zeros_seen=10)
+    turn_on(store, asha, zeros_seen=10, is_approval=True)
     stock_up(store, hub, {"ONE-MORE": 0})
     assert do_push(store).state is RunState.SKIPPED
 

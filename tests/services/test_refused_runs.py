@@ -95,6 +95,26 @@ def test_what_was_refused_before_and_goes_again_alone_makes_no_run_a_bad_one(app
     assert do_push(store).state is RunState.FAILED, "another one is news"
 
 
+def test_one_bad_sku_of_a_store_in_good_order_is_no_failure_of_the_sync(app, sandbox) -> None:
+    store, hub = make_stocked_store(sandbox)
+    stock_up(store, hub, {TEE: 5, MUG: 5})
+    assert do_push(store).state is RunState.SUCCEEDED
+    stock_up(store, hub, {"NOT-LISTED-1": 5})
+    quiet = do_push(store)
+    assert (quiet.state, quiet.n_updated, quiet.n_failed) == (RunState.PARTIAL, 0, 1)
+    assert found(AlarmKind.ALL_REFUSED) == []
+
+
+def test_a_run_that_failed_otherwise_does_not_turn_a_known_refusal_into_a_failure(app, sandbox) -> None:
+    store, hub = make_stocked_store(sandbox)
+    stock_up(store, hub, {TEE: 5, "NOT-LISTED-1": 5})
+    assert do_push(store).state is RunState.PARTIAL
+    db.session.rollback()
+    factories.make_run(store, sync=Sync.INVENTORY_PUSH, state=RunState.FAILED, error_code="unavailable")
+    db.session.commit()
+    assert do_push(store).state is RunState.PARTIAL
+
+
 def test_a_push_with_nothing_to_send_is_good(app, sandbox) -> None:
     store, hub = make_stocked_store(sandbox)
     stock_up(store, hub, {TEE: 5})

@@ -55,6 +55,17 @@ def movements() -> list[StockMovement]:
     return list(db.session.scalars(select(StockMovement).order_by(StockMovement.id)))
 
 
+def test_a_file_checked_before_it_was_kept_what_it_saw_is_applied_as_it_stands(
+    app: Flask, seller: Seller, hub: Hub
+) -> None:
+    factories.make_stock(seller, hub, "MUG", on_hand=4)
+    upload = factories.make_upload(seller, stock_mode=StockMode.SET)
+    with transaction() as session:
+        rows = [UploadedQuantity(2, hub.id, "MUG", 9, None)]
+        assert stock.apply_uploaded(session, session.get_one(Upload, upload.id), rows) == []
+    assert levels() == {(hub.id, "MUG"): (9, 0)}
+
+
 def test_a_set_file_says_what_lies_in_the_hub(app: Flask, seller: Seller, hub: Hub) -> None:
     factories.make_stock(seller, hub, "MUG", on_hand=4, reserved=1)
 

@@ -97,10 +97,14 @@ def order_missing_page() -> Answer:
 @limits.lookups
 def missing_evidence() -> Response:
     """Send everything that is kept of an order that is not here, or waits in quarantine, for a case with Amazon."""
+    order_id = evidence.order_named(current_actor(), request.args.get("q", ""))
+    if order_id is not None:
+        return redirect(url_for("orders.order_evidence", order_id=order_id), 303)
     try:
         pack = evidence.missing_pack(current_actor(), request.args.get("q", ""), whole(request.args.get("store")))
     except FieldRefused:
-        return redirect(url_for(".order_missing", **request.args), 303)  # whose form says what is wrong
+        asked = {name: request.args.get(name) for name in ("q", "store")}
+        return redirect(url_for(".order_missing", **asked), 303)  # whose form says what is wrong
     return send_pack(pack)
 
 

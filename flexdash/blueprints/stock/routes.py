@@ -55,7 +55,7 @@ def export() -> FileResponse:
     access_log.exported(actor, "the stock")
     rows = stock_queries.export_rows(actor, filters)
     return FileResponse(
-        stream_with_context(csv_export.lines(stock_queries.EXPORT_HEADINGS, rows)),
+        stream_with_context(csv_export.lines_to_upload(stock_queries.EXPORT_HEADINGS, rows)),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="stock-{day}.csv"'},
     )

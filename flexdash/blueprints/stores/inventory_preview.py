@@ -47,6 +47,9 @@ def inventory_preview(store_id: int) -> Response | str:
     form = ToggleForm(formdata=None, prefix=Toggle.INVENTORY_SYNC.value)
     would_be = preview.of(store, locations)
     form.version.data, form.turn_on.data, form.zeros_seen.data = str(store.settings_version), "1", would_be.n_to_zero
+    may_approve = current_actor().may(Permission.MANAGE_STOCK)
+    is_approval = would_be.would_wait and would_be.is_counted_whole and may_approve
+    form.is_approval.data = "1" if is_approval else ""
     form.reason.data = request.args.get("reason", "")
     return render_template(
         "stores/inventory_preview.html",
@@ -56,7 +59,7 @@ def inventory_preview(store_id: int) -> Response | str:
         view=store_settings.view(store, Toggle.INVENTORY_SYNC),
         form=form,
         preview=would_be,
-        is_approval=would_be.would_wait and would_be.is_counted_whole and current_actor().may(Permission.MANAGE_STOCK),
+        is_approval=is_approval,
         change=change,
         change_words=CHANGE_WORDS,
         most_counted=preview.MOST_COUNTED,

@@ -41,6 +41,7 @@ class ToggleForm(FlaskForm):
     turn_on = HiddenField()  # "1" or ""
     is_confirmed = HiddenField()
     zeros_seen = HiddenField()  # of the preview: how many quantities it said would go to zero
+    is_approval = HiddenField()  # "1" where the preview's button says that it lets them
     reason = StringField("Reason", render_kw=REASON_FIELD)
 
 
@@ -85,6 +86,7 @@ def change_settings(store_id: int) -> Response | str | tuple[str, int]:
             version=version,
             reason=form.reason.data or "",
             zeros_seen=zeros_seen,
+            is_approval=form.is_approval.data == "1",
         )
     except NotPreviewed as refusal:
         # What it would change on Amazon is looked at first; it is turned on from there.

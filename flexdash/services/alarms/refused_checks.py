@@ -81,9 +81,9 @@ def acknowledgements(now: datetime) -> Iterator[Finding]:
         .subquery()
     )
     rows = db.session.execute(
-        select(Store.id, Store.workspace_id, Store.name, refused.c.n, refused.c.first_id).join(
-            refused, refused.c.store_id == Store.id
-        )
+        select(Store.id, Store.workspace_id, Store.name, refused.c.n, refused.c.first_id)
+        .join(refused, refused.c.store_id == Store.id)
+        .where(Store.status == StoreStatus.CONNECTED)
     )
     for store in rows:
         first = number_of(store.first_id)

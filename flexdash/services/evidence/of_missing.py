@@ -1,12 +1,13 @@
 """The evidence pack of an order that is not here, or whose shipment waits in quarantine: all that is kept of its id."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from sqlalchemy import select
 
 from flexdash.extensions import db
-from flexdash.models import QuarantinedShipment, Store, StoreStatus, Sync, SyncRun, SyncState
+from flexdash.models import Order, QuarantinedShipment, Store, StoreStatus, Sync, SyncRun, SyncState
 from flexdash.services import access, run_sheets
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import pasted as pasting
@@ -14,8 +15,10 @@ from flexdash.services.errors import FieldRefused
 from flexdash.services.evidence import of_order
 from flexdash.services.evidence import pack as packs
 from flexdash.services.evidence.pack import MOST_ROWS, Contents, Pack
+from flexdash.services.order_numbers import number_of
 from flexdash.services.order_pages import QUARANTINE_ID_LENGTH, UNREADABLE
 
+_IS_UNREADABLE = re.compile(f"{UNREADABLE}[0-9a-f]{{64}}")  # the SHA-256 of a payload
 MOST_STORES = 20
 MOST_SHEETS = 6_000  # of the newest of all stores together
 _QUARANTINE_HEADINGS = (
@@ -36,7 +39,7 @@ def pack(actor: Actor, text: str, store_id: int | None = None) -> Pack:
     Where it is the id of one order that is here, that order's pack. Raises FieldRefused for `q` when `text` is no such
     id, and NotVisible for the store.
     """
-    amazon_id = text if text.startswith(UNREADABLE) else _id_in(actor, text)
+    amazon_id = text if _IS_UNREADABLE.fullmatch(text) else _id_in(actor, text)
     if isinstance(amazon_id, int):
         return of_order.pack(actor, amazon_id)
     stores = _stores(actor, store_id)
@@ -48,7 +51,7 @@ def pack(actor: Actor, text: str, store_id: int | None = None) -> Pack:
     calls = of_order.calls_about(store_ids, shipment_ids, outcomes)
     run_ids = {call.run_id for call in calls} | {kept.run_id for kept in outcomes} | {row.run_id for row in waiting}
     runs = access.visible(actor, SyncRun).where(SyncRun.id.in_(run_ids - {None})).order_by(SyncRun.id.desc())
-    contents = Contents()
+    contents = Contents(_buyer_mask(actor, store_ids, shipment_ids))
     contents.table("quarantine.csv", _QUARANTINE_HEADINGS, [_quarantine_row(row) for row in waiting])
     contents.table("calls.csv", packs.CALL_HEADINGS, [packs.call_row(call) for call in calls])
     found = db.session.scalars(runs.limit(MOST_ROWS + 1)).all()
@@ -63,12 +66,41 @@ def pack(actor: Actor, text: str, store_id: int | None = None) -> Pack:
     )
 
 
+def order_named(actor: Actor, text: str) -> int | None:
+    """Return our id of the one order that `text` names and `actor` may see; None when it names none, or several."""
+    try:
+        orders = pasting.orders_here(actor, pasting.read(text))
+    except FieldRefused:
+        return None
+    return orders[0].id if len(orders) == 1 else None
+
+
+def _buyer_mask(actor: Actor, store_ids: Sequence[int], shipment_ids: Collection[str]) -> Callable[[str], str]:
+    """Return what takes out the buyers of the orders here whose calls the pack may have."""
+    here = access.visible(actor, Order).where(
+        Order.store_id.in_(store_ids), Order.amazon_shipment_id.in_(sorted(shipment_ids))
+    )
+    masks = [of_order.buyer_mask(order) for order in db.session.scalars(here)]
+
+    def mask(text: str) -> str:
+        for one in masks:
+            text = one(text)
+        return text
+
+    return mask
+
+
 def _id_in(actor: Actor, text: str) -> str | int:
     """Return Amazon's id in `text`, or our own of the one order that it names."""
     pasted = pasting.read(text)
     orders = pasting.orders_here(actor, pasted)
     if len(orders) == 1:
         return orders[0].id
+    if orders:
+        names = ", ".join(f"{number_of(order.id)} ({order.amazon_shipment_id})" for order in orders[:5])
+        raise FieldRefused(
+            "q", f"These orders of FlexDash have it: {names}. Each has an evidence pack on its own page."
+        )
     if pasted.problem or not pasted.amazon_id:
         raise FieldRefused("q", pasted.problem or "You have no order with this number. Paste Amazon's id of it.")
     return pasted.amazon_id

@@ -39,7 +39,7 @@ _NOT_TOLD = ("revealed",)
 def pack(actor: Actor, order_id: int) -> Pack:
     """Return everything that is kept of one order but its buyer; raise NotVisible."""
     order = orders.load(actor, order_id)
-    contents = Contents(_buyer_mask(order))
+    contents = Contents(buyer_mask(order))
     events = [event for event in order.events if event.kind not in _NOT_TOLD]
     outcomes = _outcomes(order, events)
     calls = calls_about([order.store_id], [order.amazon_shipment_id], outcomes)
@@ -72,7 +72,7 @@ def pack(actor: Actor, order_id: int) -> Pack:
     )
 
 
-def _buyer_mask(order: Order) -> BuyerMask:
+def buyer_mask(order: Order) -> BuyerMask:
     """Return what takes the buyer out of every text of the pack."""
     try:
         return mask_of(order.buyer_encrypted, vault)

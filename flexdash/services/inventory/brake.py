@@ -80,7 +80,7 @@ def check(run: RunContext, plan: Plan) -> Zeros:
             return Zeros(plan)
         used = _used_by(run.run_id)
         if used is not None and plan.n_to_zero <= used.n_to_zero:  # an earlier attempt of the run came this far
-            return Zeros(plan, used.n_to_zero)
+            return Zeros(plan, plan.n_to_zero)  # what it zeroed already is no allowance for others
         if brake is not None and brake.state is BrakeState.APPROVED:
             if plan.n_to_zero <= brake.n_to_zero:
                 _use(store, brake, run)
@@ -207,6 +207,13 @@ def approve_beforehand(actor: Actor, store: Store, *, n_to_zero: int, n_publishe
     db.session.add(brake)
     db.session.flush()
     _log_decision(actor, store, brake, {})
+
+
+def forget_approval(store: Store, why: str) -> None:
+    """Close the approval that no push has used yet, logged; inside the caller's transaction, which holds the store."""
+    brake = _open(store.id, is_locked=True)
+    if brake is not None and brake.state is BrakeState.APPROVED:
+        _close(store, brake, BrakeState.OVER, why)
 
 
 def _still_refuses(newest: ZeroBrake, last_success_at: datetime | None) -> bool:

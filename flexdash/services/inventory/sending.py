@@ -110,7 +110,7 @@ class Sending:
                 yield self._number_again()
             elif self._again and not self._flight.n_open:  # late, so that what was wrong may have passed
                 lines = [self._again.popleft() for _ in range(min(PORTION, len(self._again)))]
-                yield self._number(_by_location(lines), len(lines))
+                yield self._number(_by_location(lines), sum(line.quantity == 0 for line in lines))
             else:
                 yield None
 
@@ -146,9 +146,13 @@ class Sending:
     def _number_again(self) -> list[Line]:
         seen = [self._seen.popleft() for _ in range(min(PORTION, len(self._seen)))]
         with transaction():
+            _check_still_on(self._run.store_id)
             outbox.lock(self._run.store_id)
-            lines = outbox.number_again(seen)
+            active = {location.key for location in active_locations(self._run.store_id)}
+            closed = Counter(line.location for line, _ in seen if line.location.key not in active)
+            lines = outbox.number_again([(line, number) for line, number in seen if line.location.key in active])
             self._run.check_in()
+        self._n_closed += closed
         return lines
 
     def _progress(self) -> str:

@@ -145,7 +145,9 @@ def _is_unasked(row: Any, now: ColumnElement[Any]) -> ColumnElement[bool]:
     """
     new, seen = exact(row.price), exact(row.seen_price)
     is_between = or_(exact(now).between(seen, new), exact(now).between(new, seen))
-    is_confirmed = and_(row.outcome == RowOutcome.BIG_CHANGE, func.coalesce(is_between, false()))
+    # A row changes a price that it has seen; one without is of a file that was checked before that was kept.
+    is_of_before = and_(row.outcome != RowOutcome.NEW, row.seen_price.is_(None))
+    is_confirmed = or_(and_(row.outcome == RowOutcome.BIG_CHANGE, func.coalesce(is_between, false())), is_of_before)
     return and_(is_big_change(row.price, now), not_(is_confirmed))
 
 

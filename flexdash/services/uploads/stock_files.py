@@ -72,7 +72,7 @@ class StockFile:
             (stage.c.quantity == (0 if is_add else level.c.on_hand), RowOutcome.UNCHANGED),
             otherwise=RowOutcome.CHANGED,
         )
-        return Comparison(source, outcome, reason, {"seen_on_hand": level.c.on_hand})
+        return Comparison(source, outcome, reason, {"seen_on_hand": func.coalesce(level.c.on_hand, 0)})
 
     def reason_of_double(self, first_row: ColumnElement[int]) -> ColumnElement[str]:
         """Say where the SKU stands already with this hub."""
@@ -85,10 +85,11 @@ class StockFile:
         """
         is_chosen = rows.c.outcome.in_(APPLICABLE)
         if upload.stock_mode is StockMode.SET:
-            is_chosen = or_(is_chosen, and_(rows.c.outcome == RowOutcome.UNCHANGED, _is_otherwise_now(upload)))
-        seen = func.coalesce(rows.c.seen_on_hand, 0)
+            was_seen = rows.c.seen_on_hand.is_not(None)  # not so in files that were checked before that was kept
+            is_unchanged = and_(rows.c.outcome == RowOutcome.UNCHANGED, was_seen)
+            is_chosen = or_(is_chosen, and_(is_unchanged, _is_otherwise_now(upload)))
         chosen = (
-            select(rows.c.row_number, rows.c.hub_id, rows.c.sku_code, rows.c.quantity, seen)
+            select(rows.c.row_number, rows.c.hub_id, rows.c.sku_code, rows.c.quantity, rows.c.seen_on_hand)
             .where(*of_upload(upload.id, first, last), is_chosen)
             .order_by(rows.c.row_number)
         )
