@@ -308,7 +308,11 @@ def test_a_row_of_the_quarantine_names_the_order_and_leads_on(app: Flask, mercha
     run = factories.make_run(store)
     sealed = app.extensions["flexdash_vault"].encrypt
     named = sealed('{"shipmentInfo": {"buyerOrderId": "402-1234567-7654321"}}')
-    for name, payload in (("SBODD1", named), ("SBODD2", b"no key opens this"), ("unreadable:0123", sealed("[1]"))):
+    for name, payload in (
+        ("SBODD1", named),
+        ("SBODD2", b"no key opens this"),
+        (f"unreadable:{'0123' * 16}", sealed("[1]")),
+    ):
         db.session.add(
             QuarantinedShipment(
                 workspace_id=store.workspace_id,
