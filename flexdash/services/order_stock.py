@@ -11,7 +11,17 @@ from sqlalchemy import func, select, text
 
 from flexdash.database import one_of
 from flexdash.extensions import db
-from flexdash.models import HoldReason, Order, OrderEvent, OrderHold, OrderLine, OrderStock, StockCause, Store
+from flexdash.models import (
+    HoldReason,
+    Order,
+    OrderEvent,
+    OrderHold,
+    OrderLine,
+    OrderStock,
+    StockCause,
+    StockLevel,
+    Store,
+)
 from flexdash.services.order_checks import Catalogs, not_enough
 from flexdash.services.routing import Route
 from flexdash.services.stock_ledger import Ledger, Level
@@ -204,9 +214,26 @@ class StockDesk:
         new = [request for request in self._requests if request.order is None and request.route.hub_id is not None]
         if not new:
             return []
+        wanted = sorted({code for request in new for code in request.units})
         age = func.coalesce(Order.amazon_created_at, Order.imported_at).label("age")
         waits_for_more = select(OrderHold.id).where(
             OrderHold.order_id == Order.id, OrderHold.reason != HoldReason.NOT_ENOUGH_STOCK
+        )
+        # What it wants besides is judged by what is there now, unlocked: a level that changes lets it go later.
+        there = (
+            select(StockLevel.on_hand - StockLevel.reserved)
+            .where(
+                StockLevel.hub_id == Order.hub_id,
+                StockLevel.seller_id == self.seller_id,
+                StockLevel.sku_code == OrderLine.sku_code,
+            )
+            .correlate(Order, OrderLine)
+            .scalar_subquery()
+        )
+        lacks_another = select(OrderLine.id).where(
+            OrderLine.order_id == Order.id,
+            ~one_of(OrderLine.sku_code, wanted),
+            func.coalesce(there, 0) < OrderLine.n_units,
         )
         held = (
             select(Order.id, Order.hub_id, age)
@@ -215,6 +242,7 @@ class StockDesk:
                 text("orders.state = 'On Hold'"),  # in the words of the partial index
                 Order.hub_id.in_({request.route.hub_id for request in new}),
                 ~waits_for_more.exists(),
+                ~lacks_another.exists(),
             )
             .order_by(age, Order.id)
             .limit(_HELD_LOOKED_AT)
@@ -223,7 +251,7 @@ class StockDesk:
         query = (
             select(held.c.id, held.c.hub_id, held.c.age, OrderLine.sku_code, func.sum(OrderLine.n_units))
             .join(held, held.c.id == OrderLine.order_id)
-            .where(one_of(OrderLine.sku_code, sorted({code for request in new for code in request.units})))
+            .where(one_of(OrderLine.sku_code, wanted))
             .group_by(held.c.id, held.c.hub_id, held.c.age, OrderLine.sku_code)
         )
         found: dict[int, _Held] = {}

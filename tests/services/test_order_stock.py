@@ -384,6 +384,16 @@ def test_a_new_order_leaves_what_came_in_since_to_an_older_one_on_hold(store: St
     assert states == [OrderState.NEW, OrderState.NEW, OrderState.ON_HOLD]
 
 
+def test_an_order_on_hold_that_lacks_another_sku_too_takes_nothing_from_new_ones(store: Store, hub: Hub) -> None:
+    factories.make_sellable(store, hub, "TEE", "GONE", on_hand=0)
+    write(store, created(raw_shipment("HELD", sku_codes=("TEE", "GONE")), 10))
+    asha = factories.make_actor(factories.make_user(store.seller.workspace))
+    tee = db.session.scalars(select(StockLevel).where(StockLevel.sku_code == "TEE")).one()
+    stock.change(asha, tee.id, stock.Way.SET, "1", seen=0)
+    write(store, created(raw_shipment("NEW", sku_codes=("TEE",)), 50))
+    assert (the_order("NEW").state, reasons(the_order("NEW"))) == (OrderState.NEW, {})
+
+
 @pytest.mark.parametrize("older", ["too large", "not listed", "younger"])
 def test_an_order_on_hold_that_could_not_go_anyway_holds_nobody_up(store: Store, hub: Hub, older: str) -> None:
     first = created(raw_shipment("D1", sku_codes=("TEE",)), 0)
