@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Insert, Row, Select, and_, bindparam, case, literal, or_, select, update
+from sqlalchemy import ColumnElement, Insert, Row, Select, and_, bindparam, case, exists, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flexdash import clock, metrics
@@ -224,11 +224,28 @@ def _claim_batch(timing: Timing, now: datetime, after_id: int) -> tuple[Claimed,
         _new_runs(timing, now).add_columns(literal(RunState.QUEUED, Choice(RunState)).label("state")).where(is_due),
     )
     db.session.execute(
-        update(SyncState).where(is_due).values(next_due_at=timing.slot_in_sql(SyncState.store_id, now, n_later=1)),
+        update(SyncState).where(is_due).values(next_due_at=_next_turn(timing, now)),
         execution_options={"synchronize_session": False},
     )
     metrics.count("sync_runs_ended", n_skipped, sync=timing.sync, outcome="skipped")
     return Claimed(n_queued, n_skipped), due[-1]
+
+
+def _next_turn(timing: Timing, now: datetime) -> ColumnElement[datetime]:
+    """Return the SQL for the next turn of what has had its turn now: its next slot.
+
+    Where work came up while a run was at work already, which may have passed it by: the next minute.
+    """
+    at_work = exists().where(
+        SyncRun.store_id == SyncState.store_id, SyncRun.sync == SyncState.sync, SyncRun.state == RunState.RUNNING
+    )
+    came_up = SyncState.on_since > timing.slot_in_sql(SyncState.store_id, now)
+    minute = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    next_slot = timing.slot_in_sql(SyncState.store_id, now, n_later=1)
+    return case(
+        (and_(came_up, SyncState.on_since > SyncState.next_due_at, at_work), literal(minute, UtcDateTime)),
+        else_=next_slot,
+    )
 
 
 def _new_runs(timing: Timing, now: datetime) -> Select[Any]:

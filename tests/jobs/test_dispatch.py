@@ -5,6 +5,7 @@ import json
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from threading import Barrier, Thread
 
 import pytest
@@ -14,12 +15,13 @@ from rq import Queue
 from rq.utils import import_attribute
 from sqlalchemy import func, literal, select, update
 
+from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.jobs import dispatch, queues, schedule
-from flexdash.models import RunState, StoreStatus, Sync, SyncRun, SyncState, Trigger
-from flexdash.services import store_settings, sync_attempts, sync_schedule
+from flexdash.models import PriceState, RunState, Store, StoreStatus, Sync, SyncRun, SyncState, Trigger
+from flexdash.services import prices, store_settings, sync_attempts, sync_schedule
 from flexdash.services.store_settings import Toggle
-from tests.factories import make_actor, make_run, make_seller, make_store, make_user, make_workspace
+from tests.factories import make_actor, make_listing, make_run, make_seller, make_store, make_user, make_workspace
 from tests.support.schedules import scheduled
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -391,6 +393,25 @@ def stock_too():
     syncs = (Sync.ORDER_PULL, Sync.INVENTORY_PUSH, Sync.INVENTORY_FETCH, Sync.PRICE_PUSH)
     with time_machine.travel(START, tick=False) as traveller, scheduled(*syncs):
         yield traveller
+
+
+def test_prices_that_change_while_a_push_is_at_work_go_out_soon_after_it(stock_too, store):
+    make_listing(store, "TEE", price=Decimal("499.00"), price_state=PriceState.WAITING)
+    stock_too.shift(10 * MINUTE)
+    with transaction():
+        prices.push_soon(store)
+    dispatch.dispatch()
+    (first,) = [run for run in runs_of(store) if run.sync is Sync.PRICE_PUSH]
+    at_work = sync_attempts.begin(first.id)
+    stock_too.shift(MINUTE / 2)
+    with transaction():
+        prices.push_soon(db.session.get_one(Store, store.id))
+    dispatch.dispatch()
+    sync_attempts.succeed(at_work)
+    stock_too.shift(MINUTE)
+    dispatch.dispatch()
+    pushes = [run for run in runs_of(store) if run.sync is Sync.PRICE_PUSH]
+    assert [run.state for run in pushes] == [RunState.SUCCEEDED, RunState.QUEUED]
 
 
 def test_each_sync_of_a_store_has_turns_of_its_own(stock_too, store):
