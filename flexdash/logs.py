@@ -13,10 +13,12 @@ import uuid
 from collections.abc import Callable, MutableMapping
 from functools import wraps
 from typing import Any, TextIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import structlog
 from flask import Flask, Response, g, request
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from config import Settings
 from flexdash.redaction import redacted, redacted_text
@@ -165,6 +167,9 @@ def _rendering(settings: Settings, stream: TextIO) -> list[Any]:
     return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
 
 
+_ANY_PASSWORD = re.compile(r"://[^:/]*:([^@]+)@")
+
+
 def _secrets_of(settings: Settings) -> tuple[str, ...]:
     candidates = (
         settings.secret_key,
@@ -179,11 +184,16 @@ def _secrets_of(settings: Settings) -> tuple[str, ...]:
 
 
 def _passwords_in(url: str) -> tuple[str, ...]:
-    """Return the password in an address, as it stands there and as it is."""
+    """Return the passwords in an address, each as it stands there and as it is.
+
+    Read as SQLAlchemy reads addresses: a password there may have signs that a browser would not let pass.
+    """
     try:
-        parts = urlsplit(url)
-    except ValueError:
+        parts = make_url(url) if url else None
+    except ArgumentError:
         return ()  # config.py says what is wrong with it; it is no address that could be used
-    if not parts.password or parts.password == parts.username:
-        return ()  # the user's own name hides nothing, and masking it would blot out much of the log
-    return (parts.password, unquote(parts.password))
+    if parts is None:
+        return ()
+    found = {parts.password, *_ANY_PASSWORD.findall(url), *map(unquote, _ANY_PASSWORD.findall(url))}
+    # The user's own name hides nothing, and masking it would blot out much of the log.
+    return tuple(str(word) for word in found if word and word != parts.username)

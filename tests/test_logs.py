@@ -116,6 +116,13 @@ def test_passwords_of_database_redis_and_mail_server_are_masked_alone_too(log_li
     assert lines()[0]["message"] == f"it refused {MASK}, which is {MASK}"
 
 
+@pytest.mark.parametrize("password", ["cAnary#word", "cAnary/word", "cAnary?word", "cAnary[word"])
+def test_a_password_may_have_any_sign_that_the_database_takes(log_lines, password):
+    lines = log_lines(database_url=f"postgresql://flexdash:{password}@db/flexdash")
+    structlog.get_logger("flexdash").info(f"it refused {password}")
+    assert lines()[0]["message"] == f"it refused {MASK}"
+
+
 def test_a_password_that_is_the_users_name_does_not_blot_out_the_log(log_lines):
     lines = log_lines(database_url="postgresql://flexdash:flexdash@db/flexdash")
     structlog.get_logger("flexdash").info("flexdash has begun")
