@@ -446,10 +446,19 @@ def test_a_hub_of_another_page_comes_first_with_what_was_typed_wrong(merchant, s
 
 def test_saving_leads_back_to_the_page_it_was_on(merchant, store, many) -> None:
     address = f"/stores/{store.id}/hubs"
-    values = fields(merchant.get(f"{address}?show=unmapped"), many[0].id) | {
-        f"hub{many[0].id}-seller_flex_hub_id": "ABCD"
-    }
-    assert merchant.post(address, data=values).location == f"{address}?show=unmapped"
-    values = fields(merchant.get(address), many[1].id) | {f"hub{many[1].id}-seller_flex_hub_id": "EFGH"}
-    values["here"] = "//evil.example\r\nX: y"
-    assert merchant.post(address, data=values).location == address
+    narrowed = f"{address}?show=unmapped"
+    page = merchant.get(narrowed)
+    assert f'action="{narrowed}"' in page.text
+    values = fields(page, many[0].id) | {f"hub{many[0].id}-seller_flex_hub_id": "ABCD"}
+    assert merchant.post(narrowed, data=values).location == narrowed
+    values = fields(merchant.get(narrowed), many[1].id) | {f"hub{many[1].id}-seller_flex_hub_id": "ABCD"}
+    refused = merchant.post(narrowed, data=values)
+    assert (refused.status_code, hubs_on(refused)) == (422, ["Hub 1", "Hub 3", "Hub 4"])
+    removal = f"{address}/{many[2].id}/remove?q=hub"
+    assert f'href="{removal}"' in merchant.get(f"{address}?q=hub").text
+    assert f'href="{address}?q=hub"' in merchant.get(removal).text
+    foreign = merchant.post(
+        f"{address}?//evil.example%0d%0aX:y", data=values | {f"hub{many[1].id}-seller_flex_hub_id": "EF"}
+    )
+    assert foreign.location.startswith(f"{address}?")
+    assert "\r" not in foreign.location

@@ -172,7 +172,7 @@ def remove_mapping(store_id: int, hub_id: int) -> Response | tuple[str, int]:
             refusal = error
         else:
             flash(f"{location} belongs to no hub now. New orders for it go On Hold until a hub has it.", "success")
-            return redirect(url_for(".hub_mapping", store_id=store_id), 303)
+            return _back(store_id)
         mapping = mappings.get(current_actor(), store_id, hub_id)
     form.version.data = str(mapping.version)
     page = render_template(
@@ -180,6 +180,7 @@ def remove_mapping(store_id: int, hub_id: int) -> Response | tuple[str, int]:
         store=_fresh(store_id),
         tab="hubs",
         mapping=mapping,
+        query=_query(),
         form=form,
         refusal=refusal,
     )
@@ -226,12 +227,14 @@ def _saved(store_id: int, mapping: HubMapping) -> Response:
 
 
 def _back(store_id: int, anchor: str = "") -> Response:
-    """Go back to the page as it was: the form carries the query of its address."""
-    query = request.form.get("here", "")[:1000]
-    address = url_for(".hub_mapping", store_id=store_id)
-    # Only ever our own page: what the form says is nothing but the part behind the question mark.
-    kept = f"?{query}" if query and query.isascii() and query.isprintable() and "#" not in query else ""
-    return redirect(f"{address}{kept}{anchor}", 303)
+    """Go back to the page as it was: the address that the form was sent to has the query of the page's."""
+    return redirect(f"{url_for('.hub_mapping', store_id=store_id)}{_query()}{anchor}", 303)
+
+
+def _query() -> str:
+    """Return what stands behind the path in the address, with its question mark."""
+    query = request.query_string.decode("ascii", "ignore")
+    return f"?{query}" if query else ""
 
 
 def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> str:
@@ -261,7 +264,7 @@ def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> 
         page=page,
         rows=rows,
         hubs_form=hubs_form,
-        here=request.form.get("here", "")[:1000] or request.query_string.decode("ascii", "ignore"),
+        query=_query(),
         hub_forms={row.hub.id: _hub_form(row, typed.hub_forms.get(row.hub.id)) for row in rows},
         unmapped_forms=unmapped_forms,
         free_hubs=free_hubs,
