@@ -119,15 +119,16 @@ ASKED_TOO_OFTEN = ErrorPage(
     "Too many look-ups at once",
     "You asked for more answers, evidence packs or verifications than FlexDash gives one person in so short a time.",
     "Each may call Amazon and reads much of what is kept, and others want to work meanwhile. Nothing is lost: what you "
-    "asked for stands in the address of this page.",
-    "Wait a minute, then reload this page.",
+    "asked for stands in the address of this page, and a verification goes on where it was.",
+    "Wait a minute, then reload this page; where the browser asks whether to send the form again, it should.",
 )
 STILL_ANSWERING = ErrorPage(
     "Another of your questions is still being answered",
     "FlexDash answers one question of a person at a time, and another of yours is under way, perhaps in another tab.",
     "Each may wait for Amazon, and others want to work meanwhile. Nothing is lost: what you asked for stands in the "
-    "address of this page.",
-    "Wait until the other answer is there, half a minute at most, then reload this page.",
+    "address of this page, and a verification goes on where it was.",
+    "Wait until the other answer is there, half a minute at most, then reload this page; where the browser asks "
+    "whether to send the form again, it should.",
 )
 OTHER = ErrorPage(
     "That did not work",
