@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Integer, Label, Select, String, and_, case, func, literal, or_, type_coerce
 
@@ -13,12 +13,11 @@ from flexdash.models.types import UtcDateTime
 from flexdash.services import access, store_health, sync_status
 from flexdash.services.actors import Actor
 from flexdash.services.dashboard import store_list
-from flexdash.services.dashboard.store_list import StoreFilters
+from flexdash.services.dashboard.store_list import LAST, StoreFilters
 from flexdash.services.store_health import StoreHealth
 from flexdash.services.stores import EXPIRY_WARNING, LIVE
 
 TOLD_APART = 5  # stores that need a new authorization, and the first ones to look among for the worst
-_LAST = datetime(2999, 1, 1, tzinfo=UTC)  # stands in where no authorization ends
 
 _IS_LIVE = Store.status.in_(LIVE)
 _PLACE: Label[int] = type_coerce(
@@ -26,7 +25,7 @@ _PLACE: Label[int] = type_coerce(
 ).label("place")
 _LOWER_NAME: Label[str] = func.lower(Store.name, type_=String()).label("lower_name")
 _ENDS_AT: Label[datetime] = type_coerce(
-    func.coalesce(case((_IS_LIVE, Store.authorization_expires_at)), literal(_LAST, UtcDateTime())), UtcDateTime()
+    func.coalesce(case((_IS_LIVE, Store.authorization_expires_at)), literal(LAST, UtcDateTime())), UtcDateTime()
 ).label("ends_at")
 
 LIVE_FIRST = ((_PLACE, "asc"), (_LOWER_NAME, "asc"), (Store.id, "asc"))

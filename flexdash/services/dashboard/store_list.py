@@ -19,7 +19,7 @@ from flexdash.services.dashboard import freshness
 from flexdash.services.dashboard.freshness import Freshness
 from flexdash.services.sync_status import SyncStatus
 
-_LAST = datetime(2999, 1, 1, tzinfo=UTC)  # stands in where no moment orders the stores
+LAST = datetime(2999, 1, 1, tzinfo=UTC)  # stands in where no moment orders the stores
 _REFUSED, _UNSCHEDULED, _EXPECTED, _AT_REST = range(4)
 
 _IS_REFUSED = Store.status == StoreStatus.NEEDS_REAUTHORIZATION
@@ -42,7 +42,7 @@ _RANK: Label[int] = type_coerce(
     Integer,
 ).label("rank")
 _AT: Label[datetime] = type_coerce(
-    func.coalesce(case((or_(_IS_REFUSED, _IS_AT_REST), None), else_=_FRESH_UNTIL), literal(_LAST, UtcDateTime())),
+    func.coalesce(case((or_(_IS_REFUSED, _IS_AT_REST), None), else_=_FRESH_UNTIL), literal(LAST, UtcDateTime())),
     UtcDateTime(),
 ).label("at")
 
