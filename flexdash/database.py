@@ -79,6 +79,19 @@ def joining_whole_tables() -> Iterator[None]:
         session.execute(text("SET LOCAL enable_nestloop = on"))
 
 
+def count_anew(*tables: str) -> None:
+    """Have PostgreSQL count `tables` again, after very many rows were written; SQLite plans without counting.
+
+    Until then it takes a store that it did not meet when it counted last for one without rows, and looks a SKU of it up
+    in any index that begins with the store: by going through all of the store. Left to itself PostgreSQL counts a table
+    again once a tenth has changed, which among the rows of many stores one store never is.
+    """
+    if db.engine.dialect.name != "postgresql":
+        return
+    with transaction() as session:
+        session.execute(text(f"ANALYZE {', '.join(tables)}"))
+
+
 def release_connection() -> None:
     """Give the connection back before waiting for something slow, such as Amazon.
 

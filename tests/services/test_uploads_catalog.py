@@ -5,11 +5,23 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
+from flexdash.database import count_anew
 from flexdash.extensions import db
 from flexdash.models import ConfigEvent, Listing, OrderState, RowOutcome, UploadChunk, UploadRow, UploadState
-from flexdash.services.uploads import deciding
+from flexdash.services.uploads import deciding, staging
 from tests import factories
-from tests.support.uploads import applied, catalog, checked, counts, fresh, outcomes, reasons, work
+from tests.support.databases import is_postgres
+from tests.support.uploads import (
+    applied,
+    catalog,
+    checked,
+    counts,
+    fresh,
+    many_listings,
+    outcomes,
+    reasons,
+    work,
+)
 
 FULL = "sku_code,asin,name,barcode,mrp,weight_g,length_cm,width_cm,height_cm"
 
@@ -171,3 +183,22 @@ def test_what_is_not_needed_any_more_is_deleted(store, actor) -> None:
     kept = db.session.scalars(select(UploadRow).order_by(UploadRow.row_number)).all()
     assert [(row.row_number, row.outcome) for row in kept] == [(1, None), (3, RowOutcome.REFUSED)]
     assert fresh(upload.id).n_new == 1
+
+
+@pytest.mark.skipif(not is_postgres(), reason="SQLite plans without counting")
+def test_a_sku_of_a_store_just_filled_is_found_by_its_index(actor, store) -> None:
+    """PostgreSQL, which had not met the store yet, went through all of it for each row of its second file."""
+    others = factories.make_store(store.seller)
+    db.session.add_all(
+        Listing(workspace_id=store.workspace_id, store_id=others.id, sku_code=f"S{n}", asin=f"B{n:09d}", name="Item")
+        for n in range(1_000)
+    )
+    db.session.commit()
+    count_anew("listings")
+    applied(actor, store, catalog(*many_listings(1_000)))
+    with db.engine.connect() as connection:
+        staging.prefer_indexes(connection)
+        look_up = select(Listing.asin).where(Listing.store_id == store.id, Listing.sku_code == "SKU-7").limit(1)
+        sql = look_up.compile(connection, compile_kwargs={"literal_binds": True})
+        plan = connection.exec_driver_sql(f"EXPLAIN {sql}").scalars().all()
+    assert any("uq_listings_store_id_sku_code" in line for line in plan), plan

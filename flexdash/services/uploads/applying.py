@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from flexdash import clock, metrics
-from flexdash.database import transaction
+from flexdash.database import count_anew, transaction
 from flexdash.extensions import db
 from flexdash.models import StockMode, Upload, UploadState
 from flexdash.services import config_log, order_holds
@@ -28,6 +28,7 @@ from flexdash.services.uploads.staging import rows
 from flexdash.services.words import listed, quoted
 
 _FIRST_PIECE, _SMALLEST_PIECE = 5_000, 500  # rows
+_MANY_ROWS = 1_000  # of a store that PostgreSQL may not have counted: fewer are soon looked through
 _WANTED_SECONDS = 0.5  # per piece: others that want to write wait for its end
 
 
@@ -57,6 +58,8 @@ def apply(attempt: Attempt) -> None:
         n_applied = reached
         seconds = time.perf_counter() - began
         size = max(_SMALLEST_PIECE, min(staging.ROWS_AT_ONCE, int(size * min(2.0, _WANTED_SECONDS / seconds))))
+    if kind.table and n_to_apply >= _MANY_ROWS:
+        count_anew(kind.table)
     with transaction() as session:
         attempt.check_in(session)
         counts = count_outcomes(session.connection(), attempt.upload_id)

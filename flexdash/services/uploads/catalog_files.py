@@ -35,6 +35,7 @@ class CatalogFile:
     section = Section.CATALOG
     identity = ("sku_code",)
     brings_orders_on = True
+    table = listings.name
 
     def columns(self, target: Target) -> list[Column]:
         """Return the columns: three that every row needs, six that may be left out."""

@@ -44,6 +44,7 @@ class Kind(Protocol):
     section: Section
     identity: tuple[str, ...]  # the fields of UploadRow that may stand in the file once
     brings_orders_on: bool  # whether orders On Hold may wait for what it brings
+    table: str  # what it adds rows to; "" where it only changes them
 
     def columns(self, target: Target) -> list[Column]:
         """Return the columns, those that are required first."""

@@ -37,6 +37,7 @@ class PriceFile:
     section = Section.PRICES
     identity = ("sku_code",)
     brings_orders_on = False
+    table = ""
 
     def columns(self, target: Target) -> list[Column]:
         """Return the columns; the currency is only held against the store's."""

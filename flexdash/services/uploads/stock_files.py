@@ -27,6 +27,7 @@ class StockFile:
     section = Section.STOCK
     identity = ("hub_id", "sku_code")
     brings_orders_on = True
+    table = StockLevel.__tablename__
 
     def columns(self, target: Target) -> list[Column]:
         """Return the columns, all of them required."""
