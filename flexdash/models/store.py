@@ -97,7 +97,8 @@ class AuthorizationAttempt(db.Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
-    store_id: Mapped[int] = mapped_column(ForeignKey("stores.id"), index=True)
+    # None once its draft was discarded: who comes back from it is still told so.
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("stores.id"), index=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     user_session_id: Mapped[int] = mapped_column(ForeignKey("user_sessions.id"))
     state_hash: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of the state
@@ -107,4 +108,4 @@ class AuthorizationAttempt(db.Model):
     outcome: Mapped[str] = mapped_column(String(40), default="")  # connected, denied, code_refused …
     reference: Mapped[str] = mapped_column(String(12), index=True)  # what the failure page shows for support
 
-    store: Mapped[Store] = relationship()
+    store: Mapped[Store | None] = relationship()

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import cast
 
 import structlog
 from sqlalchemy import select, update
@@ -89,7 +90,7 @@ class Trip:
 
     reference: str
     outcome: Outcome
-    store_id: int
+    store_id: int | None
     is_over: bool
 
 
@@ -149,8 +150,10 @@ def claim(actor: Actor, user_session_id: int | None, state: str) -> Claim:
         if taken.rowcount == 0:
             session.refresh(attempt)
             why = Outcome.STATE_EXPIRED if attempt.used_at is None else Outcome.STATE_USED
+            if attempt.outcome == Outcome.WITHDRAWN:
+                why = Outcome.WITHDRAWN
             raise ReturnRefused(why, attempt.reference, attempt.store_id)
-        return Claim(attempt.id, attempt.reference, attempt.store_id)
+        return Claim(attempt.id, attempt.reference, cast(int, attempt.store_id))  # only a withdrawn one has none
 
 
 def set_outcome(attempt_id: int, outcome: Outcome) -> None:
@@ -166,6 +169,20 @@ def withdraw(store: Store) -> None:
         update(AuthorizationAttempt)
         .where(AuthorizationAttempt.store_id == store.id, AuthorizationAttempt.outcome == "")
         .values(used_at=clock.now(), outcome=Outcome.WITHDRAWN.value)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def forget_store(store: Store) -> None:
+    """Cut all trips of `store`, a draft about to be deleted, from it inside the caller's transaction; they are kept.
+
+    Who comes back from one that was open is told that the draft was discarded.
+    """
+    withdraw(store)
+    db.session.execute(
+        update(AuthorizationAttempt)
+        .where(AuthorizationAttempt.store_id == store.id)
+        .values(store_id=None)
         .execution_options(synchronize_session=False)
     )
 

@@ -7,8 +7,8 @@ from sqlalchemy import delete, select
 
 from flexdash.database import transaction
 from flexdash.extensions import db, vault
-from flexdash.models import ApiCall, AuthorizationAttempt, Section, Seller, Store, StoreStatus
-from flexdash.services import access, config_log, countries
+from flexdash.models import ApiCall, Section, Seller, Store, StoreStatus
+from flexdash.services import access, authorization, config_log, countries
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
 from flexdash.vault import UnreadableSecret
@@ -93,12 +93,12 @@ def rename(actor: Actor, store_id: int, name: str, reason: str = "") -> Store:
 
 
 def discard_draft(actor: Actor, store_id: int) -> None:
-    """Throw a draft away with its trips to Amazon; raises NotADraft once the store has been connected."""
+    """Throw a draft away and end its trips to Amazon; raises NotADraft once the store has been connected."""
     check_may_connect(actor)
     with transaction() as session:
         store = _draft(actor, store_id)
-        for model in (AuthorizationAttempt, ApiCall):
-            session.execute(delete(model).where(model.store_id == store.id))
+        authorization.forget_store(store)
+        session.execute(delete(ApiCall).where(ApiCall.store_id == store.id))
         session.delete(store)
     logger.info("draft discarded", store_id=store_id)
 

@@ -284,6 +284,14 @@ def test_an_account_that_does_not_sell_there(asha, draft, code_of) -> None:
     assert still_a_draft(draft)
 
 
+def test_a_draft_discarded_before_the_return(asha, merchant, draft, code_of) -> None:
+    state = go(asha, draft)
+    stores.discard_draft(make_actor(merchant), draft.id)
+    answer = come_back(asha, state=state, spapi_oauth_code=code_of(), selling_partner_id=INDIA)
+    page_after(asha, answer, Outcome.WITHDRAWN)
+    assert db.session.scalar(select(func.count(Store.id))) == 0
+
+
 def test_a_draft_discarded_while_at_amazon(asha, merchant, draft, code_of, monkeypatch) -> None:
     state = go(asha, draft)
     asked = connecting._ask_amazon

@@ -12,9 +12,10 @@ from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import AuthorizationAttempt, Seller, Store, StoreStatus
-from flexdash.services import demo
+from flexdash.services import authorization, demo
 from tests.factories import make_store
-from tests.support.clicking import ADMIN, ask_to_connect, choose_account, sign_in
+from tests.support.clicking import ADMIN, MERCHANT, ask_to_connect, choose_account, sign_in
+from tests.support.servers import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -50,6 +51,10 @@ def expect_failure(page: Page, title: str, *, has_draft: bool = True) -> None:
     statuses = db.session.scalars(select(Store.status)).all()
     assert statuses == [StoreStatus.DRAFT] * has_draft
     assert db.session.scalars(select(Store.refresh_token_encrypted)).all() == [None] * has_draft
+
+
+def is_claimed() -> bool:
+    return db.session.scalars(select(AuthorizationAttempt.used_at)).one() is not None
 
 
 def try_again(page: Page) -> None:
@@ -98,6 +103,66 @@ def test_a_state_of_another_person_and_of_another_sign_in(at_amazon: Page, live_
         come_back(other, live_server, state=state, selling_partner_id="A1", spapi_oauth_code="c")
         expect_failure(other, title)
         other.close()
+
+
+def test_a_return_without_a_code(at_amazon: Page, live_server: str) -> None:
+    come_back(at_amazon, live_server, state=state_of(at_amazon))
+    expect_failure(at_amazon, "Amazon's answer is incomplete")
+    try_again(at_amazon)
+    expect(at_amazon.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_signed_out_meanwhile(at_amazon: Page, live_server: str) -> None:
+    choose_account(at_amazon)
+    at_amazon.context.clear_cookies(name="session")
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect(at_amazon.get_by_text("You were signed out while you were at Amazon").first).to_be_visible()
+    email, password = MERCHANT
+    at_amazon.get_by_label("E-mail").fill(email)
+    at_amazon.get_by_label("Password", exact=True).fill(password)
+    at_amazon.get_by_role("button", name="Sign in").click()
+    expect_failure(at_amazon, "You were signed out while you were at Amazon")
+
+    try_again(at_amazon)
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect(at_amazon.get_by_text("Pune Store is connected to Amazon")).to_be_visible()
+
+
+def test_the_draft_was_discarded_meanwhile(at_amazon: Page, live_server: str) -> None:
+    choose_account(at_amazon)
+    other_tab = at_amazon.context.new_page()
+    seller_id = db.session.scalars(select(Store.seller_id)).one()
+    other_tab.goto(f"{live_server}/apps/amazon-seller-flex?seller={seller_id}")
+    other_tab.get_by_role("link", name="Discard Pune Store").click()
+    other_tab.get_by_role("button", name="Discard draft").click()
+    expect(other_tab.get_by_text("discarded", exact=False).first).to_be_visible()
+    at_amazon.get_by_role("button", name="Allow").click()
+    expect_failure(at_amazon, "The store was changed while you were at Amazon", has_draft=False)
+    expect(at_amazon.get_by_role("link", name="Try again")).to_be_visible()
+
+
+def test_the_same_return_twice_at_once(at_amazon: Page, live_server: str, sandbox: Running) -> None:
+    choose_account(at_amazon)
+    state = state_of(at_amazon)
+    sandbox.control.options(latency_ms=1_000)
+    at_amazon.get_by_role("button", name="Allow").click(no_wait_after=True)
+    wait_for(lambda: db.session.rollback() or is_claimed(), "Amazon's answer to arrive")
+    second = at_amazon.context.new_page()
+    come_back(second, live_server, state=state, selling_partner_id="A3SBXSUNRISEIN", spapi_oauth_code="same")
+    expect(second.get_by_role("heading", level=1)).to_have_text("FlexDash is still talking to Amazon")
+    expect(at_amazon.get_by_text("Pune Store is connected to Amazon")).to_be_visible(timeout=20_000)
+    second.get_by_role("link", name="Look again").click()
+    expect(second.get_by_text("Pune Store is connected to Amazon")).to_be_visible()
+
+
+def test_flexdash_stopped_while_it_handled_the_return(at_amazon: Page, live_server: str) -> None:
+    long_ago = clock.now() - authorization.HANDLING_TIME
+    db.session.execute(update(AuthorizationAttempt).values(used_at=long_ago))  # and no outcome was ever written
+    db.session.commit()
+    come_back(at_amazon, live_server, state=state_of(at_amazon), selling_partner_id="A1", spapi_oauth_code="c")
+    expect_failure(at_amazon, "FlexDash was interrupted")
+    try_again(at_amazon)
+    expect(at_amazon.get_by_role("button", name="Sign in")).to_be_visible()
 
 
 def test_a_code_that_amazon_refuses(at_amazon: Page, live_server: str) -> None:

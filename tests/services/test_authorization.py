@@ -176,6 +176,6 @@ def test_withdrawing_ends_open_trips_only(workspace, asha, store) -> None:
     kept, _ = begin(asha, session_id, other)
     with transaction():
         authorization.withdraw(store)
-    assert refusal_of(asha, session_id, state).outcome is Outcome.STATE_USED
+    assert refusal_of(asha, session_id, state).outcome is Outcome.WITHDRAWN
     assert authorization.claim(actor, session_id, kept).store_id == other.id
     assert db.session.scalar(select(func.count()).where(AuthorizationAttempt.outcome == "withdrawn")) == 1

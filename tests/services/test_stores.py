@@ -12,7 +12,6 @@ from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import (
     ApiCall,
-    AuthorizationAttempt,
     ConfigEvent,
     HoldReason,
     OrderState,
@@ -362,7 +361,7 @@ def test_the_last_seven_days_are_the_viewers_days(seller) -> None:
     assert (in_utc[0].n_bad, in_utc[-1].n_bad) == (1, 0)
 
 
-def test_discarding_takes_the_drafts_trips_and_calls_along(asha, seller) -> None:
+def test_discarding_takes_the_drafts_calls_along(asha, seller) -> None:
     store = make_store(seller, "draft")
     db.session.add(
         ApiCall(
@@ -378,5 +377,5 @@ def test_discarding_takes_the_drafts_trips_and_calls_along(asha, seller) -> None
     )
     db.session.commit()
     stores.discard_draft(asha, store.id)
-    for model in (Store, ApiCall, AuthorizationAttempt):
+    for model in (Store, ApiCall):
         assert db.session.scalar(select(func.count(model.id))) == 0

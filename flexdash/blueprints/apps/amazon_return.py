@@ -85,7 +85,7 @@ def amazon_return(reference: str) -> Response | str:
         if told not in _WITHOUT_TRIP:
             abort(404)
         return _page(reference, told, authorization.latest_store(current_actor()))
-    store = _store(trip.store_id)
+    store = _store(trip.store_id or 0)
     if trip.outcome is Outcome.CONNECTED and store is not None:
         flash(f"{store.name} is connected to Amazon.", "success")
         return redirect(url_for("stores.overview", store_id=store.id), 303)
