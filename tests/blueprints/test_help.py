@@ -213,7 +213,7 @@ def test_one_person_cannot_ask_without_end_and_the_question_is_kept(person, app,
         refused = merchant.get(f"{path}?q=404-1")
         assert refused.status_code == 429
         assert "what you asked for stands in the address of this page" in refused.text
-        assert "Wait a minute, then reload this page." in refused.text
+        assert "Wait a minute, then reload this page" in refused.text
         assert 1 <= int(refused.headers["Retry-After"]) <= 61  # the storage rounds up
     for path in QUESTIONS:
         assert merchant.get(path).status_code == 200  # the empty form costs nothing
