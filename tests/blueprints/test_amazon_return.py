@@ -212,7 +212,7 @@ def test_an_incomplete_return(asha, draft) -> None:
     assert still_a_draft(draft)
 
 
-def test_code_refused(asha, draft) -> None:
+def test_code_refused(asha, draft, sandbox) -> None:
     answer = come_back(asha, state=go(asha, draft), spapi_oauth_code="made-up", selling_partner_id=INDIA)
     page_after(asha, answer, Outcome.CODE_REFUSED)
     assert still_a_draft(draft)

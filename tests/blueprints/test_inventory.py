@@ -163,33 +163,35 @@ def test_a_sku_is_found_by_its_beginning_as_written_and_by_hub(web, place):
     assert "No SKU fits these filters" in words(web.get(path(store, "?q=nothing")))
 
 
-def test_the_list_pages_by_key_through_skus_and_hubs(web, place):
+@pytest.mark.parametrize("sort", ["", "z"])
+def test_the_list_pages_by_key_through_skus_and_hubs_in_either_order(web, place, sort):
     store, hub = place
     factories.make_mapping(store, factories.make_hub(store.seller.workspace), "PNQ1")
     stock_up(store, hub, {f"S{n:02d}": n for n in range(40)})
-    seen, address = [], path(store)
+    seen, address = [], path(store, f"?sort={sort}")
     while address:
         page = web.get(address)
         seen += skus(page)
         following = re.search(r'rel="next" href="([^"]+)"', page.text)
         address = path(store) + html.unescape(following.group(1)) if following else None
-    assert seen == sorted([f"S{n:02d}" for n in range(40)] * 2)
+    assert seen == sorted([f"S{n:02d}" for n in range(40)] * 2, reverse=bool(sort))
     assert "Previous page" in page.text
 
 
-def test_a_large_catalog_is_looked_at_in_parts(web, place, monkeypatch):
+@pytest.mark.parametrize(("sort", "odd_one"), [("", 17), ("z", 7)])
+def test_a_large_catalog_is_looked_at_in_parts(web, place, monkeypatch, sort, odd_one):
     store, hub = place
     monkeypatch.setattr(drift, "WINDOW", 10)
     stock_up(store, hub, {f"S{n:02d}": 5 for n in range(25)})
     for n in range(25):
-        tell(store, f"S{n:02d}", 5 if n != 17 else 4)
-    first = web.get(path(store, "?only=differs"))
+        tell(store, f"S{n:02d}", 5 if n != odd_one else 4)
+    first = web.get(path(store, f"?only=differs&sort={sort}"))
     assert skus(first) == []
     assert "Nothing fits in this part of the catalog" in words(first)
     further = re.search(r'href="([^"]+)">Look at the next part', first.text).group(1)
     second = web.get(html.unescape(further))
-    assert skus(second) == ["S17"]
-    assert "Begin at the first SKU again" in words(second)
+    assert skus(second) == [f"S{odd_one:02d}"]
+    assert "Begin at the start again" in words(second)
     last = web.get(html.unescape(re.search(r'href="([^"]+)">Look at the next part', second.text).group(1)))
     assert "Look at the next part" not in last.text
 

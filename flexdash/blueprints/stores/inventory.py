@@ -1,6 +1,7 @@
 """The Inventory tab of a store: ours beside what Amazon was told and what it says, and what can be done about it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
@@ -9,7 +10,7 @@ from wtforms import SelectField, StringField
 
 from flexdash.blueprints.fields import choices, chosen
 from flexdash.blueprints.guard import current_actor, requires
-from flexdash.blueprints.paging import PARAMETER, keyset_page
+from flexdash.blueprints.paging import PARAMETER, keyset_page, turned
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
 from flexdash.jobs import queues
@@ -23,6 +24,7 @@ from flexdash.services.inventory.places import Location, active_locations
 from flexdash.services.sync_runs import RunInProgress, StoreCannotSync
 from flexdash.templating import count
 
+BACKWARDS = "z"
 START = "from"  # the SKU at which the part of the catalog begins that the page looks at
 ONLY_WORDS = {
     Only.DIFFERS: "Ours and Amazon's differ",
@@ -52,6 +54,7 @@ class FilterForm(FlaskForm):
         "Show", choices=choices(("", "All SKUs"), *((only.value, words) for only, words in ONLY_WORDS.items()))
     )
     hub = SelectField("Hub")
+    sort = SelectField("Order of the list", choices=choices(("", "SKU, A to Z"), (BACKWARDS, "SKU, Z to A")))
 
     def __init__(self, args: object, locations: Sequence[Location]) -> None:
         super().__init__(args)
@@ -66,6 +69,7 @@ class FilterForm(FlaskForm):
             text=(self.q.data or "").strip()[:100],
             mapping_id=int(hub) if (hub := chosen(self.hub)) else None,
             start=start_of_window(),
+            is_backwards=chosen(self.sort) == BACKWARDS,
         )
 
 
@@ -82,7 +86,7 @@ def inventory(store_id: int) -> Response | str:
     page, lines, looked_until, further_url = None, [], "", None
     if locations:
         found = drift.found(store, locations, filters)
-        page = keyset_page(found.lines, found.columns, request.args)
+        page = keyset_page(found.lines, turned(found.columns, filters.is_backwards), request.args)
         lines = [drift.line_of(store, row) for row in page.items]
         looked_until = found.looked_until
         further_url = further(looked_until) if page.next_url is None else None
@@ -94,7 +98,7 @@ def inventory(store_id: int) -> Response | str:
         page=page,
         lines=lines,
         further_url=further_url,
-        is_filtered=filters != Filters(),
+        is_filtered=replace(filters, is_backwards=False) != Filters(),
         is_windowed=bool(filters.start),
         has_catalog=bool(lines or looked_until) or drift.has_catalog(store),
         locations=locations,

@@ -36,17 +36,21 @@ class Only(StrEnum):
 
 @dataclass(frozen=True)
 class Filters:
-    """What a person asked for; "" and None mean not at all. `start` is the SKU at which the window begins."""
+    """What a person asked for; "" and None mean not at all. `start` is the SKU at which the window begins.
+
+    `is_backwards`: the window goes from there towards the first SKU, and the page shows the last ones first.
+    """
 
     only: Only | None = None
     text: str = ""  # the beginning of a SKU code
     mapping_id: int | None = None
     start: str = ""
+    is_backwards: bool = False
 
 
 @dataclass(frozen=True)
 class Found:
-    """A SELECT of lines, unpaged, and the columns to page it by.
+    """A SELECT of lines, unpaged, and the columns to page it by, from the first SKU on.
 
     `looked_until` is the SKU at which the window ends, where there are more beyond it; "" when all was looked at.
     """
@@ -264,17 +268,25 @@ def _without_listing(store: Store, locations: Sequence[Location], filters: Filte
 
 
 def _end_of_window(code: InstrumentedAttribute[str], condition: ColumnElement[bool], filters: Filters) -> str:
-    """Return the SKU that lies WINDOW of them after the start, "" when there are fewer."""
-    query = select(code).where(condition, code >= filters.start).order_by(code).offset(WINDOW).limit(1)
+    """Return the SKU that lies WINDOW of them beyond the start, "" when there are fewer."""
+    query = _from_start(select(code).where(condition), code, filters)
     if filters.text:
         query = query.where(_begins_with(code, filters.text))
-    return db.session.scalar(query) or ""
+    order = code.desc() if filters.is_backwards else code
+    return db.session.scalar(query.order_by(order).offset(WINDOW).limit(1)) or ""
 
 
 def _within(query: Select[Any], code: InstrumentedAttribute[str], filters: Filters, until: str) -> Select[Any]:
-    if filters.start:
-        query = query.where(code >= filters.start)
-    return query.where(code < until) if until else query
+    query = _from_start(query, code, filters)
+    if not until:
+        return query
+    return query.where(code > until if filters.is_backwards else code < until)
+
+
+def _from_start(query: Select[Any], code: InstrumentedAttribute[str], filters: Filters) -> Select[Any]:
+    if not filters.start:
+        return query
+    return query.where(code <= filters.start if filters.is_backwards else code >= filters.start)
 
 
 def _begins_with(column: InstrumentedAttribute[str], sought: str) -> ColumnElement[bool]:
