@@ -4,6 +4,7 @@ https://developer-docs.amazon.com/sp-api/docs/website-authorization-workflow (co
 https://developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api (refresh).
 """
 
+import hashlib
 import random
 import time
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class LoginWithAmazon:
         self._url = url
         self._client_id = client_id
         self._client_secret = client_secret
+        self.app_mark = hashlib.sha256(f"{client_id} {client_secret}".encode()).hexdigest()[:40]
         self._http = http
         self.timeout_seconds = timeout_seconds
         self._user_agent = user_agent

@@ -2,7 +2,8 @@
 
 Redis holds the token only encrypted, under a name made from a hash of the refresh token: a new authorization has a new
 name, so an old token can never serve it. When the token is missing, whoever gets the lock asks Amazon and the others
-wait for the result, good or bad. The lock ends by itself, so a holder that dies costs its waiters only that time.
+wait for the result, good or bad; that Amazon refuses FlexDash's own credentials is the result of every store. The lock
+ends by itself, so a holder that dies costs its waiters only that time.
 """
 
 import hashlib
@@ -46,7 +47,7 @@ _NONE_AT_HAND = ("", 0.0)
 # on the way might, but those who waited for this very answer share it.
 _OUTCOME_SECONDS: dict[type[AmazonError], float] = {
     AuthorizationRefused: 600,
-    AppCredentialsRefused: 30,
+    AppCredentialsRefused: 60,  # and of every store: Amazon refuses FlexDash itself
     RequestRefused: 30,
     Throttled: 2,
     AmazonUnavailable: 1,
@@ -92,6 +93,8 @@ class AccessTokens:
         self._at_hand = _NONE_AT_HAND  # one tuple, so that threads see token and time of the same moment
         self._lock_seconds = lock_seconds or lwa.timeout_seconds + 10
         name = hashlib.sha256(refresh_token.encode()).hexdigest()[:40]
+        # Named after the secret too: once that is corrected, nothing is left of the refusal.
+        self._app_failure_key = f"{prefix}:app:{lwa.app_mark}:failure"
         self._token_key, self._mark_key, self._lock_key, self._failure_key = (
             f"{prefix}:{name}:{part}" for part in ("token", "mark", "lock", "failure")
         )
@@ -191,13 +194,14 @@ class AccessTokens:
             return
         facts = {"code": error.code, "status": error.status, "request_id": error.request_id}
         outcome = json.dumps({"kind": kind.__name__, "message": error.message, **facts})
-        self._redis.set(self._failure_key, outcome, px=int(_OUTCOME_SECONDS[kind] * 1000))
+        key = self._app_failure_key if kind is AppCredentialsRefused else self._failure_key
+        self._redis.set(key, outcome, px=int(_OUTCOME_SECONDS[kind] * 1000))
 
     def _raise_known_failure(self) -> None:
-        kept = self._redis.get(self._failure_key)
-        if kept is None:
+        known = [kept for kept in self._redis.mget(self._app_failure_key, self._failure_key) if kept is not None]
+        if not known:
             return
-        outcome: dict[str, Any] = json.loads(kept)
+        outcome: dict[str, Any] = json.loads(known[0])
         raise _OUTCOMES[outcome["kind"]](
             outcome["message"],
             code=outcome["code"],

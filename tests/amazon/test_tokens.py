@@ -23,10 +23,8 @@ REFUSED = Give(400, {"error": "invalid_grant", "error_description": "The grant i
 
 @pytest.fixture
 def new_tokens(stub, http, redis_connection, cipher):
-    def make(refresh_token="Atzr|seller", **changes):
-        login = LoginWithAmazon(
-            stub.lwa_url, "client-id", "client-secret", http, timeout_seconds=5, sleep=lambda _: None
-        )
+    def make(refresh_token="Atzr|seller", secret="client-secret", **changes):
+        login = LoginWithAmazon(stub.lwa_url, "client-id", secret, http, timeout_seconds=5, sleep=lambda _: None)
         return AccessTokens(redis_connection, cipher, login, refresh_token, **changes)
 
     return make
@@ -217,3 +215,14 @@ def test_a_token_that_was_refused_is_not_handed_out_again_from_what_is_at_hand(n
     stub.token_answers = [Give(200, {**GOOD_TOKEN, "access_token": "Atza|newer"})]
     assert tokens.renew(refused) == "Atza|newer"
     assert tokens.get() == "Atza|newer"
+
+
+def test_a_refusal_of_the_app_itself_is_the_answer_of_every_store_until_it_is_mended(new_tokens, stub, http):
+    refused = Give(401, {"error": "invalid_client", "error_description": "Client authentication failed"})
+    stub.token_answers = lambda _: refused
+    for refresh_token in ("Atzr|one", "Atzr|two", "Atzr|three"):
+        with pytest.raises(errors.AppCredentialsRefused, match="client id and secret"):
+            new_tokens(refresh_token).get()
+    assert len(stub.token_calls) == 1
+    stub.token_answers = lambda _: Give(200, GOOD_TOKEN)
+    assert new_tokens("Atzr|two", secret="corrected").get() == "Atza|good"
