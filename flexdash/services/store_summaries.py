@@ -35,7 +35,7 @@ from flexdash.models import (
     Sync,
     ZeroBrake,
 )
-from flexdash.models.order import IS_CANCELLATION_OPEN
+from flexdash.models.order import IS_ACKNOWLEDGEMENT_REFUSED, IS_CANCELLATION_OPEN
 from flexdash.services import store_contents, store_health, store_settings, sync_status
 from flexdash.services.store_health import Health, StoreHealth
 from flexdash.services.store_settings import Toggle
@@ -62,6 +62,7 @@ class Need(StrEnum):
     LOOK_AT_INVENTORY = "look_at_inventory"
     ZERO_BRAKE = "zero_brake"
     HELD_ORDERS = "held_orders"
+    ACKNOWLEDGEMENTS = "acknowledgements"
     CANCELLATIONS = "cancellations"
     QUARANTINE = "quarantine"
     REFUSED_STOCK = "refused_stock"
@@ -73,6 +74,7 @@ class Counts:
     """What of one store waits. Each count ends at MOST_COUNTED + 1, the orders by reason at MOST_COUNTED orders."""
 
     n_held: int = 0
+    n_acknowledgements: int = 0  # that Amazon refused
     n_cancellations: int = 0  # that Amazon was not told of, or refused
     n_quarantined: int = 0
     n_refused_stock: int = 0  # SKUs at locations
@@ -141,6 +143,7 @@ def _summary(
         Need.LOOK_AT_INVENTORY: is_connected and summary.inventory_sync.state in ("Failed", "Retrying", "Stale"),
         Need.ZERO_BRAKE: is_live and Need.ZERO_BRAKE not in met,
         Need.HELD_ORDERS: counts.n_held > 0,
+        Need.ACKNOWLEDGEMENTS: counts.n_acknowledgements > 0,
         Need.CANCELLATIONS: counts.n_cancellations > 0,
         Need.QUARANTINE: counts.n_quarantined > 0,
         Need.REFUSED_STOCK: is_live and counts.n_refused_stock > 0,
@@ -162,8 +165,8 @@ def _looked_at(store_ids: Sequence[int]) -> dict[int, tuple[Counts, frozenset[Ne
     needs = (Need.MAP_A_HUB, Need.UPLOAD_CATALOG, Need.ADD_STOCK, Need.ZERO_BRAKE)
     return {
         store_id: (
-            Counts(*numbers[:5], held=tuple(reasons.get(store_id, ()))),
-            frozenset(need for need, is_met in zip(needs, numbers[5:], strict=True) if is_met),
+            Counts(*numbers[:6], held=tuple(reasons.get(store_id, ()))),
+            frozenset(need for need, is_met in zip(needs, numbers[6:], strict=True) if is_met),
         )
         for store_id, *numbers in rows
     }
@@ -176,6 +179,7 @@ def _looks(most_counted: int) -> Select[Any]:
     return select(
         Store.id,
         _count(most_counted, Order.seller_flex_hub_id, Order.store_id, _IS_HELD, is_ordered=True),
+        _count(most_counted, Order.id, Order.store_id, text(IS_ACKNOWLEDGEMENT_REFUSED), is_ordered=True),
         _count(most_counted, Order.id, Order.store_id, text(IS_CANCELLATION_OPEN), is_ordered=True),
         _count(most_counted, QuarantinedShipment.id, QuarantinedShipment.store_id, is_quarantined),
         _count(most_counted, PublishedStock.id, PublishedStock.store_id, _IS_REFUSED_STOCK),

@@ -305,6 +305,7 @@ def test_counting_stops_where_more_says_enough(workspace: Workspace, signed_in: 
     [
         ("state = 'On Hold'", "ix_orders_on_hold", 2),
         ("cancellation = 'not_sent'", "ix_orders_open_cancellations_of_store", 1),
+        ("acknowledgement = 'refused'", "ix_orders_acknowledgement_refused", 1),
         ("published_stock.state = 'refused'", "ix_published_stock_refused", 1),
         ("price_state = 'refused'", "ix_listings_price_refused", 1),
     ],
