@@ -17,6 +17,8 @@ from flexdash.services import access, countries, reconciliation, store_needs, st
 from flexdash.services.actors import Permission
 from flexdash.services.dashboard import allowance, figures, push_lag
 from flexdash.services.dashboard.scope import Scope
+from flexdash.services.order_numbers import number_of
+from flexdash.services.order_work import cancelling
 from flexdash.services.store_needs import Need
 from flexdash.templating import viewer_zone
 
@@ -47,6 +49,8 @@ def overview(store_id: int) -> Response | str:
         uses=uses,
         is_more_used=is_more_used,
         set_up=store_overview.set_up(store),
+        cancelled=cancelling.last_told(store),
+        number_of=number_of,
         summary=summary,
         most_counted=store_needs.MOST_COUNTED,
         unmapped_ids=store_overview.unmapped_ids(store)
