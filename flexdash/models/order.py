@@ -104,19 +104,16 @@ class Order(db.Model):
         Index("ix_orders_workspace_id_store_id_imported_at", "workspace_id", "store_id", "imported_at"),
         Index("ix_orders_workspace_id_amazon_order_id", "workspace_id", "amazon_order_id"),
         Index("ix_orders_workspace_id_amazon_shipment_id", "workspace_id", "amazon_shipment_id"),
-        Index(
-            "ix_orders_invoice_waiting",
-            "workspace_id",
-            "id",
-            sqlite_where=text("is_invoice_waiting"),
-            postgresql_where=text("is_invoice_waiting"),
-        ),
-        Index(
-            "ix_orders_has_conflict",
-            "workspace_id",
-            "id",
-            sqlite_where=text("has_conflict"),
-            postgresql_where=text("has_conflict"),
+        *(
+            Index(
+                f"ix_orders_{flag.removeprefix('is_')}{of_owner}",
+                f"{owner}_id",
+                "id",
+                sqlite_where=text(flag),
+                postgresql_where=text(flag),
+            )
+            for flag in ("is_invoice_waiting", "has_conflict")
+            for owner, of_owner in (("workspace", ""), ("store", "_of_store"))
         ),
         *(
             Index(
@@ -144,12 +141,15 @@ class Order(db.Model):
             sqlite_where=text("acknowledgement = 'pending'"),
             postgresql_where=text("acknowledgement = 'pending'"),
         ),
-        Index(
-            "ix_orders_acknowledgement_refused",
-            "store_id",
-            "id",
-            sqlite_where=text(IS_ACKNOWLEDGEMENT_REFUSED.replace("orders.", "")),
-            postgresql_where=text(IS_ACKNOWLEDGEMENT_REFUSED.replace("orders.", "")),
+        *(
+            Index(
+                f"ix_orders_acknowledgement_refused{of_owner}",
+                f"{owner}_id",
+                "id",
+                sqlite_where=text(IS_ACKNOWLEDGEMENT_REFUSED.replace("orders.", "")),
+                postgresql_where=text(IS_ACKNOWLEDGEMENT_REFUSED.replace("orders.", "")),
+            )
+            for owner, of_owner in (("workspace", "_of_workspace"), ("store", ""))
         ),
         Index(
             "ix_orders_on_hold",

@@ -53,6 +53,8 @@ LACKS_SOMETHING = "missing"
 IS_STEP_WAITING = "order_steps.state = 'waiting'"
 # What a person has to look at, likewise.
 IS_STEP_FAILED = "order_steps.state = 'failed'"
+# What tells Amazon of a cancellation by a person here, likewise.
+IS_CANCELLATION = "order_steps.kind = 'cancel'"
 
 
 class OrderStep(db.Model):
@@ -68,12 +70,22 @@ class OrderStep(db.Model):
             sqlite_where=text(IS_STEP_WAITING.removeprefix("order_steps.")),
             postgresql_where=text(IS_STEP_WAITING.removeprefix("order_steps.")),
         ),
+        *(
+            Index(
+                f"ix_order_steps_failed{of_owner}",
+                f"{owner}_id",
+                "order_id",
+                sqlite_where=text(IS_STEP_FAILED.removeprefix("order_steps.")),
+                postgresql_where=text(IS_STEP_FAILED.removeprefix("order_steps.")),
+            )
+            for owner, of_owner in (("workspace", ""), ("store", "_of_store"))
+        ),
         Index(
-            "ix_order_steps_failed",
-            "workspace_id",
-            "order_id",
-            sqlite_where=text(IS_STEP_FAILED.removeprefix("order_steps.")),
-            postgresql_where=text(IS_STEP_FAILED.removeprefix("order_steps.")),
+            "ix_order_steps_cancellations_of_store",
+            "store_id",
+            "made_at",
+            sqlite_where=text(IS_CANCELLATION.removeprefix("order_steps.")),
+            postgresql_where=text(IS_CANCELLATION.removeprefix("order_steps.")),
         ),
     )
 

@@ -28,7 +28,7 @@ from flexdash.models import (
     StepKind,
     StepState,
 )
-from flexdash.models.order import IS_CANCELLATION_OPEN, IS_OPEN
+from flexdash.models.order import IS_ACKNOWLEDGEMENT_REFUSED, IS_CANCELLATION_OPEN, IS_OPEN
 from flexdash.services import access, access_log
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
@@ -55,6 +55,16 @@ class Need(StrEnum):
     INVOICE = "invoice"  # its invoice waits on Amazon
     CANCELLATION = "cancellation"  # Amazon was not told of its cancellation, or refused it
     CONFLICT = "conflict"  # Amazon and FlexDash say what does not fit together
+    ACKNOWLEDGEMENT = "acknowledgement"  # Amazon refused to hear that it was accepted
+
+
+# In the words of the partial indexes, of which the workspace and each store has one.
+_NEEDS_AS_SQL = {
+    Need.INVOICE: "orders.is_invoice_waiting",
+    Need.CANCELLATION: IS_CANCELLATION_OPEN,
+    Need.CONFLICT: "orders.has_conflict",
+    Need.ACKNOWLEDGEMENT: IS_ACKNOWLEDGEMENT_REFUSED,
+}
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,9 @@ class OrderListing:
 
 def listing(actor: Actor, filters: OrderFilters) -> OrderListing:
     """Return the orders that `actor` may see and the filters leave."""
-    query = access.visible(actor, Order).options(
+    needed = _NEEDS_AS_SQL.get(filters.needs) if filters.needs else None
+    are_few = needed is not None and filters.store_id is not None  # by the store's own index of them
+    query = access.visible(actor, Order, are_few=are_few).options(
         joinedload(Order.store), joinedload(Order.hub), selectinload(Order.holds)
     )
     if filters.state is not None:
@@ -112,12 +124,8 @@ def listing(actor: Actor, filters: OrderFilters) -> OrderListing:
         query = query.join(OrderHold, OrderHold.order_id == Order.id).where(
             OrderHold.workspace_id == actor.workspace_id, OrderHold.reason == filters.hold_reason
         )
-    if filters.needs is Need.INVOICE:
-        query = query.where(text("orders.is_invoice_waiting"))
-    elif filters.needs is Need.CANCELLATION:
-        query = query.where(text(IS_CANCELLATION_OPEN))
-    elif filters.needs is Need.CONFLICT:
-        query = query.where(text("orders.has_conflict"))
+    if needed is not None:
+        query = query.where(text(needed))
     elif filters.needs is Need.STEP:
         query = _with_failed_step(query, actor.workspace_id)
     if filters.deadline in DEADLINES:

@@ -102,11 +102,6 @@ def standing(store: Store) -> Standing:
     return Standing(counts, sentence, at, feed, last_run)
 
 
-def n_refused(store: Store) -> int:
-    """Return how many prices of the store Amazon refused, counted up to COUNTED_AT_MOST."""
-    return db.session.scalars(_counted(store, Only.REFUSED)).one()
-
-
 def export_rows(store: Store, only: Only | None = None) -> Iterator[tuple[Any, ...]]:
     """Yield every price of the store by SKU, under EXPORT_HEADINGS; a thousand at a time.
 

@@ -10,7 +10,7 @@ from flexdash.amazon.client import AmazonClient
 from flexdash.amazon.errors import AmazonError, NotFound
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, vault
-from flexdash.models import ItemFate, QuarantinedShipment
+from flexdash.models import ItemFate, Order, QuarantinedShipment
 from flexdash.services import run_sheets
 from flexdash.services.amazon_access import CallLog
 from flexdash.services.order_import import OrderImporter
@@ -64,6 +64,18 @@ def read_again(
         if only is not None:  # the run was made for these alone: one without an answer is what failed of it
             counts.n_failed += len(silent)
         run.check_in(progress="Reading quarantined shipments again.", n_fetched=len(found), **counts.as_dict())
+
+
+def came_in(rows: Sequence[QuarantinedShipment]) -> dict[str, int]:
+    """Return the orders that shipments which left the quarantine of one store came in as: their ids, by Amazon's
+    shipment id. One that is missing left it otherwise: Amazon does not know it any more, or it was no work of a hub."""
+    left = [row for row in rows if row.resolved_at is not None]
+    if not left:
+        return {}
+    found = select(Order.amazon_shipment_id, Order.id).where(
+        Order.store_id == left[0].store_id, Order.amazon_shipment_id.in_([row.amazon_shipment_id for row in left])
+    )
+    return dict(db.session.execute(found).all())
 
 
 def _waiting(run: RunContext, only: Sequence[str] | None) -> Sequence[str]:

@@ -1,29 +1,16 @@
-"""What the overview of a store tells: its set-up, its last seven days, and what waits for a person."""
+"""What the overview of a store tells beside its summary: its set-up, its last seven days, and ids nobody mapped."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import tzinfo
 
 from sqlalchemy import func, select, text
 
 from flexdash.extensions import db
-from flexdash.models import (
-    DifferenceKind,
-    HoldReason,
-    Order,
-    OrderHold,
-    QuarantinedShipment,
-    Store,
-    StoreStatus,
-    ZeroBrake,
-)
-from flexdash.services import price_queries, reconciliation, store_contents
+from flexdash.models import HoldReason, Order, OrderHold, Store
+from flexdash.services import store_contents, store_needs
 from flexdash.services.dashboard import figures
 from flexdash.services.dashboard.figures import Day
 from flexdash.services.dashboard.scope import Scope
-from flexdash.services.inventory import brake
-
-# Orders On Hold, shipments in quarantine: beyond that a person needs no exact number, and counting would take long.
-COUNTED_AT_MOST = 1_000
 
 
 @dataclass(frozen=True)
@@ -45,22 +32,6 @@ class SetUp:
         )
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """What needs a person."""
-
-    held: dict[HoldReason, int]  # orders On Hold per reason; one order can have several
-    unmapped_ids: tuple[tuple[str, int], ...]  # Seller Flex Hub IDs no hub has, with the orders that wait for each
-    n_quarantined: int  # bounded, as the orders are
-    is_more: bool = False  # more orders are On Hold than are counted here
-    brake: ZeroBrake | None = None  # a push of zeros that is held back
-    differences: dict[DifferenceKind, int] = field(default_factory=dict)  # open ones, from Amazon
-    n_refused_prices: int = 0  # bounded, as the orders are
-
-    def __bool__(self) -> bool:
-        return bool(self.held or self.n_quarantined or self.brake or self.differences or self.n_refused_prices)
-
-
 def set_up(store: Store) -> SetUp:
     """Return how far the store's set-up is."""
     is_hub_mapped, has_catalog, has_stock = db.session.execute(
@@ -71,7 +42,7 @@ def set_up(store: Store) -> SetUp:
         )
     ).one()
     return SetUp(
-        is_connected=store.status in (StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION),
+        is_connected=store_needs.is_live(store),
         is_hub_mapped=is_hub_mapped,
         has_catalog=has_catalog,
         has_stock=has_stock,
@@ -80,20 +51,17 @@ def set_up(store: Store) -> SetUp:
     )
 
 
-def waiting(store: Store) -> Waiting:
-    """Return what of this store waits for a person."""
+def unmapped_ids(store: Store) -> list[tuple[str, int]]:
+    """Return the Seller Flex Hub IDs that no hub has, each with the orders that wait for it, most of them first.
+
+    Of very many orders On Hold so many are looked at as the store's needs are counted.
+    """
     on_hold = (
         select(Order.id, Order.seller_flex_hub_id)
         .where(Order.store_id == store.id, text("orders.state = 'On Hold'"))  # in the words of the partial index
         .order_by(Order.seller_flex_hub_id)  # which leads PostgreSQL to that index too
-        .limit(COUNTED_AT_MOST)
+        .limit(store_needs.MOST_COUNTED)
         .subquery()
-    )
-    by_reason = (
-        select(OrderHold.reason, func.count().label("n_orders"))
-        .join(on_hold, on_hold.c.id == OrderHold.order_id)
-        .group_by(OrderHold.reason)
-        .order_by(OrderHold.reason)
     )
     unmapped = (
         select(on_hold.c.seller_flex_hub_id, func.count().label("n_orders"))
@@ -102,23 +70,7 @@ def waiting(store: Store) -> Waiting:
         .group_by(on_hold.c.seller_flex_hub_id)
         .order_by(func.count().desc(), on_hold.c.seller_flex_hub_id)
     )
-    quarantined = (
-        select(QuarantinedShipment.id)
-        .where(QuarantinedShipment.store_id == store.id, QuarantinedShipment.resolved_at.is_(None))
-        .limit(COUNTED_AT_MOST)
-        .subquery()
-    )
-    n_quarantined = db.session.scalar(select(func.count()).select_from(quarantined))
-    held = {row.reason: row.n_orders for row in db.session.execute(by_reason)}
-    return Waiting(
-        held=held,
-        unmapped_ids=tuple((row.seller_flex_hub_id, row.n_orders) for row in db.session.execute(unmapped)),
-        n_quarantined=n_quarantined or 0,
-        is_more=max(held.values(), default=0) >= COUNTED_AT_MOST,
-        brake=brake.holding(store),
-        differences=reconciliation.counts(store.id),
-        n_refused_prices=price_queries.n_refused(store),
-    )
+    return [(location, n_orders) for location, n_orders in db.session.execute(unmapped)]
 
 
 def last_days(store: Store, zone: tzinfo) -> list[Day]:

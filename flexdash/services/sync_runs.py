@@ -1,6 +1,6 @@
 """Sync runs as people meet them: starting one by hand, the list, and one run whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,7 +27,7 @@ from flexdash.models import (
     Trigger,
     User,
 )
-from flexdash.services import access, sync_schedule
+from flexdash.services import access, quarantine, sync_schedule
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, ServiceError
 from flexdash.services.syncs import FACTS
@@ -74,6 +74,7 @@ class RunDetail:
     attempts: Sequence[SyncAttempt]
     requested_by: str  # the person's name, "" when it was the clock
     quarantined: Sequence[QuarantinedShipment]
+    came_in: Mapping[str, int]  # the order's id, by Amazon's shipment id, of those that left quarantine as one
     created: Sequence[Order]
     duration: timedelta | None
 
@@ -162,12 +163,14 @@ def load(actor: Actor, run_id: int) -> RunDetail:
     )
     created_here = select(OrderEvent.order_id).where(OrderEvent.run_id == run.id, OrderEvent.kind == "imported")
     created = access.visible(actor, Order).where(Order.id.in_(created_here)).order_by(Order.id).limit(SHOWN_AT_MOST)
+    kept_apart = db.session.scalars(quarantined).all()
     person = db.session.get(User, run.requested_by_id) if run.requested_by_id else None
     return RunDetail(
         run=run,
         attempts=attempts.all(),
         requested_by=person.name if person else "",
-        quarantined=db.session.scalars(quarantined).all(),
+        quarantined=kept_apart,
+        came_in=quarantine.came_in(kept_apart),
         created=db.session.scalars(created).all(),
         duration=duration_of(run),
     )

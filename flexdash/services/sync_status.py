@@ -47,6 +47,7 @@ class SyncStatus:
     paused_reason: str = ""  # "" unless it is on and cannot run
     is_stale: bool = False
     silent_since: datetime | None = None  # no good run since then, though there could have been one
+    held: ZeroBrake | None = None  # a push of zeros that is held back
 
     @property
     def is_failing(self) -> bool:
@@ -78,23 +79,22 @@ def of(store: Store) -> list[SyncStatus]:
     return of_each([store])[store.id]
 
 
-def of_each(stores: Sequence[Store]) -> dict[int, list[SyncStatus]]:
-    """Return what `of` returns of each of `stores`, by store id; the same few queries however many they are."""
-    known = _known(stores, _TOGGLED)
+def of_each(stores: Sequence[Store], *, with_prices: bool = False) -> dict[int, list[SyncStatus]]:
+    """Return what `of` returns of each of `stores`, by store id; the same few queries however many they are.
+
+    `with_prices` adds how the price push stands, last, of the stores that ever had a price to push.
+    """
+    prices = [FACTS[Sync.PRICE_PUSH]] if with_prices else []
+    known = _known(stores, [*_TOGGLED, *prices])
     n_cancelling = _n_cancelling([store for store in stores if store.is_automated_cancellation_on])
     return {
         store.id: [
             *(_timed(store, facts, known[store.id, facts.sync]) for facts in _TOGGLED),
             _cancellation(store, n_cancelling.get(store.id, 0)),
+            *(_timed(store, facts, one) for facts in prices if (one := known[store.id, facts.sync]).where),
         ]
         for store in stores
     }
-
-
-def of_prices(store: Store) -> list[SyncStatus]:
-    """Return how the price push of `store` stands; nothing for a store that never had a price to push."""
-    had_one = select(SyncState.id).where(SyncState.store_id == store.id, SyncState.sync == Sync.PRICE_PUSH)
-    return [of_sync(store, Sync.PRICE_PUSH)] if db.session.scalar(had_one) is not None else []
 
 
 def of_sync(store: Store, sync: Sync) -> SyncStatus:
@@ -186,6 +186,7 @@ def _timed(store: Store, facts: SyncFacts, known: _Known) -> SyncStatus:
         paused_reason=paused if is_on else "",
         is_stale=is_stale,
         silent_since=_silent_since(store, known),
+        held=known.held,
     )
 
 

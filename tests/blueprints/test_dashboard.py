@@ -10,7 +10,18 @@ from flask.testing import FlaskClient
 from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import OrderCancellation, Role, RunState, Section, StoreStatus, Sync, User, Workspace
+from flexdash.models import (
+    Acknowledgement,
+    OrderCancellation,
+    OrderState,
+    Role,
+    RunState,
+    Section,
+    StoreStatus,
+    Sync,
+    User,
+    Workspace,
+)
 from flexdash.services import config_log
 from flexdash.services.dashboard import freshness
 from tests.factories import (
@@ -108,6 +119,20 @@ def test_an_order_that_amazon_still_expects_is_to_do_until_amazon_cancels_it(wor
     db.session.commit()
     for person in pages.values():
         assert "not cancelled on Amazon" not in person.get("/").text
+
+
+def test_an_acknowledgement_that_amazon_refused_is_to_do_while_the_order_is_worked(workspace, store, signed_in) -> None:
+    orders = [make_order(store, acknowledgement=Acknowledgement.REFUSED) for _ in range(2)]
+    words_of_it = "2 orders whose acknowledgement Amazon refused</a>"
+    pages = {role: signed_in(make_user(workspace, role)) for role in Role}
+    for role, person in pages.items():
+        html = person.get("/").text
+        assert f'href="/orders?store={store.id}&amp;needs=acknowledgement">{words_of_it}' in html
+        assert (f'<a href="/orders?needs=acknowledgement">{words_of_it}' in html) is (role is not Role.SUPPORT)
+    orders[0].acknowledgement, orders[1].state = Acknowledgement.DONE, OrderState.SHIPPED
+    db.session.commit()
+    for person in pages.values():
+        assert "whose acknowledgement Amazon refused" not in person.get("/").text
 
 
 def test_with_nothing_to_do_the_page_is_calm(workspace, store, signed_in) -> None:

@@ -31,7 +31,7 @@ from flexdash.models import (
     Workspace,
     ZeroBrake,
 )
-from flexdash.services import store_summaries
+from flexdash.services import store_needs, store_summaries
 from tests.factories import (
     make_hub,
     make_listing,
@@ -242,7 +242,10 @@ def test_a_push_that_waits_for_a_person_says_so(workspace: Workspace, signed_in:
     html = page_for(signed_in, workspace)
     assert f'href="/stores/{store.id}/inventory">Approve or decline a push of zeros</a>' in html
     assert "A push of zeros waits</a>" in page_for(signed_in, workspace, Role.SUPPORT)
-    brake.state = BrakeState.DECLINED
+    brake.state, brake.decided_at, brake.decided_by_name = BrakeState.DECLINED, clock.now(), "Ravi"
+    db.session.commit()
+    assert "Ravi declined a push of zeros, so pushes wait" in page_for(signed_in, workspace)
+    brake.state = BrakeState.OVER
     db.session.commit()
     assert "push of zeros" not in page_for(signed_in, workspace)
 
@@ -290,7 +293,7 @@ def test_more_stores_than_fit_go_on_the_next_page(workspace: Workspace, signed_i
 
 
 def test_counting_stops_where_more_says_enough(workspace: Workspace, signed_in: SignedIn, monkeypatch) -> None:
-    monkeypatch.setattr(store_summaries, "MOST_COUNTED", 2)
+    monkeypatch.setattr(store_needs, "MOST_COUNTED", 2)
     store = working_store(workspace)
     for _ in range(5):
         make_order(store, OrderState.ON_HOLD)
@@ -305,6 +308,11 @@ def test_counting_stops_where_more_says_enough(workspace: Workspace, signed_in: 
     [
         ("state = 'On Hold'", "ix_orders_on_hold", 2),
         ("cancellation = 'not_sent'", "ix_orders_open_cancellations_of_store", 1),
+        ("acknowledgement = 'refused'", "ix_orders_acknowledgement_refused", 1),
+        ("orders.has_conflict", "ix_orders_has_conflict_of_store", 1),
+        ("order_steps.state = 'failed'", "ix_order_steps_failed_of_store", 1),
+        ("orders.is_invoice_waiting", "ix_orders_invoice_waiting_of_store", 1),
+        ("differences.closed_at IS NULL", "ix_differences_open", 1),
         ("published_stock.state = 'refused'", "ix_published_stock_refused", 1),
         ("price_state = 'refused'", "ix_listings_price_refused", 1),
     ],
@@ -355,6 +363,6 @@ def test_the_last_run_of_each_sync_is_found_by_an_index(app: Flask, workspace: W
     plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
     steps = [step.detail for step in plan]
     assert (
-        sum("INDEX ix_sync_runs_store_id_sync_id (store_id=? AND sync=?)" in step for step in steps) == 4
+        sum("INDEX ix_sync_runs_store_id_sync_id (store_id=? AND sync=?)" in step for step in steps) == 6
     )  # the newest and the first of each sync
     assert not any("TEMP B-TREE" in step for step in steps)  # nothing is sorted

@@ -11,6 +11,7 @@ from sqlalchemy import event, select
 from amazon_sandbox.serving import Running
 from flexdash.extensions import db
 from flexdash.models import (
+    Acknowledgement,
     Hub,
     Order,
     OrderCancellation,
@@ -559,20 +560,45 @@ def test_support_sees_the_shipments_to_fix_and_tries_nothing(as_role: Callable[[
 
 
 def test_orders_are_found_by_what_they_need(merchant: FlaskClient, store: Store, hub: Hub) -> None:
-    failed, waiting, odd, _ = (worked(store, hub) for _ in range(4))
+    failed, waiting, odd, refused, left = (worked(store, hub) for _ in range(5))
     factories.make_step(failed, StepKind.LABELS, StepState.FAILED)
     factories.make_step(failed, StepKind.SHIP, StepState.FAILED)
     waiting.is_invoice_waiting = True
+    refused.acknowledgement = left.acknowledgement = Acknowledgement.REFUSED
+    left.state = OrderState.SHIPPED  # nobody has to see to its acknowledgement any more
     db.session.commit()
     factories.make_conflict(odd)
-    found = {
-        need: re.findall(r'href="/orders/(\d+)">FD-', merchant.get(f"/orders?needs={need}").text)
-        for need in ("step", "invoice", "conflict")
-    }
-    assert found == {"step": [str(failed.id)], "invoice": [str(waiting.id)], "conflict": [str(odd.id)]}
+    wanted = {"step": failed, "invoice": waiting, "conflict": odd, "acknowledgement": refused}
+    for need, order in wanted.items():
+        for of_store in ("", f"&store={store.id}"):
+            page = merchant.get(f"/orders?needs={need}{of_store}").text
+            assert re.findall(r'href="/orders/(\d+)">FD-', page) == [str(order.id)], need
     assert "Labels failed" in merchant.get("/orders?needs=step").text
     assert "Labels failed" in merchant.get("/orders").text
-    assert len(re.findall(r'href="/orders/(\d+)">FD-', merchant.get("/orders?needs=money").text)) == 4
+    assert len(re.findall(r'href="/orders/(\d+)">FD-', merchant.get("/orders?needs=money").text)) == 5
+
+
+@pytest.mark.parametrize(
+    ("need", "index"),
+    [
+        (orders.Need.INVOICE, "ix_orders_invoice_waiting"),
+        (orders.Need.CONFLICT, "ix_orders_has_conflict"),
+        (orders.Need.CANCELLATION, "ix_orders_open_cancellations"),
+        (orders.Need.ACKNOWLEDGEMENT, "ix_orders_acknowledgement_refused"),
+    ],
+)
+@pytest.mark.parametrize("is_of_store", [False, True])
+def test_orders_that_need_a_person_are_listed_newest_first_from_their_index(store, need, index, is_of_store) -> None:
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("the statement's plan is asked in SQLite's words")
+    filters = orders.OrderFilters(needs=need, store_id=store.id if is_of_store else None)
+    found = orders.listing(Actor.system(store.workspace_id), filters).found
+    query = found.order_by(Order.id.desc()).limit(51).compile(db.engine)
+    values = [query.construct_params()[name] for name in query.positiontup]
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", tuple(values)).all()
+    owner = "store_id" if is_of_store else "workspace_id"
+    assert re.search(rf"INDEX {index}\w* \({owner}=\?\)", plan[0].detail), plan
+    assert not any("TEMP B-TREE" in step.detail for step in plan), plan
 
 
 def test_orders_that_need_a_retry_are_listed_once_newest_first_from_the_index_of_failed_steps(

@@ -3,14 +3,18 @@
 import html
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import (
+    BrakeState,
     HoldReason,
     OrderState,
+    PublishedStock,
+    PushState,
     QuarantinedShipment,
     Role,
     RunState,
@@ -19,6 +23,8 @@ from flexdash.models import (
     Sync,
     SyncState,
 )
+from flexdash.services import store_summaries
+from flexdash.services.store_needs import Need
 from tests import factories
 from tests.factories import make_seller, make_store, make_user, make_workspace
 from tests.support.web import words
@@ -160,6 +166,141 @@ def test_what_needs_a_person_leads_to_it(asha, seller) -> None:
     listed = asha.get(link)
     assert listed.status_code == 200
     assert listed.text.count("On Hold") >= 3
+
+
+def quarantined(store: Store) -> None:
+    own = {"workspace_id": store.workspace_id, "store_id": store.id}
+    db.session.add(QuarantinedShipment(**own, amazon_shipment_id="S1", error_sentence="no lines"))
+
+
+def paused(store: Store, **values) -> str:
+    """A push of zeros holds Inventory Sync, which is on, back; the page that it leads to."""
+    store.is_inventory_sync_on = True
+    return f"/stores/{store.id}/inventory/zeros/{factories.make_zero_brake(store, **values).id}"
+
+
+def failed(store: Store, sync: Sync = Sync.ORDER_PULL, state: str = "failed", **values) -> str:
+    """The sync is on, and its last run ended so; the page of that run."""
+    store.is_inventory_sync_on = True
+    if sync is Sync.PRICE_PUSH:
+        factories.make_sync_state(store, sync)
+    return f"/sync-runs/{factories.make_run(store, state, sync=sync, **values).id}"
+
+
+def stale(store: Store, sync: Sync) -> str:
+    factories.make_sync_state(store, sync, minutes_since_good=100)
+    store.authorized_at = clock.now() - timedelta(days=30)
+    return failed(store, sync, "succeeded")
+
+
+def refused_stock(store: Store) -> None:
+    own = {"workspace_id": store.workspace_id, "store_id": store.id}
+    db.session.add(PublishedStock(**own, seller_flex_hub_id="EXSB", sku_code="TEE", state=PushState.REFUSED))
+
+
+RETRYING = {"state": "queued", "error_sentence": "Amazon is away.", "retry_at": clock.now() + timedelta(hours=1)}
+DECLINED = {"state": BrakeState.DECLINED, "decided_at": clock.now(), "decided_by_name": "Ravi"}
+make_order = factories.make_order
+# What a store needs a person for beside the banner and the checklist: how that comes about, the words of its line, and
+# where they lead to unless making it says so.
+NEEDS = [
+    (Need.LOOK_AT_SYNC, failed, "Look at the last Order Sync run", ""),
+    (Need.LOOK_AT_SYNC, lambda s: failed(s, **RETRYING), "Look at the last Order Sync run", ""),
+    (Need.LOOK_AT_SYNC, lambda s: stale(s, Sync.ORDER_PULL), "Look at the last Order Sync run", ""),
+    (Need.LOOK_AT_INVENTORY, lambda s: failed(s, Sync.INVENTORY_PUSH), "Look at the last Inventory Sync run", ""),
+    (Need.LOOK_AT_INVENTORY, lambda s: stale(s, Sync.INVENTORY_PUSH), "Look at the last Inventory Sync run", ""),
+    (Need.LOOK_AT_PRICES, lambda s: failed(s, Sync.PRICE_PUSH), "Look at the last price push", ""),
+    (Need.ZERO_BRAKE, paused, "8 quantities would go to zero on Amazon", ""),
+    (Need.ZERO_BRAKE, lambda s: paused(s, **DECLINED), "8 quantities would go to zero on Amazon", ""),
+    (
+        Need.HELD_ORDERS,
+        lambda s: make_order(s, "On Hold"),
+        "1 order On Hold: No hub mapped",
+        "/orders?store={}&state=On+Hold&hold=no_hub_mapped",
+    ),
+    (
+        Need.ACKNOWLEDGEMENTS,
+        lambda s: make_order(s, acknowledgement="refused"),
+        "1 order whose acknowledgement Amazon refused",
+        "/orders?store={}&needs=acknowledgement",
+    ),
+    (
+        Need.CANCELLATIONS,
+        lambda s: make_order(s, "Cancelled", cancellation="not_sent"),
+        "1 order not cancelled on Amazon",
+        "/orders?store={}&needs=cancellation",
+    ),
+    (
+        Need.CONFLICTS,
+        lambda s: factories.make_conflict(make_order(s, "Shipped")),
+        "1 order in conflict",
+        "/orders?store={}&needs=conflict",
+    ),
+    (
+        Need.STEPS,
+        lambda s: factories.make_step(make_order(s, "Packed"), "labels", "failed"),
+        "1 shipment to fix",
+        "/orders/to-fix?store={}",
+    ),
+    (
+        Need.INVOICES,
+        lambda s: make_order(s, "Packed", is_invoice_waiting=True),
+        "1 invoice to upload on Amazon",
+        "/orders/invoices?store={}",
+    ),
+    (Need.QUARANTINE, quarantined, "1 shipment in quarantine", "/orders/quarantine?store={}"),
+    (
+        Need.DIFFERENCES,
+        lambda s: factories.make_difference(s),
+        "1 order missing here",
+        "/stores/{}/reconcile?kind=missing_here",
+    ),
+    (Need.REFUSED_STOCK, refused_stock, "1 quantity refused by Amazon", "/stores/{}/catalog?only=error"),
+    (
+        Need.REFUSED_PRICES,
+        lambda s: factories.make_listing(s, price=Decimal("5.00"), price_state="refused"),
+        "1 price refused by Amazon",
+        "/stores/{}/prices?state=refused",
+    ),
+]
+
+
+@pytest.mark.parametrize(("need", "make", "line", "address"), NEEDS)
+def test_each_thing_that_needs_a_person_is_a_line_that_leads_to_it(asha, workspace, seller, need, make, line, address):
+    store = set_up_whole(workspace, seller)
+    assert "Nothing needs a person" in asha.get(f"/stores/{store.id}").text
+    made = make(store)
+    address = address.format(store.id) if address else made
+    db.session.commit()
+    (summary,) = store_summaries.of([store])
+    assert summary.needs == [need]
+    page = asha.get(f"/stores/{store.id}").text
+    assert "Nothing needs a person" not in page
+    assert f'href="{html.escape(address)}">{line}</a>' in page[page.index("What needs a person") :]
+    assert "Nothing needs a person" not in asha.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("need", "values"),
+    [
+        (Need.REAUTHORIZE, {"status": "needs_reauthorization"}),
+        (Need.RENEW, {"authorization_expires_at": clock.now() + timedelta(days=9)}),
+    ],
+)
+def test_what_the_banner_says_is_not_well_and_is_said_once(asha, workspace, seller, need, values) -> None:
+    store = set_up_whole(workspace, seller, **values)
+    (summary,) = store_summaries.of([store])
+    assert summary.needs == [need]
+    page = asha.get(f"/stores/{store.id}").text
+    assert "Nothing needs a person" not in page
+    assert "What needs a person" not in page
+    assert page.count(f"/stores/{store.id}/reconnect") == 2  # of the banner and of the connection
+
+
+def test_no_need_is_left_out(asha, seller) -> None:
+    in_checklist = {Need.MAP_A_HUB, Need.UPLOAD_CATALOG, Need.ADD_STOCK, Need.TURN_ON_ORDER_SYNC}
+    in_banner = {Need.FINISH_CONNECTING, Need.REAUTHORIZE, Need.RENEW}
+    assert {need for need, *_ in NEEDS} | in_checklist | in_banner == set(Need)
 
 
 CATALOG, NONE_LEFT = "/uploads/new?kind=catalog&amp;store={store}", "/stock?seller={seller}&amp;only=none_left"

@@ -2,14 +2,27 @@
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
 
+from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import ConfigEvent, Role, RunState, Store, StoreStatus, Sync, SyncState
 from flexdash.services import store_settings
+from flexdash.services.order_work import cancelling
 from flexdash.services.store_settings import Toggle
-from tests.factories import make_actor, make_run, make_seller, make_store, make_user, make_workspace
+from tests.factories import (
+    make_actor,
+    make_order,
+    make_run,
+    make_seller,
+    make_step,
+    make_store,
+    make_user,
+    make_workspace,
+)
+from tests.support.statements import statements
 from tests.support.web import words
 
 XSS = '"><svg onload=alert(1)>'
@@ -158,6 +171,35 @@ def test_the_last_run_and_why_a_sync_is_paused_are_shown(merchant, asha, store) 
     assert "Healthy" in words(merchant.get(path(store)))
     away = make_store(store.seller, StoreStatus.NEEDS_REAUTHORIZATION, is_order_sync_on=True)
     assert "Paused: Amazon no longer accepts the store's authorization." in words(merchant.get(path(away)))
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        ("waiting", "which Amazon has not answered yet"),
+        ("done", "cancelled on Amazon"),
+        ("failed", "refused by Amazon"),
+    ],
+)
+def test_the_last_cancellation_that_amazon_was_told_of_is_named_with_its_answer(merchant, store, state, answer) -> None:
+    for address in (path(store), f"/stores/{store.id}"):
+        assert "None yet" in words(merchant.get(address))
+    now = clock.now()
+    older, last = make_order(store), make_order(store)
+    make_step(last, "cancel", state, made_at=now - timedelta(hours=2))
+    make_step(older, "cancel", "done", made_at=now - timedelta(hours=5))
+    make_step(make_order(store), "ship", "done")
+    make_step(make_order(make_store(store.seller)), "cancel", "done")
+    for address in (path(store), f"/stores/{store.id}"):
+        page = merchant.get(address)
+        assert f'<a href="/orders/{last.id}">FD-' in page.text
+        assert re.search(rf"FD-\d+ 2 hours ago\s*, {answer}", words(page))
+    if db.engine.dialect.name == "sqlite":
+        with statements() as found:
+            cancelling.last_told(store)
+        plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {found[-1]}", (store.id, 1, 0)).all()
+        assert "INDEX ix_order_steps_cancellations_of_store (store_id=?)" in plan[0].detail, plan
+        assert not any("TEMP B-TREE" in step.detail for step in plan), plan
 
 
 def test_support_reads_the_settings_and_changes_none(asha, store, signed_in) -> None:

@@ -28,6 +28,7 @@ from flexdash.models import (
     SyncRun,
     Trigger,
 )
+from flexdash.services import quarantine
 from tests.factories import (
     make_config_event,
     make_order,
@@ -141,6 +142,29 @@ def test_the_list_pages_by_key(web, store):
 
 
 # One run ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "has_order", "sentence"),
+    [
+        ({"resolved_at": None}, False, "Still in quarantine"),
+        ({"resolved_at": None}, True, "Still in quarantine"),  # a change of an order that is here could not be read
+        ({}, True, "Came in just now as FD-"),
+        ({"error_sentence": quarantine.GONE}, False, "Left quarantine just now , for there is nothing left to read"),
+        ({}, False, "Could be read just now and was not taken in: it was cancelled or had left its hub by then"),
+    ],
+)
+def test_the_page_of_a_run_says_truly_what_became_of_a_quarantined_shipment(web, store, values, has_order, sentence):
+    run = make_run(store)
+    own = {"workspace_id": store.workspace_id, "store_id": store.id, "run_id": run.id, "amazon_shipment_id": "Q1"}
+    given = {"error_sentence": "The shipment has no lines.", "resolved_at": clock.now()}
+    db.session.add(QuarantinedShipment(**own, **given | values))
+    make_order(make_store(store.seller), amazon_shipment_id="Q1")  # another store's
+    if has_order:
+        make_order(store, amazon_shipment_id="Q1")
+    page = words(web.get(f"/sync-runs/{run.id}"))
+    assert sentence in page
+    assert page.count("Came in") == (sentence.startswith("Came in"))
 
 
 def test_the_page_of_a_run_shows_counts_attempts_calls_orders_and_quarantine(web, store):

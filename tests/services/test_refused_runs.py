@@ -171,8 +171,12 @@ def test_an_acknowledgement_that_amazon_refuses_is_an_alarm_until_the_order_need
     assert alarm.sentence.startswith(
         "Pune Store: Amazon refused the acknowledgement of 2 orders, the first of them FD-"
     )
-    assert alarm.path == f"/orders/{first.id}"
-    first.state, second.acknowledgement = OrderState.CANCELLED, Acknowledgement.DONE
+    assert alarm.path == f"/orders?needs=acknowledgement&store={store.id}"
+    first.state = OrderState.CANCELLED
+    db.session.commit()
+    (alarm,) = found(AlarmKind.ACKNOWLEDGEMENT_REFUSED)
+    assert alarm.path == f"/orders/{second.id}", "one order is looked at itself"
+    second.acknowledgement = Acknowledgement.DONE
     db.session.commit()
     assert found(AlarmKind.ACKNOWLEDGEMENT_REFUSED) == []
     assert clock.now() - last_good(store, Sync.ORDER_PULL) < timedelta(minutes=45)

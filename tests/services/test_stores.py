@@ -25,7 +25,15 @@ from flexdash.models import (
     SyncRun,
     SyncState,
 )
-from flexdash.services import disconnecting, seller_stores, store_health, store_overview, stores, sync_attempts
+from flexdash.services import (
+    disconnecting,
+    seller_stores,
+    store_health,
+    store_overview,
+    store_summaries,
+    stores,
+    sync_attempts,
+)
 from flexdash.services.errors import ChangedMeanwhile, FieldRefused, NotAllowed, NotVisible, ServiceError
 from flexdash.services.run_context import Superseded
 from flexdash.services.store_health import Health
@@ -311,7 +319,6 @@ def test_the_worst_health_wins(seller) -> None:
 
 def test_what_waits_is_counted_per_reason_and_id(seller) -> None:
     store, other = make_store(seller), make_store(seller)
-    assert not store_overview.waiting(store)
     for location in ("AAA1", "BBB2", "BBB2"):
         factories.make_order(store, OrderState.ON_HOLD, seller_flex_hub_id=location)
     factories.make_order(store, OrderState.ON_HOLD, hold_reason=HoldReason.HUB_INACTIVE, seller_flex_hub_id="CCC3")
@@ -329,10 +336,10 @@ def test_what_waits_is_counted_per_reason_and_id(seller) -> None:
             )
         )
     db.session.commit()
-    waiting = store_overview.waiting(store)
-    assert waiting.held == {HoldReason.NO_HUB_MAPPED: 3, HoldReason.HUB_INACTIVE: 1}
-    assert waiting.unmapped_ids == (("BBB2", 2), ("AAA1", 1))
-    assert waiting.n_quarantined == 1
+    (summary,) = store_summaries.of([store])
+    assert summary.counts.held == ((HoldReason.NO_HUB_MAPPED, 3), (HoldReason.HUB_INACTIVE, 1))
+    assert summary.counts.n_quarantined == 1
+    assert store_overview.unmapped_ids(store) == [("BBB2", 2), ("AAA1", 1)]
 
 
 def test_the_last_seven_days_are_the_viewers_days(seller) -> None:

@@ -11,7 +11,7 @@ from flexdash.blueprints.orders.forms import HOLD_WORDS
 from flexdash.blueprints.paging import keyset_page
 from flexdash.extensions import db
 from flexdash.models import Role, Seller, Store
-from flexdash.services import access, config_log_queries, store_summaries, waiting_uploads
+from flexdash.services import access, config_log_queries, store_needs, store_summaries, waiting_uploads
 from flexdash.services.actors import Actor
 from flexdash.services.dashboard import allowance, figures, freshness, people, push_lag, store_list, work
 from flexdash.services.dashboard.scope import Scope
@@ -41,7 +41,7 @@ def index() -> str:
             has_stores=False,
             uploads=waiting_uploads.of(actor),
             sellers=list(db.session.scalars(sellers)),
-            most_counted=store_summaries.MOST_COUNTED,
+            most_counted=store_needs.MOST_COUNTED,
         )
     parts: dict[str, Any] = {"uploads": waiting_uploads.of(actor)}
     if actor.role is not Role.SUPPORT:
@@ -53,7 +53,7 @@ def index() -> str:
         "home/index.html",
         has_stores=True,
         hold_words=HOLD_WORDS,
-        most_counted=store_summaries.MOST_COUNTED,
+        most_counted=store_needs.MOST_COUNTED,
         **parts,
         **_charts(actor),
     )

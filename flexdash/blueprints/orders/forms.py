@@ -25,6 +25,7 @@ NEED_WORDS = {
     Need.INVOICE: "Its invoice on Amazon",
     Need.CANCELLATION: "Its cancellation on Amazon",
     Need.CONFLICT: "Somebody for a conflict",
+    Need.ACKNOWLEDGEMENT: "Its acknowledgement, which Amazon refused",
 }
 SORT_WORDS = {"newest": "Newest first", "deadline": "Most urgent first"}
 

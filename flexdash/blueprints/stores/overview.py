@@ -12,11 +12,14 @@ from flexdash.blueprints.orders.forms import HOLD_WORDS
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.reconcile import KIND_WORDS
 from flexdash.extensions import settings
-from flexdash.models import Store, StoreStatus
-from flexdash.services import access, countries, store_overview, sync_status
+from flexdash.models import HoldReason, Store, StoreStatus
+from flexdash.services import access, countries, reconciliation, store_needs, store_overview, store_summaries
 from flexdash.services.actors import Permission
 from flexdash.services.dashboard import allowance, figures, push_lag
 from flexdash.services.dashboard.scope import Scope
+from flexdash.services.order_numbers import number_of
+from flexdash.services.order_work import cancelling
+from flexdash.services.store_needs import Need
 from flexdash.templating import viewer_zone
 
 
@@ -29,6 +32,7 @@ def overview(store_id: int) -> Response | str:
     if store.status is StoreStatus.DRAFT and actor.may(Permission.CONNECT_STORES):
         # A draft has no page yet: its wizard goes on where it was left.
         return redirect(url_for("apps.integrate", store_id=store_id), 303)
+    (summary,) = store_summaries.of([store])
     scope, zone = Scope.of_store(store), viewer_zone()
     hours = figures.last_hours(scope, zone)
     uses, is_more_used = allowance.last_hour(scope)
@@ -37,7 +41,7 @@ def overview(store_id: int) -> Response | str:
         store=store,
         tab="overview",
         country_name=countries.name_of(store.country_code),
-        syncs=[*sync_status.of(store), *sync_status.of_prices(store)],
+        syncs=[*summary.syncs, *([summary.prices] if summary.prices else [])],
         runs_chart=charts.runs_per_day(store_overview.last_days(store, zone), store.id),
         orders_chart=charts.orders_per_hour(hours),
         calls_chart=charts.calls_per_hour(hours),
@@ -45,7 +49,14 @@ def overview(store_id: int) -> Response | str:
         uses=uses,
         is_more_used=is_more_used,
         set_up=store_overview.set_up(store),
-        waiting=store_overview.waiting(store),
+        cancelled=cancelling.last_told(store),
+        number_of=number_of,
+        summary=summary,
+        most_counted=store_needs.MOST_COUNTED,
+        unmapped_ids=store_overview.unmapped_ids(store)
+        if HoldReason.NO_HUB_MAPPED in dict(summary.counts.held)
+        else [],
+        differences=reconciliation.counts(store.id) if Need.DIFFERENCES in summary.needs else {},
         hold_words=HOLD_WORDS,
         difference_words=KIND_WORDS,
         first_sync_at=clock.now() + timedelta(minutes=1),

@@ -16,6 +16,8 @@ from flexdash.services.changed_meanwhile import ChangedByOther
 from flexdash.services.config_log import MAX_REASON_LENGTH
 from flexdash.services.errors import FieldRefused
 from flexdash.services.inventory import rules
+from flexdash.services.order_numbers import number_of
+from flexdash.services.order_work import cancelling
 from flexdash.services.store_settings import NotPreviewed, Toggle
 
 MEANWHILE = 409
@@ -168,6 +170,8 @@ def _page(
         form=form,
         rules_form=rules_form,
         syncs={sync.label: sync for sync in sync_status.of(store)},
+        cancelled=cancelling.last_told(store),
+        number_of=number_of,
         asking=next((view for view in views if view.toggle is asking), None),
         refusal=refusal,
     )

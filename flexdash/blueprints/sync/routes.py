@@ -21,7 +21,17 @@ from flexdash.blueprints.sync.words import (
 )
 from flexdash.extensions import db
 from flexdash.models import ApiCall, ItemFate, RunSheet, RunState, Store, Sync, SyncRun, SyncRunItem
-from flexdash.services import access, api_log, prices, recovery, run_retries, run_search, run_sheets, sync_runs
+from flexdash.services import (
+    access,
+    api_log,
+    prices,
+    quarantine,
+    recovery,
+    run_retries,
+    run_search,
+    run_sheets,
+    sync_runs,
+)
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
 from flexdash.services.order_numbers import number_of
@@ -182,6 +192,7 @@ def _facts(run_id: int) -> dict[str, object]:
     return {
         "run": run,
         "detail": loaded,
+        "gone_sentence": quarantine.GONE,
         "store": run.store,
         "label": FACTS[run.sync].label,
         "run_figures": figures_of(run),

@@ -84,7 +84,7 @@ KINDS: dict[AlarmKind, KindFacts] = {
             "Acknowledgement refused",
             "Amazon refused to take note that an order was accepted, and may cancel it.",
             "Look the order up in Seller Central, then acknowledge it again on its page, or cancel it.",
-            "Look at the order",
+            "Look at the orders",
         ),
         KindFacts(
             AlarmKind.ZERO_BRAKE,

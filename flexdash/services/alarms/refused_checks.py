@@ -87,7 +87,10 @@ def acknowledgements(now: datetime) -> Iterator[Finding]:
     )
     for store in rows:
         first = number_of(store.first_id)
-        what = f"order {first}" if store.n == 1 else f"{store.n:,} orders, the first of them {first}"
+        what, path = f"order {first}", f"/orders/{store.first_id}"
+        if store.n > 1:
+            what = f"{store.n:,} orders, the first of them {first}"
+            path = f"/orders?needs=acknowledgement&store={store.id}"
         yield Finding(
             store.workspace_id,
             AlarmKind.ACKNOWLEDGEMENT_REFUSED,
@@ -96,6 +99,6 @@ def acknowledgements(now: datetime) -> Iterator[Finding]:
             "acknowledged.",
             Severity.WARNING,
             store.id,
-            f"/orders/{store.first_id}",
+            path,
             stage=len(str(store.n)),
         )

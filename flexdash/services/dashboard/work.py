@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import HoldReason, Order, OrderHold, OrderState, QuarantinedShipment, ZeroBrake
-from flexdash.models.order import IS_CANCELLATION_OPEN, IS_OPEN
+from flexdash.models.order import IS_ACKNOWLEDGEMENT_REFUSED, IS_CANCELLATION_OPEN, IS_OPEN
 from flexdash.services import access
 from flexdash.services.actors import Actor
 from flexdash.services.order_work.counts import WorkCounts
@@ -40,6 +40,7 @@ class Work:
     n_overdue: int
     n_soon: int  # to be shipped within 24 hours
     holds: Sequence[tuple[HoldReason, int]]  # one order can have several reasons
+    n_acknowledgements: int  # that Amazon refused
     n_cancellations: int  # that Amazon was not told of, or refused
     n_quarantined: int
     brakes: Sequence[ZeroBrake]  # pushes of zeros that wait for a person, each with its store
@@ -53,7 +54,7 @@ class Work:
     @property
     def has_to_dos(self) -> bool:
         """Whether anything beside the orders' everyday way waits for a person."""
-        own = (self.holds, self.n_cancellations, self.n_quarantined, self.brakes)
+        own = (self.holds, self.n_acknowledgements, self.n_cancellations, self.n_quarantined, self.brakes)
         return any((*own, self.counts.n_invoices, self.counts.n_conflicts, self.counts.n_to_fix))
 
 
@@ -72,7 +73,8 @@ def of(actor: Actor, counts: WorkCounts) -> Work:
         | {
             "overdue": urgent.where(Order.ship_by_at < now),
             "soon": urgent.where(Order.ship_by_at.between(now, now + timedelta(hours=24))),
-            # In the order of the ids, which leads SQLite to the index of these few.
+            # In the order of the ids, which leads SQLite to the indexes of these few.
+            "acknowledgements": orders.where(text(IS_ACKNOWLEDGEMENT_REFUSED)).order_by(Order.id),
             "cancellations": orders.where(text(IS_CANCELLATION_OPEN)).order_by(Order.id),
             "quarantined": access.visible(actor, QuarantinedShipment)
             .with_only_columns(QuarantinedShipment.id)
@@ -86,6 +88,7 @@ def of(actor: Actor, counts: WorkCounts) -> Work:
         n_overdue=n["overdue"],
         n_soon=n["soon"],
         holds=[(reason, n[reason]) for reason in HoldReason if n[reason]],
+        n_acknowledgements=n["acknowledgements"],
         n_cancellations=n["cancellations"],
         n_quarantined=n["quarantined"],
         brakes=_brakes(actor),

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from flexdash import clock
 from flexdash.amazon import statuses
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import Order, OrderCancellation, OrderEvent, OrderState, StepKind
+from flexdash.models import Order, OrderCancellation, OrderEvent, OrderState, OrderStep, StepKind, Store
+from flexdash.models.order_work import IS_CANCELLATION
 from flexdash.services import access, order_holds
 from flexdash.services.actors import Actor
 from flexdash.services.order_numbers import number_of
@@ -124,6 +125,18 @@ def last_by_a_person(order: Order) -> OrderEvent | None:
         select(OrderEvent)
         .where(OrderEvent.order_id == order.id, OrderEvent.kind == "cancelled", OrderEvent.actor_name != "Amazon")
         .order_by(OrderEvent.id.desc())
+        .limit(1)
+    )
+    return db.session.scalars(query).one_or_none()
+
+
+def last_told(store: Store) -> OrderStep | None:
+    """Return the step by which Amazon was last told, or is being told, of a cancellation of the store; None: of none
+    yet."""
+    query = (
+        select(OrderStep)
+        .where(OrderStep.store_id == store.id, text(IS_CANCELLATION))  # in the words of the partial index
+        .order_by(OrderStep.made_at.desc(), OrderStep.id.desc())
         .limit(1)
     )
     return db.session.scalars(query).one_or_none()

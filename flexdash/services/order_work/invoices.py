@@ -13,7 +13,7 @@ from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed
 
-# In the words of the partial index, which SQLite then takes; an id is asked for to lead it away from the workspace's.
+# In the words of the partial indexes, which SQLite then takes; an id is asked for to lead it away from the others.
 _IS_WAITING = text("orders.is_invoice_waiting")
 WAITS_AT_AMAZON = ("PENDING", "NOT_AVAILABLE")
 
@@ -55,10 +55,11 @@ def settle_by_hand(actor: Actor, order_id: int) -> Order:
 
 def listing(actor: Actor, store_id: int | None = None) -> Select[tuple[Order]]:
     """Return the SELECT of the orders whose invoice waits on Amazon, of one store or of all."""
-    query = access.visible(actor, Order).options(joinedload(Order.store), joinedload(Order.hub))
+    # Of one store they are found by the store's own index of them, and not among all that wait.
+    query = access.visible(actor, Order, are_few=store_id is not None)
+    query = query.options(joinedload(Order.store), joinedload(Order.hub))
     if store_id is not None:
-        # Looked at row by row: the few that wait are found by their own index, and not among all of the store's orders.
-        query = query.where(Order.store_id + 0 == store_id)
+        query = query.where(Order.store_id == store_id)
     return query.where(_IS_WAITING, Order.id > 0)
 
 

@@ -21,10 +21,11 @@ def listing(actor: Actor, store_id: int | None = None, kind: StepKind | None = N
     Each comes with its order, store and hub.
     """
     whole = joinedload(OrderStep.order)
-    query = access.visible(actor, OrderStep).options(whole.joinedload(Order.store), whole.joinedload(Order.hub))
+    # Of one store they are found by the store's own index of them, and not among all that wait.
+    query = access.visible(actor, OrderStep, are_few=store_id is not None)
+    query = query.options(whole.joinedload(Order.store), whole.joinedload(Order.hub))
     if store_id is not None:
-        # Looked at row by row: the few that wait are found by their own index.
-        query = query.where(OrderStep.store_id + 0 == store_id)
+        query = query.where(OrderStep.store_id == store_id)
     if kind is not None:
         query = query.where(OrderStep.kind == kind)
     return query.where(*WAITS_FOR_A_PERSON)
