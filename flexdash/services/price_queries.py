@@ -13,7 +13,7 @@ from flexdash import clock
 from flexdash.database import release_connection
 from flexdash.extensions import db
 from flexdash.models import Listing, PriceFeed, RunState, Store, StoreStatus, Sync, SyncRun, SyncState
-from flexdash.services import access, store_contents
+from flexdash.services import access, runs_of_sync, store_contents
 from flexdash.services.actors import Actor
 
 EXPORT_HEADINGS = ("sku_code", "selling_price", "currency", "state", "amazon_says")
@@ -91,8 +91,8 @@ def standing(store: Store) -> Standing:
     ).one_or_none()
     last_run = db.session.scalars(
         select(SyncRun)
-        .where(SyncRun.store_id == store.id, SyncRun.sync == Sync.PRICE_PUSH, SyncRun.state != RunState.SKIPPED)
-        .order_by(SyncRun.id.desc())
+        .where(runs_of_sync.of(store.id, Sync.PRICE_PUSH), SyncRun.state != RunState.SKIPPED)
+        .order_by(*runs_of_sync.newest_first())
         .limit(1)
     ).one_or_none()
     feed = db.session.scalars(

@@ -10,7 +10,7 @@ from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import Difference, DifferenceKind, Recovery, RunState, Store, Sync, SyncRun, SyncRunItem, SyncState
-from flexdash.services import access, recovery
+from flexdash.services import access, recovery, runs_of_sync
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, NotVisible, ServiceError
 
@@ -63,8 +63,8 @@ def standing(store: Store) -> Standing:
     """Return when the store was compared last, and when it is again."""
     last_run = db.session.scalars(
         select(SyncRun)
-        .where(SyncRun.store_id == store.id, SyncRun.sync == Sync.RECONCILE, SyncRun.state != RunState.SKIPPED)
-        .order_by(SyncRun.id.desc())
+        .where(runs_of_sync.of(store.id, Sync.RECONCILE), SyncRun.state != RunState.SKIPPED)
+        .order_by(*runs_of_sync.newest_first())
         .limit(1)
     ).one_or_none()
     where = db.session.scalars(

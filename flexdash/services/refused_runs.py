@@ -4,6 +4,7 @@ from sqlalchemy import or_, select
 
 from flexdash.extensions import db
 from flexdash.models import ItemOutcome, RunState, SyncRun, SyncRunItem
+from flexdash.services import runs_of_sync
 from flexdash.services.syncs import FACTS
 from flexdash.services.words import shortened
 
@@ -37,14 +38,13 @@ def _had_no_more_to_say(run: SyncRun) -> bool:
     before = (
         select(SyncRun.state, SyncRun.n_failed)
         .where(
-            SyncRun.store_id == run.store_id,
-            SyncRun.sync == run.sync,
+            runs_of_sync.of(run.store_id, run.sync),
             SyncRun.id < run.id,
             SyncRun.retry_of_id.is_(None),
             SyncRun.state != RunState.SKIPPED,
             or_(SyncRun.state != RunState.FAILED, SyncRun.error_code == CODE),
         )
-        .order_by(SyncRun.id.desc())
+        .order_by(*runs_of_sync.newest_first())
         .limit(1)
     )
     found = db.session.execute(before).one_or_none()

@@ -23,6 +23,7 @@ from flexdash.models import (
     ZeroBrake,
 )
 from flexdash.models.order_work import IS_STEP_WAITING
+from flexdash.services import runs_of_sync
 from flexdash.services.inventory import brake
 from flexdash.services.syncs import FACTS, SyncFacts
 
@@ -160,11 +161,11 @@ def _runs_of_each(
 def _runs_query(syncs: tuple[Sync, ...]) -> Select[Any]:
     columns: list[ColumnElement[Any]] = []
     for sync in syncs:
-        of_sync = (SyncRun.store_id == Store.id, SyncRun.sync == sync)
+        of_sync = runs_of_sync.of(Store.id, sync)
         # One that took up what had failed in another says nothing of how the sync stands.
         tells = (SyncRun.state != RunState.SKIPPED, SyncRun.retry_of_id.is_(None))
-        newest = select(SyncRun.id).where(*of_sync, *tells).order_by(SyncRun.id.desc()).limit(1)
-        first = select(SyncRun.queued_at).where(*of_sync).order_by(SyncRun.id).limit(1)
+        newest = select(SyncRun.id).where(of_sync, *tells).order_by(*runs_of_sync.newest_first()).limit(1)
+        first = select(SyncRun.queued_at).where(of_sync).order_by(*runs_of_sync.oldest_first()).limit(1)
         columns += [newest.correlate(Store).scalar_subquery(), first.correlate(Store).scalar_subquery()]
     return select(Store.id, *columns).where(Store.id.in_(bindparam("store_ids", expanding=True)))
 

@@ -8,7 +8,7 @@ from sqlalchemy import and_, exists, func, or_, select, text
 from flexdash.extensions import db
 from flexdash.models import AlarmKind, Listing, Order, RunState, Severity, Store, StoreStatus, Sync, SyncRun, SyncState
 from flexdash.models.order import IS_ACKNOWLEDGEMENT_REFUSED
-from flexdash.services import refused_runs
+from flexdash.services import refused_runs, runs_of_sync
 from flexdash.services.alarms.findings import Finding, of_store
 from flexdash.services.order_numbers import number_of
 from flexdash.services.syncs import FACTS
@@ -26,12 +26,11 @@ def pushes(now: datetime) -> Iterator[Finding]:
     last = (
         select(SyncRun.id)
         .where(
-            SyncRun.store_id == SyncState.store_id,
-            SyncRun.sync == SyncState.sync,
+            runs_of_sync.of(SyncState.store_id, SyncState.sync),
             SyncRun.retry_of_id.is_(None),
             SyncRun.state.in_((RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED)),
         )
-        .order_by(SyncRun.id.desc())
+        .order_by(*runs_of_sync.newest_first())
         .limit(1)
         .correlate(SyncState)
         .scalar_subquery()

@@ -14,6 +14,7 @@ from sqlalchemy import case, func, select
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import RunState, Store, Sync, SyncRun, SyncState
+from flexdash.services import runs_of_sync
 from flexdash.services.dashboard.scope import Scope
 
 N_PUSHES = 24
@@ -47,11 +48,10 @@ def of_store(store: Store) -> list[Wait]:
     newest = (
         select(SyncRun.id, SyncRun.state, SyncRun.started_at, SyncRun.finished_at, SyncRun.n_updated)
         .where(
-            SyncRun.store_id == store.id,
-            SyncRun.sync == Sync.INVENTORY_PUSH,
+            runs_of_sync.of(store.id, Sync.INVENTORY_PUSH),
             SyncRun.retry_of_id.is_(None),  # that read what another had got refused, not the whole stock
         )
-        .order_by(SyncRun.id.desc())
+        .order_by(*runs_of_sync.newest_first())
         .limit(_LOOKED_AT)
         .subquery()
     )

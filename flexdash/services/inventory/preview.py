@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, func, select
 from flexdash.database import joining_whole_tables
 from flexdash.extensions import db
 from flexdash.models import HubMapping, Store, Sync, SyncRun
+from flexdash.services import runs_of_sync
 from flexdash.services.inventory import brake, drift
 from flexdash.services.inventory.drift import Filters, Found
 from flexdash.services.inventory.left_out import left_out
@@ -88,8 +89,8 @@ def found(store: Store, locations: Sequence[Location], change: Change | None, fi
 
 def last_fetch(store: Store) -> SyncRun | None:
     """Return the newest run that asked Amazon for its stock, None when there was none."""
-    query = select(SyncRun).where(SyncRun.store_id == store.id, SyncRun.sync == Sync.INVENTORY_FETCH)
-    return db.session.scalars(query.order_by(SyncRun.id.desc()).limit(1)).one_or_none()
+    query = select(SyncRun).where(runs_of_sync.of(store.id, Sync.INVENTORY_FETCH))
+    return db.session.scalars(query.order_by(*runs_of_sync.newest_first()).limit(1)).one_or_none()
 
 
 def _counting(store: Store, locations: Sequence[Location]) -> Any:
