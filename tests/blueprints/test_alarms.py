@@ -265,6 +265,11 @@ def test_the_webhooks_secret_is_shown_once(admin) -> None:
     html = after(admin, "/alarms/settings", data=values)
     secret = re.search(r"fdwh_[\w-]+", html).group()
     assert secret not in admin.get("/alarms/settings").text
+    assert 'href="/alarms/settings/secret">Make another secret …</a>' in admin.get("/alarms/settings").text
+    asked = admin.get("/alarms/settings/secret").text
+    assert "What FlexDash sends to hooks.company.example from then on is signed with the new secret." in asked
+    assert '<input type="hidden" name="version" value="1">' in asked
+    assert 'href="/alarms/settings">Keep the present one</a>' in asked
     html = after(admin, "/alarms/settings/secret", data={"version": "1"})
     assert re.search(r"fdwh_[\w-]+", html).group() != secret
     log = admin.get("/configuration-log?section=Alarms").text
@@ -301,7 +306,15 @@ def test_an_older_form_is_refused_with_who_changed_it(admin) -> None:
     answer = admin.post("/alarms/settings", data=FORM | {"reminder_hours": "12"})
     assert answer.status_code == 409
     assert "Changed by Asha meanwhile" in answer.text
-    assert admin.post("/alarms/settings/secret", data={"version": "0"}).status_code == 409
+    answer = admin.post("/alarms/settings/secret", data={"version": "0"})
+    assert answer.status_code == 409
+    # The page stands at the secret's address then: what is saved there must not make another one.
+    assert re.search(r'<form [^>]*action="/alarms/settings"', answer.text)
+
+
+def test_without_a_webhook_nothing_is_asked_about_its_secret(admin) -> None:
+    answer = admin.get("/alarms/settings/secret")
+    assert (answer.status_code, answer.location) == (303, "/alarms/settings")
 
 
 def test_a_test_says_how_it_went(admin, workspace) -> None:

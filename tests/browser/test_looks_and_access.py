@@ -238,6 +238,7 @@ def pages(app: Flask) -> list[str]:
         f"/help/cancellation?q={order.amazon_order_id}",
         f"/help/sku?q={listing.sku_code}&about=price",
         "/account",
+        "/account/sessions/revoke-others",
         "/account/password",
         "/no/such/page",
     ]
