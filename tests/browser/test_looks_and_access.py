@@ -230,6 +230,7 @@ def pages(app: Flask) -> list[str]:
         f"/admin/users/{user.id}",
         "/admin/sellers",
         f"/admin/sellers/{seller.id}",
+        f"/admin/sellers/{seller.id}/skus",
         "/admin/hubs",
         f"/admin/hubs/{hub.id}",
         "/help",
