@@ -6,13 +6,18 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from rq import Worker
 from sqlalchemy import event
 
 from flexdash import clock
 from flexdash.extensions import db
+from flexdash.jobs import queues, schedule
 from flexdash.jobs.presence import show_watcher
+from flexdash.jobs.schedule import QUEUES
+from flexdash.jobs.scheduling import SEEN_KEY
 from flexdash.models import Alarm, AlarmKind, Role, Severity, User
 from flexdash.services.alarms import wishes
 from flexdash.services.alarms.kinds import KINDS
@@ -96,6 +101,51 @@ def test_the_bell_costs_no_further_query(workspace, store, signed_in) -> None:
     for _ in range(20):
         make_alarm(store)
     assert n_statements() == 1
+
+
+# FlexDash itself ------------------------------------------------------------------------------------------------------
+
+
+def house_of(client: FlaskClient) -> str:
+    found = re.search(r'<section class="box" id="flexdash-itself">.*?</section>', client.get("/alarms").text, re.DOTALL)
+    return words(found.group())
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_page_says_how_flexdash_itself_is_doing(workspace, signed_in, redis_connection, role) -> None:
+    served = [queues.queue(name, redis_connection) for name in QUEUES if name != "upload"]
+    Worker(served, connection=redis_connection).register_birth()
+    redis_connection.set(SEEN_KEY, "1", ex=60)
+    client = signed_in(make_user(workspace, role))
+    said = house_of(client)
+    assert "Scheduler Lets the clock begin the syncs Seen lately" in said
+    assert "Watcher Looks for alarms and tells people Not seen lately" in said
+    assert "Worker of the queue sync Does the syncs Seen lately Nothing waits" in said
+    assert "Worker of the queue upload Checks and applies uploaded files Not seen lately Nothing waits" in said
+
+    def put_in(name: str, job_id: str, minutes: int) -> None:
+        job = queues.queue(name, redis_connection).enqueue("flexdash.jobs.dispatch.tick", job_id=job_id)
+        job.enqueued_at = clock.now() - timedelta(minutes=minutes)
+        job.save()
+
+    put_in("upload", "upload-1-0", 4)
+    for n in range(3):
+        put_in("sync", f"run-{n}-0", 20 - n)
+        put_in("tick", schedule.TICK.job_id, 0)
+    said = house_of(client)
+    assert "1 file; it came 4 minutes ago" in said
+    assert "3 syncs; the oldest came 20 minutes ago Too long" in said
+    assert "3 looks at the clock; the oldest came 2 minutes ago" in said
+
+
+def test_while_redis_is_away_the_page_says_so_and_shows_its_alarms(app: Flask, merchant, store, monkeypatch) -> None:
+    make_alarm(store, sentence="The bad one")
+    away = redis.Redis.from_url("redis://127.0.0.1:1/0", retry=None)
+    monkeypatch.setitem(app.extensions, "flexdash_redis", away)
+    assert "Redis does not answer So it is not known which parts are at work" in house_of(merchant)
+    page = merchant.get("/alarms").text
+    assert "The bad one" in page
+    assert "The watcher has not been seen lately" not in page
 
 
 # The list -------------------------------------------------------------------------------------------------------------
