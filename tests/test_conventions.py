@@ -192,6 +192,23 @@ def test_every_route_asks_for_a_sign_in(app: Flask) -> None:
     assert all(isinstance(_access(app.view_functions[endpoint]), Permission) for endpoint in others)
 
 
+def test_what_deletes_or_ends_something_asks_on_a_page_of_its_own(app: Flask) -> None:
+    """Known by the verb in its name. (The toggles of a store have one form for on and off: tests of their page.)"""
+    verb = re.compile(r"\.(cancel|deactivate|delete|disconnect|discard|end|remove|renew|reset|revert|revoke)(_|$)")
+    ending = {route.endpoint for route in all_routes(app) if route.method == "POST" and verb.search(route.endpoint)}
+    assert len(ending) >= 14
+    asked = {route.endpoint for route in all_routes(app) if route.method == "GET"}
+    assert ending - asked == set()
+    button = re.compile(r"""(?:post_button\(|form_open\(|action="\{\{ )url_for\(["']([\w.]+)["']""")
+    at_once = [
+        f"{path.relative_to(ROOT)}: {endpoint}"
+        for path in (ROOT / "flexdash" / "templates").rglob("*.html")
+        for endpoint in button.findall(path.read_text())
+        if endpoint in ending or f"{path.parent.name}{endpoint}" in ending
+    ]
+    assert at_once == []
+
+
 def test_a_stranger_is_sent_to_the_sign_in_page(app: Flask) -> None:
     client = app.test_client()
     let_in = []

@@ -37,16 +37,20 @@ def get(actor: Actor, seller_id: int) -> Seller:
     return access.get(actor, Seller, seller_id)
 
 
-def stores(actor: Actor, seller_id: int) -> list[Store]:
-    """Return the seller's stores, drafts too, by name."""
+def stores(actor: Actor, seller_id: int, search: str = "", status: StoreStatus | None = None) -> Select[tuple[Store]]:
+    """Return a SELECT of the seller's stores, drafts too, whose name contains `search`; unordered."""
     query = access.visible(actor, Store).where(Store.seller_id == seller_id)
-    return list(db.session.scalars(query.order_by(Store.name, Store.id)))
+    if status is not None:
+        query = query.where(Store.status == status)
+    if search := search.strip():
+        query = query.where(Store.name.icontains(search, autoescape=True))
+    return query
 
 
 def syncing_stores(actor: Actor, seller_id: int) -> list[Store]:
-    """Return those of the seller's stores that are connected, or would be again with a new authorization."""
-    live = {StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION}
-    return [store for store in stores(actor, seller_id) if store.status in live]
+    """Return those of the seller's stores that are connected, or would be again with a new authorization, by name."""
+    live = stores(actor, seller_id).where(Store.status.in_((StoreStatus.CONNECTED, StoreStatus.NEEDS_REAUTHORIZATION)))
+    return list(db.session.scalars(live.order_by(Store.name, Store.id)))
 
 
 def n_stores(actor: Actor, seller_ids: list[int]) -> dict[int, int]:

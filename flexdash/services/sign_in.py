@@ -176,6 +176,14 @@ def sessions_of(actor: Actor) -> list[UserSession]:
     return list(db.session.scalars(query.order_by(UserSession.last_seen_at.desc(), UserSession.id.desc())))
 
 
+def session_of(actor: Actor, session_id: int) -> UserSession:
+    """Return one of the actor's own sessions that are still good; raises NotVisible for any other."""
+    found = next((row for row in sessions_of(actor) if row.id == session_id), None)
+    if found is None:
+        raise NotVisible("session")
+    return found
+
+
 def end_session(actor: Actor, session_id: int) -> None:
     """End one of the actor's own sessions; raises NotVisible for anyone else's."""
     with transaction():

@@ -49,7 +49,6 @@ class ToggleView:
     effect: str  # what switching it now would change, in a sentence; "{at}" stands for `first_run_at`
     first_run_at: datetime | None  # when switching it on now would start a run
     second_run_at: datetime | None  # and the one after that, where it is worth saying
-    is_effect_serious: bool  # something stops: ask before it is done
     last_change: ConfigEvent | None
     needs_preview: bool = False  # what it would change is shown before it is turned on for the first time
 
@@ -169,7 +168,6 @@ def view(store: Store, toggle: Toggle) -> ToggleView:
         effect=_effect(store, toggle),
         first_run_at=clock.now() + timedelta(minutes=1) if would_start else None,
         second_run_at=_second_run_at(store) if would_start and toggle is Toggle.ORDER_SYNC else None,
-        is_effect_serious=is_on and toggle in _SYNCS,
         last_change=change,
         needs_preview=toggle is Toggle.INVENTORY_SYNC and not is_on and change is None,
     )

@@ -192,7 +192,7 @@ def test_sellers_are_added_renamed_and_switched_off(admin, asha):
     answer = admin.post("/admin/sellers/new", data={"name": "Nova Home"})
     page = admin.get(answer.location).text
     assert "No store is connected for this seller yet." in page
-    assert "This seller has no SKU yet." in page
+    assert "This seller has no SKU yet." in admin.get(f"{answer.location}/skus").text
 
     again = admin.post("/admin/sellers/new", data={"name": "nova home"})
     assert again.status_code == 422
@@ -215,15 +215,40 @@ def test_sellers_are_added_renamed_and_switched_off(admin, asha):
     assert "No seller fits these filters." in admin.get("/admin/sellers?q=zzz").text
 
 
+def shown(browser, address):
+    """Return what names the rows of all pages of a list, in their order."""
+    path, found = address.partition("?")[0], []
+    while address:
+        html = browser.get(address).text
+        found += re.findall(r'<th scope="row"[^>]*><div class="cell">(?:<a [^>]*>)?([^<]+)<', html)
+        following = re.search(r'rel="next" href="([^"]+)"', html)
+        address = path + following[1].replace("&amp;", "&") if following else ""
+    return found
+
+
 def test_a_sellers_skus_are_searched_and_paged(admin, asha):
     seller = make_seller(asha.workspace)
     for n in range(52):
         make_sku(seller, f"CODE-{n:02d}", f"Thing {n}")
-    page = admin.get(f"/admin/sellers/{seller.id}").text
-    assert "CODE-49" in page
-    assert "CODE-50" not in page
-    assert "CODE-50" in admin.get(f"/admin/sellers/{seller.id}?q=thing+50").text
-    assert "No SKU of this seller has that" in admin.get(f"/admin/sellers/{seller.id}?q=zzz").text
+    skus = f"/admin/sellers/{seller.id}/skus"
+    assert shown(admin, skus) == [f"CODE-{n:02d}" for n in range(52)]
+    assert shown(admin, f"{skus}?sort=z") == [f"CODE-{n:02d}" for n in reversed(range(52))]
+    assert shown(admin, f"{skus}?q=thing+50") == ["CODE-50"]
+    assert "No SKU of this seller has that" in admin.get(f"{skus}?q=zzz").text
+
+
+def test_a_sellers_many_stores_are_paged_sorted_and_narrowed(admin, asha):
+    seller = make_seller(asha.workspace)
+    names = [f"Store {n:02d}" for n in range(60)]
+    for name in names:
+        make_store(seller, "disconnected" if name == "Store 07" else "connected", name=name)
+    make_store(make_seller(asha.workspace), name="Store of another seller")
+    stores = f"/admin/sellers/{seller.id}"
+    assert shown(admin, stores) == names
+    assert shown(admin, f"{stores}?sort=z") == names[::-1]
+    assert shown(admin, f"{stores}?sort=newest&q=store+1") == names[19:9:-1]
+    assert shown(admin, f"{stores}?status=disconnected") == ["Store 07"]
+    assert "No store of this seller fits these filters." in admin.get(f"{stores}?status=draft").text
 
 
 PUNE = {
@@ -299,6 +324,7 @@ def test_only_admins_come_in(asha, signed_in, role, path):
         "/admin/users/{user}/reset-password",
         "/admin/users/{user}/password",
         "/admin/sellers/{seller}",
+        "/admin/sellers/{seller}/skus",
         "/admin/sellers/{seller}/rename",
         "/admin/sellers/{seller}/deactivate",
         "/admin/hubs/{hub}",
@@ -318,7 +344,7 @@ def test_names_are_text_wherever_they_stand(admin, asha):
     hub = make_hub(asha.workspace, "X", XSS, city=XSS)
     paths = [f"/admin/{area}" for area in ("users", "sellers", "hubs", "users/new")]
     paths += [f"/admin/users/{user.id}", f"/admin/users/{user.id}/deactivate", f"/admin/users/{user.id}/reset-password"]
-    paths += [f"/admin/sellers/{seller.id}", f"/admin/sellers/{seller.id}/deactivate"]
+    paths += [f"/admin/sellers/{seller.id}/skus", f"/admin/sellers/{seller.id}/deactivate"]
     paths += [f"/admin/hubs/{hub.id}", f"/admin/hubs/{hub.id}/deactivate"]
     for path in paths:
         page = admin.get(path)

@@ -6,13 +6,18 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from rq import Worker
 from sqlalchemy import event
 
 from flexdash import clock
 from flexdash.extensions import db
+from flexdash.jobs import queues, schedule
 from flexdash.jobs.presence import show_watcher
+from flexdash.jobs.schedule import QUEUES
+from flexdash.jobs.scheduling import SEEN_KEY
 from flexdash.models import Alarm, AlarmKind, Role, Severity, User
 from flexdash.services.alarms import wishes
 from flexdash.services.alarms.kinds import KINDS
@@ -96,6 +101,51 @@ def test_the_bell_costs_no_further_query(workspace, store, signed_in) -> None:
     for _ in range(20):
         make_alarm(store)
     assert n_statements() == 1
+
+
+# FlexDash itself ------------------------------------------------------------------------------------------------------
+
+
+def house_of(client: FlaskClient) -> str:
+    found = re.search(r'<section class="box" id="flexdash-itself">.*?</section>', client.get("/alarms").text, re.DOTALL)
+    return words(found.group())
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_page_says_how_flexdash_itself_is_doing(workspace, signed_in, redis_connection, role) -> None:
+    served = [queues.queue(name, redis_connection) for name in QUEUES if name != "upload"]
+    Worker(served, connection=redis_connection).register_birth()
+    redis_connection.set(SEEN_KEY, "1", ex=60)
+    client = signed_in(make_user(workspace, role))
+    said = house_of(client)
+    assert "Scheduler Lets the clock begin the syncs Seen lately" in said
+    assert "Watcher Looks for alarms and tells people Not seen lately" in said
+    assert "Worker of the queue sync Does the syncs Seen lately Nothing waits" in said
+    assert "Worker of the queue upload Checks and applies uploaded files Not seen lately Nothing waits" in said
+
+    def put_in(name: str, job_id: str, minutes: int) -> None:
+        job = queues.queue(name, redis_connection).enqueue("flexdash.jobs.dispatch.tick", job_id=job_id)
+        job.enqueued_at = clock.now() - timedelta(minutes=minutes)
+        job.save()
+
+    put_in("upload", "upload-1-0", 4)
+    for n in range(3):
+        put_in("sync", f"run-{n}-0", 20 - n)
+        put_in("tick", schedule.TICK.job_id, 0)
+    said = house_of(client)
+    assert "1 file; it came 4 minutes ago" in said
+    assert "3 syncs; the oldest came 20 minutes ago Too long" in said
+    assert "3 looks at the clock; the oldest came 2 minutes ago" in said
+
+
+def test_while_redis_is_away_the_page_says_so_and_shows_its_alarms(app: Flask, merchant, store, monkeypatch) -> None:
+    make_alarm(store, sentence="The bad one")
+    away = redis.Redis.from_url("redis://127.0.0.1:1/0", retry=None)
+    monkeypatch.setitem(app.extensions, "flexdash_redis", away)
+    assert "Redis does not answer So it is not known which parts are at work" in house_of(merchant)
+    page = merchant.get("/alarms").text
+    assert "The bad one" in page
+    assert "The watcher has not been seen lately" not in page
 
 
 # The list -------------------------------------------------------------------------------------------------------------
@@ -265,6 +315,11 @@ def test_the_webhooks_secret_is_shown_once(admin) -> None:
     html = after(admin, "/alarms/settings", data=values)
     secret = re.search(r"fdwh_[\w-]+", html).group()
     assert secret not in admin.get("/alarms/settings").text
+    assert 'href="/alarms/settings/secret">Make another secret …</a>' in admin.get("/alarms/settings").text
+    asked = admin.get("/alarms/settings/secret").text
+    assert "What FlexDash sends to hooks.company.example from then on is signed with the new secret." in asked
+    assert '<input type="hidden" name="version" value="1">' in asked
+    assert 'href="/alarms/settings">Keep the present one</a>' in asked
     html = after(admin, "/alarms/settings/secret", data={"version": "1"})
     assert re.search(r"fdwh_[\w-]+", html).group() != secret
     log = admin.get("/configuration-log?section=Alarms").text
@@ -301,7 +356,15 @@ def test_an_older_form_is_refused_with_who_changed_it(admin) -> None:
     answer = admin.post("/alarms/settings", data=FORM | {"reminder_hours": "12"})
     assert answer.status_code == 409
     assert "Changed by Asha meanwhile" in answer.text
-    assert admin.post("/alarms/settings/secret", data={"version": "0"}).status_code == 409
+    answer = admin.post("/alarms/settings/secret", data={"version": "0"})
+    assert answer.status_code == 409
+    # The page stands at the secret's address then: what is saved there must not make another one.
+    assert re.search(r'<form [^>]*action="/alarms/settings"', answer.text)
+
+
+def test_without_a_webhook_nothing_is_asked_about_its_secret(admin) -> None:
+    answer = admin.get("/alarms/settings/secret")
+    assert (answer.status_code, answer.location) == (303, "/alarms/settings")
 
 
 def test_a_test_says_how_it_went(admin, workspace) -> None:

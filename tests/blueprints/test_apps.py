@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import func, select
 
 from flexdash import clock
+from flexdash.amazon import operations
 from flexdash.blueprints.apps import catalogue
 from flexdash.extensions import db
 from flexdash.models import AuthorizationAttempt, Role, Store, StoreStatus, Sync
+from flexdash.services import amazon_powers
 from tests.factories import make_seller, make_store, make_sync_state, make_user, make_workspace
 from tests.support.statements import statements
 from tests.support.web import words
@@ -205,6 +207,25 @@ def test_the_wizard_from_country_to_amazon(asha, settings, seller) -> None:
     assert answer.status_code == 303
     assert answer.location.startswith(f"{settings.amazon_seller_central_url}/apps/authorize/consent?")
     assert db.session.scalar(select(func.count(AuthorizationAttempt.id))) == 1
+
+
+def test_the_merchant_consents_to_every_operation_that_flexdash_calls(asha, seller) -> None:
+    known = {kept for kept in vars(operations).values() if isinstance(kept, operations.Operation)}
+    known |= set(operations.shipment_operations(1).values())
+    reads, changes = (
+        {name for power in powers for name in power.operations}
+        for powers in (amazon_powers.READS, amazon_powers.CHANGES)
+    )
+    # Inventory is asked about with the same POST that sets it.
+    assert {one.name for one in known if one.is_read} - reads == set()
+    assert {one.name for one in known if not one.is_read} - changes == set()
+    assert reads & changes == {operations.BATCH_INVENTORY.name}
+    of_access_alone = {"exchangeCode", "refreshToken"}
+    assert reads | changes | of_access_alone == set(operations.NAMES)
+
+    page = words(asha.get(f"{FLEX}/{make_store(seller, 'draft').id}/integrate"))
+    for line in (*(power.sentence for power in amazon_powers.READS + amazon_powers.CHANGES), *amazon_powers.NEVER):
+        assert line in page
 
 
 @pytest.mark.parametrize(

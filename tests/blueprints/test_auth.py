@@ -84,7 +84,7 @@ def test_a_page_asked_for_comes_after_signing_in(client, ravi):
 
 
 def test_what_only_takes_a_form_is_not_gone_back_to(client, app):
-    assert "next" not in client.post("/account/sessions/revoke-others").location
+    assert "next" not in client.post("/orders/saved").location
 
 
 def test_a_script_gets_401_instead_of_a_page(client, app):
@@ -258,8 +258,12 @@ def test_the_account_page_lists_where_one_is_signed_in(client, signed_in, ravi):
     page = client.get("/account").text
     assert "This browser" in page
     assert "Safari on iPhone" in page
-    assert "Sign out everywhere else" in page
+    assert 'href="/account/sessions/revoke-others">Sign out everywhere else …</a>' in page
 
+    asked = client.get("/account/sessions/revoke-others").text
+    assert "One other browser is signed out at once. You stay signed in here." in asked
+    assert 'href="/account#sessions">Keep them signed in</a>' in asked
+    assert other.get("/account").status_code == 200
     assert client.post("/account/sessions/revoke-others").status_code == 303
     assert "One other session is signed out." in client.get("/account").text
     assert other.get("/account").status_code == 302
@@ -272,10 +276,17 @@ def test_one_session_is_ended_by_its_button_and_no_other_persons(client, signed_
     asha = signed_in(make_user(make_workspace(), "admin"))
     ids = db.session.scalars(select(UserSession.id).order_by(UserSession.id)).all()
 
-    assert client.post(f"/account/sessions/{ids[2]}/revoke").status_code == 404
+    theirs, own = f"/account/sessions/{ids[2]}/revoke", f"/account/sessions/{ids[1]}/revoke"
+    assert {client.get(theirs).status_code, client.post(theirs).status_code} == {404}
     assert asha.get("/account").status_code == 200
-    assert client.post(f"/account/sessions/{ids[1]}/revoke").status_code == 303
+    assert f'href="{own}">Sign out …' in client.get("/account").text
+    asked = client.get(own).text
+    assert "Sign out An unknown browser, 127.0.0.1?" in asked
+    assert 'href="/account#sessions">Keep it signed in</a>' in asked
+    assert other.get("/account").status_code == 200
+    assert client.post(own).status_code == 303
     assert other.get("/account").status_code == 302
+    assert client.get(own).status_code == 404
 
 
 def test_changing_the_password_ends_the_other_sessions_and_is_logged_without_it(client, signed_in, ravi):

@@ -16,6 +16,7 @@ from flexdash.models import DocumentKind, Hub, Order, OrderEvent, OrderState, Ro
 from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import documents
 from tests import factories
+from tests.support.web import words
 
 SignIn = Callable[[User], FlaskClient]
 
@@ -168,9 +169,13 @@ def test_a_list_is_saved_found_again_and_removed(merchant: FlaskClient, support:
     assert "Being packed" not in support.get("/orders").text  # it is the person's own
     merchant.post("/orders/saved", data={**saved, "sort": ""})  # the same name again takes its place
     assert "/orders?state=Picked&amp;sort=deadline" not in merchant.get("/orders").text
-    remove = merchant.get("/orders?state=Picked").text.split('action="/orders/saved/')[1].split('"')[0]
-    assert support.post(f"/orders/saved/{remove}").status_code == 404
-    merchant.post(f"/orders/saved/{remove}")
+    remove = "/orders/saved/" + merchant.get("/orders?state=Picked").text.split('href="/orders/saved/')[1].split('"')[0]
+    assert {support.get(remove).status_code, support.post(remove).status_code} == {404}
+    asked = merchant.get(remove)
+    assert "Remove the saved list “Being packed”?" in words(asked)
+    assert '<a class="btn btn-outline-secondary" href="/orders?state=Picked">Keep it</a>' in asked.text
+    assert "Being packed" in merchant.get("/orders").text
+    merchant.post(remove)
     assert "Being packed" not in merchant.get("/orders").text
 
 

@@ -165,6 +165,10 @@ def a_hub(scene: Scene) -> None:
     make_order(scene.store, "On Hold", seller_flex_hub_id=f"U{scene.n:03d}")
 
 
+def a_store_of_the_seller(scene: Scene) -> None:
+    make_store(scene.store.seller)
+
+
 def a_revert_of_the_row(scene: Scene) -> None:
     """Rows beside the first one of the log, and runs around it."""
     make_config_event(scene.store)
@@ -191,6 +195,7 @@ PAGES: dict[str, tuple[Callable[[Scene], None], str]] = {
     "differences": (a_difference, "/stores/{store}/reconcile"),
     "recoveries": (a_recovery, "/stores/{store}/recover"),
     "hub mapping": (a_hub, "/stores/{store}/hubs"),
+    "a seller": (a_store_of_the_seller, "/admin/sellers/{seller}"),
 }
 
 
@@ -206,7 +211,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(workspace, signed_in,
             event = config_log.record(
                 make_actor(person), Section.SETTINGS, "on", store=store, old={"is_order_sync_on": False}, new=new
             )
-        address = path.format(run=scene.run.id, store=store.id, event=event.id)
+        address = path.format(run=scene.run.id, store=store.id, event=event.id, seller=store.seller_id)
         browser = signed_in(person)
 
         def look() -> tuple[int, int]:

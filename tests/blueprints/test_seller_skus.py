@@ -14,7 +14,7 @@ def test_each_sku_says_in_which_stores_catalog_it_is(workspace, seller, signed_i
     other = factories.make_store(factories.make_seller(workspace), name="Another seller's")
     for store, code in ((pune, "BOTH"), (dubai, "BOTH"), (pune, "ONE"), (other, "NONE"), (pune, "none")):
         factories.make_listing(store, code)
-    page = admin.get(f"/admin/sellers/{seller.id}").text
+    page = admin.get(f"/admin/sellers/{seller.id}/skus").text
     rows = dict(re.findall(r'<div class="cell">(BOTH|ONE|NONE)</div></th>(.*?)</tr>', page, re.DOTALL))
     assert f'href="/stores/{pune.id}/catalog?q=BOTH">Pune Store</a>' in rows["BOTH"]
     assert f'href="/stores/{dubai.id}/catalog?q=BOTH">Dubai &lt;b&gt;Store</a>' in rows["BOTH"]

@@ -90,23 +90,30 @@ def test_a_toggle_is_turned_on_by_its_own_form_and_the_page_says_who_did_it(merc
     assert "“Season starts”" in page
 
 
-def test_turning_order_sync_off_asks_first_and_says_what_stops(merchant, store) -> None:
-    store.is_order_sync_on = True
+@pytest.mark.parametrize(
+    ("toggle", "stops", "afterwards"),
+    [
+        (Toggle.ORDER_SYNC, "stops new orders", "No new order arrives until it is on again."),
+        (Toggle.INVENTORY_SYNC, "leaves Amazon with what it was told last", "Amazon keeps showing what it was told"),
+        (Toggle.AUTOMATED_CANCELLATION, "keeps the next cancellations in FlexDash", "are cancelled in FlexDash only"),
+    ],
+)
+def test_turning_a_toggle_off_asks_first_and_says_what_stops(merchant, store, toggle, stops, afterwards) -> None:
+    setattr(store, toggle, True)
     db.session.commit()
-    asked = merchant.post(
-        path(store), data=fields(merchant.get(path(store)), Toggle.ORDER_SYNC) | {"is_order_sync_on-reason": "Holiday"}
-    )
+    typed = {f"{toggle.value}-reason": "Holiday"}
+    asked = merchant.post(path(store), data=fields(merchant.get(path(store)), toggle) | typed)
     assert asked.status_code == 200
-    assert "Turn Order Sync off for Pune Store?" in words(asked)
-    assert "stops new orders" in words(asked)
-    assert "Keep it on" in words(asked)
-    assert db.session.get(Store, store.id).is_order_sync_on
-    data = fields(asked, Toggle.ORDER_SYNC)
-    assert data["is_order_sync_on-reason"] == "Holiday"
+    assert f"Turn {toggle.label} off for Pune Store?" in words(asked)
+    assert stops in words(asked)
+    assert f'href="{path(store)}">Keep it on</a>' in asked.text
+    assert getattr(db.session.get(Store, store.id), toggle)
+    data = fields(asked, toggle)
+    assert data[f"{toggle.value}-reason"] == "Holiday"
     assert merchant.post(path(store), data=data).status_code == 303
-    assert not db.session.get(Store, store.id).is_order_sync_on
-    assert sentences() == ["Asha turned Order Sync off for Pune Store"]
-    assert "No new order arrives until it is on again." in words(merchant.get(path(store)))
+    assert not getattr(db.session.get(Store, store.id), toggle)
+    assert sentences() == [f"Asha turned {toggle.label} off for Pune Store"]
+    assert afterwards in words(merchant.get(path(store)))
 
 
 def test_a_change_by_somebody_else_meanwhile_is_shown_and_what_was_typed_is_kept(merchant, asha, store) -> None:

@@ -13,11 +13,14 @@ import time_machine
 from sqlalchemy import event
 
 from flexdash import clock
+from flexdash.blueprints.sync import routes
+from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.jobs import queues
 from flexdash.models import (
     ApiCall,
     AttemptOutcome,
+    ItemFate,
     ItemOutcome,
     OrderEvent,
     QuarantinedShipment,
@@ -28,7 +31,7 @@ from flexdash.models import (
     SyncRun,
     Trigger,
 )
-from flexdash.services import quarantine
+from flexdash.services import quarantine, run_sheets
 from tests.factories import (
     make_config_event,
     make_order,
@@ -372,8 +375,30 @@ def test_many_items_have_a_page_of_their_own_with_a_search_by_sku(web, store):
     found = web.get(f"/sync-runs/{run.id}/items?q=SKU-1").text
     assert found.count("INVALID_SKU") == 10
     assert "No SKU that was refused" in web.get(f"/sync-runs/{run.id}/items?q=sku-1").text
+    for sort, ends in (("sku", ("SKU-00", "SKU-48")), ("z", ("SKU-69", "SKU-20"))):
+        page = web.get(f"/sync-runs/{run.id}/items?sort={sort}").text
+        # What was left out names no SKU: it stands before the first of the alphabet.
+        found = re.findall(r"SKU-\d\d", page)
+        assert (found[0], found[-1]) == ends
+        assert f"sort={sort}&amp;page=" in page
     empty = make_run(store)
     assert "This run left nothing out" in web.get(f"/sync-runs/{empty.id}/items").text
+
+
+def test_the_outcomes_of_a_run_are_read_from_either_end(web, store, monkeypatch):
+    monkeypatch.setattr(routes, "SHEETS_PER_PAGE", 2)
+    run = make_run(store)
+    for n in range(3):
+        fate = ItemFate.FAILED if n == 1 else ItemFate.CREATED
+        with transaction():
+            run_sheets.keep(run.id, [run_sheets.Item(fate, f"SB{n}A"), run_sheets.Item(fate, f"SB{n}B")])
+
+    def found(query: str) -> list[str]:
+        return re.findall(r"SB\d[AB]", web.get(f"/sync-runs/{run.id}/outcomes{query}").text)
+
+    assert found("") == ["SB0A", "SB0B", "SB1A", "SB1B"]
+    assert found("?sort=newest") == ["SB2B", "SB2A", "SB1B", "SB1A"]
+    assert found("?sort=newest&fate=created") == ["SB2B", "SB2A", "SB0B", "SB0A"]
 
 
 def test_a_cursor_made_up_by_somebody_leads_to_the_first_page(web, store):

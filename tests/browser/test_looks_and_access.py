@@ -230,6 +230,7 @@ def pages(app: Flask) -> list[str]:
         f"/admin/users/{user.id}",
         "/admin/sellers",
         f"/admin/sellers/{seller.id}",
+        f"/admin/sellers/{seller.id}/skus",
         "/admin/hubs",
         f"/admin/hubs/{hub.id}",
         "/help",
@@ -238,6 +239,7 @@ def pages(app: Flask) -> list[str]:
         f"/help/cancellation?q={order.amazon_order_id}",
         f"/help/sku?q={listing.sku_code}&about=price",
         "/account",
+        "/account/sessions/revoke-others",
         "/account/password",
         "/no/such/page",
     ]

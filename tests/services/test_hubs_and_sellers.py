@@ -203,7 +203,9 @@ def test_a_sellers_stores_and_skus(asha):
         return [sku.sku_code for sku in db.session.scalars(sellers.skus(who, seller.id, search))]
 
     assert (found("mug"), found("_"), found("x")) == (["MUG-STD"], ["LAMP_OAK"], [])
-    assert (found("", asha), sellers.stores(asha, seller.id), sellers.n_stores(asha, [seller.id])) == ([], [], {})
+    assert {store.status for store in db.session.scalars(sellers.stores(actor, seller.id))} == set(StoreStatus)
+    theirs = sellers.stores(asha, seller.id)
+    assert (found("", asha), db.session.scalars(theirs).all(), sellers.n_stores(asha, [seller.id])) == ([], [], {})
 
 
 def test_nothing_of_another_workspace_is_there(asha, elsewhere):

@@ -143,7 +143,6 @@ def test_the_effects_say_what_would_really_happen(workspace, store) -> None:
         "Turning this on fetches new orders every 30 minutes; the first run starts within a minute."
     )
     assert order_sync.second_run_at is not None
-    assert not order_sync.is_effect_serious
     assert "no catalog yet, so there is nothing to send" in views[Toggle.INVENTORY_SYNC].effect
     assert "sends the next cancellations to Amazon" in views[Toggle.AUTOMATED_CANCELLATION].effect
     make_sku(store.seller)
@@ -178,7 +177,6 @@ def test_the_effect_of_inventory_sync_knows_that_everything_was_pushed_before(wo
     assert "pushes what changed of 1 SKU since the last push" in inventory_effect(store)
     store_settings.set_toggle(asha, store.id, Toggle.INVENTORY_SYNC, turn_on=True, version=1, zeros_seen=1)
     view = store_settings.views(store)[1]
-    assert view.is_effect_serious
     assert view.effect.startswith("Turning this off leaves Amazon with what it was told last")
     assert not view.needs_preview
 
@@ -189,5 +187,4 @@ def test_the_effect_of_order_sync_knows_the_connection_and_the_present_state(wor
     assert view.effect.endswith("once the store is connected to Amazon again.")
     assert view.second_run_at is None
     on = store_settings.views(make_store(make_seller(workspace), is_order_sync_on=True))[0]
-    assert on.is_effect_serious
     assert on.effect.startswith("Turning this off stops new orders")

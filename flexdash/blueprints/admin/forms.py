@@ -8,8 +8,8 @@ from wtforms import BooleanField, PasswordField, RadioField, SelectField, Select
 from wtforms.validators import DataRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from flexdash.blueprints.fields import choices
-from flexdash.models import Role, Seller
+from flexdash.blueprints.fields import NEWEST_FIRST, choices, chosen
+from flexdash.models import Role, Seller, StoreStatus
 from flexdash.services.errors import FieldRefused, ServiceError
 from flexdash.services.places import countries, time_zones
 
@@ -18,6 +18,14 @@ ROLE_WORDS = {
     Role.ADMIN: "All that a merchant may, and manages people, sellers and hubs.",
     Role.SUPPORT: "Looks at everything but buyer data, starts syncs, changes nothing else.",
 }
+
+STORE_STATUS_WORDS = {
+    StoreStatus.CONNECTED.value: "Connected",
+    StoreStatus.NEEDS_REAUTHORIZATION.value: "Needs re-authorization",
+    StoreStatus.DRAFT.value: "Not connected yet",
+    StoreStatus.DISCONNECTED.value: "Disconnected",
+}
+BACKWARDS = "z"
 
 ROLE_CHOICES = [(role.value, role.value.capitalize()) for role in Role]
 
@@ -61,6 +69,26 @@ class FilterForm(FlaskForm):
     def is_newest_first(self) -> bool:
         """Say whether the newest come first rather than by name."""
         return self.sort.data == "newest"
+
+
+class SellerSkusForm(FilterForm):
+    sort = SelectField("Order of the list", choices=choices(("", "SKU, A to Z"), (BACKWARDS, "SKU, Z to A")))
+
+    def is_backwards(self) -> bool:
+        """Say whether the end of the alphabet comes first."""
+        return self.sort.data == BACKWARDS
+
+
+class SellerStoresForm(SellerSkusForm):
+    status = SelectField("State", choices=choices(("", "All states"), *STORE_STATUS_WORDS.items()))
+    sort = SelectField(
+        "Order of the list",
+        choices=choices(("", "Name, A to Z"), (BACKWARDS, "Name, Z to A"), (NEWEST_FIRST, "Newest first")),
+    )
+
+    def chosen_status(self) -> StoreStatus | None:
+        """Return the state chosen, None for all."""
+        return StoreStatus(status) if (status := chosen(self.status)) else None
 
 
 class UserFilterForm(FilterForm):

@@ -4,10 +4,17 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from flexdash.blueprints.admin import blueprint
-from flexdash.blueprints.admin.forms import DeactivateForm, FilterForm, RenameSellerForm, SellerForm
+from flexdash.blueprints.admin.forms import (
+    DeactivateForm,
+    FilterForm,
+    RenameSellerForm,
+    SellerForm,
+    SellerSkusForm,
+    SellerStoresForm,
+)
 from flexdash.blueprints.guard import current_actor, requires
-from flexdash.blueprints.paging import keyset_page
-from flexdash.models import Seller, Sku
+from flexdash.blueprints.paging import keyset_page, turned
+from flexdash.models import Seller, Sku, Store
 from flexdash.services import sellers as brands
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
@@ -44,15 +51,28 @@ def add_seller() -> Response | tuple[str, int]:
 @blueprint.get("/sellers/<int:seller_id>")
 @requires(Permission.MANAGE_PEOPLE)
 def seller(seller_id: int) -> str:
-    """Show a seller with its stores and SKUs, each with the stores whose catalog has it."""
-    actor, form = current_actor(), FilterForm(request.args)
-    page = keyset_page(
-        brands.skus(actor, seller_id, form.search()), [(Sku.sku_code, "asc"), (Sku.id, "asc")], request.args
-    )
+    """Show a seller with its stores."""
+    actor, form = current_actor(), SellerStoresForm(request.args)
+    query = brands.stores(actor, seller_id, form.search(), form.chosen_status())
+    by_name = turned([(Store.name, "asc"), (Store.id, "asc")], form.is_backwards())
     return render_template(
         "admin/seller.html",
         seller=brands.get(actor, seller_id),
-        stores=brands.stores(actor, seller_id),
+        page=keyset_page(query, [(Store.id, "desc")] if form.is_newest_first() else by_name, request.args),
+        form=form,
+    )
+
+
+@blueprint.get("/sellers/<int:seller_id>/skus")
+@requires(Permission.MANAGE_PEOPLE)
+def seller_skus(seller_id: int) -> str:
+    """Show the SKUs of a seller, each with the stores whose catalog has it."""
+    actor, form = current_actor(), SellerSkusForm(request.args)
+    query = brands.skus(actor, seller_id, form.search())
+    page = keyset_page(query, turned([(Sku.sku_code, "asc")], form.is_backwards()), request.args)
+    return render_template(
+        "admin/seller_skus.html",
+        seller=brands.get(actor, seller_id),
         page=page,
         listed_in=brands.listed_in(actor, seller_id, [sku.sku_code for sku in page.items]),
         form=form,

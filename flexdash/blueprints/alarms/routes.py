@@ -1,16 +1,14 @@
 """The alarms: the list, one alarm, and saying that one is on it."""
 
-import redis
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from flexdash.blueprints.alarms import blueprint
+from flexdash.blueprints.alarms import blueprint, house
 from flexdash.blueprints.alarms.forms import FilterForm
 from flexdash.blueprints.fields import chosen
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page
-from flexdash.extensions import db, redis_client
-from flexdash.jobs import presence
+from flexdash.extensions import db
 from flexdash.models import Alarm, Store
 from flexdash.services import access
 from flexdash.services.actors import Permission
@@ -40,7 +38,7 @@ def index() -> str:
         is_sorted=bool(chosen(form.sort)),
         is_filtered=filters != AlarmFilters(),
         has_any=bool(page.items) or reading.exists(actor),
-        is_watcher_seen=_is_watcher_seen(),
+        house=house.look(),
         kinds=KINDS,
     )
 
@@ -68,11 +66,3 @@ def take(alarm_id: int) -> Response:
         who = "You are on it" if mine else f"{alarm.acknowledged_by_name} is on it already"
         flash(f"{who}: no reminder comes about this alarm. It closes by itself once the problem is gone.", "success")
     return redirect(url_for(".detail", alarm_id=alarm_id), 303)
-
-
-def _is_watcher_seen() -> bool:
-    """Say whether alarms are looked for now; while Redis is away the banner of every page says enough."""
-    try:
-        return presence.is_watcher_seen(redis_client)
-    except redis.RedisError:
-        return True

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from flexdash import clock
 from flexdash.blueprints.alarms import blueprint
 from flexdash.blueprints.alarms.forms import MessageFilterForm, SecretForm, SettingsForm
+from flexdash.blueprints.asking import Question, ask
 from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page, turned
@@ -57,10 +58,12 @@ def change_settings() -> Response | tuple[str, int]:
     return _back(secret, version + 1)
 
 
-@blueprint.post("/settings/secret")
+@blueprint.route("/settings/secret", methods=["GET", "POST"])
 @requires(Permission.MANAGE_ALARMS)
-def renew_secret() -> Response | tuple[str, int]:
-    """Make another secret for the webhook and show it once."""
+def renew_secret() -> Response | str | tuple[str, int]:
+    """Ask, then make another secret for the webhook and show it once."""
+    if request.method == "GET":
+        return _ask_about_secret()
     version = whole(SecretForm().version.data) or 0
     try:
         secret = changing.renew_secret(current_actor(), version=version)
@@ -111,6 +114,29 @@ def messages() -> str:
     )
 
 
+def _ask_about_secret() -> Response | str:
+    asked = wishes.of(current_actor().workspace_id)
+    if not asked.webhook_url:
+        flash("There is no webhook, so there is no secret. Give the webhook's address first.", "warning")
+        return redirect(url_for(".settings"), 303)
+    return ask(
+        Question(
+            title="Make another secret for the webhook?",
+            effects=(
+                f"What FlexDash sends to {asked.webhook_host} from then on is signed with the new secret. Until the "
+                "receiver has it, it takes FlexDash's messages for forged, and alarms do not get through.",
+                "The new secret is shown once, on the next page. Have the receiver's settings at hand.",
+                "The old secret cannot be brought back.",
+            ),
+            do_label="Make another secret",
+            keep_label="Keep the present one",
+            keep_url=url_for(".settings"),
+            crumbs=[("Home", url_for("home.index")), ("Alarms", url_for(".index")), ("Settings", url_for(".settings"))],
+            values={"version": str(asked.version)},
+        )
+    )
+
+
 def _test_facts() -> dict[str, object]:
     test = reading.latest_test(current_actor())
     return {"test": test, "is_test_live": test is not None and test.state is MessageState.WAITING}
@@ -124,7 +150,6 @@ def _page(form: SettingsForm, *, secret: str = "", refusal: ChangedByOther | Non
         secret=secret,
         refusal=refusal,
         wishes=asked,
-        secret_form=SecretForm(formdata=None, version=str(asked.version)),
         kinds=KINDS,
         has_mail=bool(app_settings.smtp_url),
         mail_from=app_settings.mail_from,

@@ -14,7 +14,7 @@ from flexdash.blueprints.guard import current_actor, requires
 from flexdash.extensions import settings
 from flexdash.models import Store, StoreStatus
 from flexdash.security_headers import allow_form_target
-from flexdash.services import access, connecting, countries, stores
+from flexdash.services import access, amazon_powers, connecting, countries, stores
 from flexdash.services.actors import Permission
 from flexdash.services.errors import FieldRefused
 
@@ -105,6 +105,9 @@ def integrate(store_id: int) -> Response | str | tuple[str, int]:
         form=form,
         store=store,
         country_name=countries.name_of(store.country_code),
+        reads=amazon_powers.READS,
+        changes=amazon_powers.CHANGES,
+        never=amazon_powers.NEVER,
         first_sync_at=clock.now() + SET_UP_TIME,
         interval_minutes=settings.order_pull_interval_minutes,
     )

@@ -1,9 +1,10 @@
 """The person's own account: password, time zone, and where they are signed in."""
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
+from flexdash.blueprints.asking import Question, ask
 from flexdash.blueprints.auth import blueprint, throttle
 from flexdash.blueprints.auth.browsers import browser_name
 from flexdash.blueprints.auth.forms import PasswordForm, TimeZoneForm
@@ -65,20 +66,53 @@ def time_zone() -> Response | str | tuple[str, int]:
     return render_template("auth/time_zone.html", form=form), 422 if form.errors else 200
 
 
-@blueprint.post("/account/sessions/<int:session_id>/revoke")
+@blueprint.route("/account/sessions/<int:session_id>/revoke", methods=["GET", "POST"])
 @signed_in
-def revoke_session(session_id: int) -> Response:
-    """End one of one's own sessions; the present one by this way too."""
+def revoke_session(session_id: int) -> Response | str:
+    """Ask, then end one of one's own sessions; the present one by this way too."""
+    if request.method == "GET":
+        row = sign_in.session_of(current_actor(), session_id)
+        where = f"{browser_name(row.user_agent)}, {row.address}" if row.address else browser_name(row.user_agent)
+        effect = "That browser is signed out at once."
+        return _ask_to_sign_out(f"Sign out {where}?", effect, "Sign it out", "Keep it signed in")
     sign_in.end_session(current_actor(), session_id)
     flash("That session is signed out.", "success")
     return redirect(url_for("auth.account"), code=303)
 
 
-@blueprint.post("/account/sessions/revoke-others")
+@blueprint.route("/account/sessions/revoke-others", methods=["GET", "POST"])
 @signed_in
-def revoke_other_sessions() -> Response:
-    """End all of one's sessions but the present one."""
+def revoke_other_sessions() -> Response | str:
+    """Ask, then end all of one's sessions but the present one."""
+    if request.method == "GET":
+        n_others = len(sign_in.sessions_of(current_actor())) - 1
+        whoever = {0: "No other browser is signed in now.", 1: "One other browser is signed out at once."}
+        effect = whoever.get(n_others, f"{n_others} other browsers are signed out at once.")
+        return _ask_to_sign_out(
+            "Sign out everywhere else?",
+            f"{effect} You stay signed in here.",
+            "Sign out everywhere else",
+            "Keep them signed in",
+        )
     n_ended = sign_in.end_other_sessions(current_actor(), current_session_id())
     words = {0: "You were signed in nowhere else.", 1: "One other session is signed out."}
     flash(words.get(n_ended, f"{n_ended} other sessions are signed out."), "success")
     return redirect(url_for("auth.account"), code=303)
+
+
+def _ask_to_sign_out(title: str, effect: str, do_label: str, keep_label: str) -> str:
+    return ask(
+        Question(
+            title=title,
+            effects=(
+                effect,
+                "What is typed there and not saved yet is lost.",
+                "Whoever knows the password can sign in again. If somebody else may know it, change it instead: that "
+                "signs out everywhere else too.",
+            ),
+            do_label=do_label,
+            keep_label=keep_label,
+            keep_url=url_for("auth.account", _anchor="sessions"),
+            crumbs=[("Home", url_for("home.index")), ("Your account", url_for("auth.account"))],
+        )
+    )

@@ -7,7 +7,7 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, RadioField, SelectField, StringField
 from wtforms.validators import DataRequired
 
-from flexdash.blueprints.fields import SortMixin, choices, chosen, whole
+from flexdash.blueprints.fields import SortMixin, StoreMixin, choices, chosen, whole
 from flexdash.models import HoldReason, Hub, OrderState, Store
 from flexdash.services.order_work.cancelling import Reason
 from flexdash.services.orders import DEADLINES, Need, OrderFilters
@@ -86,11 +86,15 @@ class SaveListForm(FlaskForm):
     name = StringField("Save this list as", id="save-name")
 
 
-class QuarantineForm(SortMixin, FlaskForm):
-    """The order of the list of quarantined shipments; it lives in the URL."""
+class QuarantineForm(StoreMixin, SortMixin, FlaskForm):
+    """The store and the order of the list of quarantined shipments; it lives in the URL."""
 
     class Meta:
         csrf = False  # a GET that changes nothing
+
+    def __init__(self, args: Any, stores: Iterable[Store]) -> None:
+        super().__init__(args)
+        self.offer_stores(stores)
 
 
 class ReleaseForm(FlaskForm):

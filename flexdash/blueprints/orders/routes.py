@@ -12,6 +12,7 @@ from flexdash.blueprints.orders.forms import QuarantineForm
 from flexdash.blueprints.orders.listing import list_page
 from flexdash.blueprints.orders.page import new_release_form, order_page
 from flexdash.blueprints.paging import keyset_page, turned
+from flexdash.extensions import db
 from flexdash.models import Order, QuarantinedShipment, Store
 from flexdash.services import access, acknowledgement, evidence, order_holds, orders
 from flexdash.services.actors import Permission
@@ -101,7 +102,7 @@ def quarantine() -> str:
     """Show the shipments that could not be read, with the reason; `store` in the URL narrows them to one store's."""
     actor, store_id = current_actor(), whole(request.args.get("store"))
     store = access.get(actor, Store, store_id) if store_id is not None else None
-    form = QuarantineForm(request.args)
+    form = QuarantineForm(request.args, db.session.scalars(access.visible(actor, Store).order_by(Store.name)))
     order = turned([(QuarantinedShipment.id, "desc")], form.is_oldest_first)
     page = keyset_page(orders.quarantined(actor, store_id), order, request.args)
     order_ids = orders.quarantined_order_ids(page.items)

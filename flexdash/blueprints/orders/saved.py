@@ -6,6 +6,7 @@ from flask import flash, redirect, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
+from flexdash.blueprints.asking import Question, ask
 from flexdash.blueprints.guard import current_actor, signed_in
 from flexdash.blueprints.orders import blueprint
 from flexdash.blueprints.orders.forms import SaveListForm
@@ -34,10 +35,25 @@ def save_filter() -> Response | tuple[str, int]:
     return redirect(url_for(".index") + (f"?{query}" if query else ""), 303)
 
 
-@blueprint.post("/saved/<int:filter_id>/remove")
+@blueprint.route("/saved/<int:filter_id>/remove", methods=["GET", "POST"])
 @signed_in
-def remove_filter(filter_id: int) -> Response:
-    """Forget one of the person's own saved lists."""
+def remove_filter(filter_id: int) -> Response | str:
+    """Ask, then forget one of the person's own saved lists."""
+    if request.method == "GET":
+        saved = saved_filters.get(current_actor(), filter_id)
+        return ask(
+            Question(
+                title=f"Remove the saved list “{saved.name}”?",
+                effects=(
+                    "Its name and filters are forgotten; it stands above the orders no more.",
+                    "The orders in it stay as they are.",
+                ),
+                do_label="Remove the saved list",
+                keep_label="Keep it",
+                keep_url=f"{url_for('.index')}?{saved.filters}",
+                crumbs=[("Home", url_for("home.index")), ("Orders", url_for(".index"))],
+            )
+        )
     saved_filters.remove(current_actor(), filter_id)
     flash("The saved list is removed. The orders stay.", "success")
     return redirect(url_for(".index"), 303)

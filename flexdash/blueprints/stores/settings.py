@@ -28,7 +28,6 @@ ON_WORDS = {
     Toggle.INVENTORY_SYNC: "Amazon is told the stock by itself from now on.",
     Toggle.AUTOMATED_CANCELLATION: "Orders that are cancelled in FlexDash from now on are cancelled on Amazon too.",
 }
-ASKED_BEFORE_OFF = {Toggle.ORDER_SYNC, Toggle.INVENTORY_SYNC}
 OFF_WORDS = {
     Toggle.ORDER_SYNC: "No new order arrives until it is on again.",
     Toggle.INVENTORY_SYNC: "Amazon keeps showing what it was told last until it is on again.",
@@ -67,7 +66,7 @@ def settings(store_id: int) -> Response | str:
 @blueprint.post("/<int:store_id>/settings")
 @requires(Permission.CONFIGURE_STORES)
 def change_settings(store_id: int) -> Response | str | tuple[str, int]:
-    """Turn one toggle on or off; what stops something is asked first."""
+    """Turn one toggle on or off; off is asked first, for it stops something."""
     store = access.get(current_actor(), Store, store_id)
     if away := redirect_draft(store):
         return away
@@ -75,7 +74,7 @@ def change_settings(store_id: int) -> Response | str | tuple[str, int]:
     form = ToggleForm(prefix=toggle.value)
     turn_on = form.turn_on.data == "1"
     version = whole(form.version.data) or 0
-    needs_asking = toggle in ASKED_BEFORE_OFF and not turn_on
+    needs_asking = not turn_on
     zeros_seen = whole(form.zeros_seen.data)
     if not form.is_confirmed.data and version == store.settings_version and needs_asking and getattr(store, toggle):
         return _page(store, {toggle: form}, asking=toggle)

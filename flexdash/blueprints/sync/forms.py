@@ -5,13 +5,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_wtf import FlaskForm
-from wtforms import SelectField
+from wtforms import SelectField, StringField
 
-from flexdash.blueprints.fields import DaysMixin, SortMixin, choices, chosen, midnight
+from flexdash.blueprints.fields import DaysMixin, SortMixin, ToDoSortMixin, choices, chosen, midnight
 from flexdash.models import RunState, Store, Sync, Trigger
 from flexdash.services.sync_runs import RunFilters
 from flexdash.services.syncs import FACTS
 
+BY_SKU, BACKWARDS = "sku", "z"
 STATE_WORDS = {
     RunState.SUCCEEDED: "Healthy",
     RunState.RUNNING: "Running",
@@ -21,6 +22,27 @@ STATE_WORDS = {
     RunState.SKIPPED: "Skipped",
 }
 TRIGGER_WORDS = {Trigger.SCHEDULE: "Schedule", Trigger.CATCH_UP: "Catch-up", Trigger.MANUAL: "By hand"}
+
+
+class ItemsForm(FlaskForm):
+    """What the items of a run are narrowed to, and their order; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
+
+    q = StringField("SKU begins with")
+    sort = SelectField(
+        "Order of the list",
+        default="",
+        choices=choices(("", "By outcome"), (BY_SKU, "SKU, A to Z"), (BACKWARDS, "SKU, Z to A")),
+    )
+
+
+class OutcomesForm(ToDoSortMixin, FlaskForm):
+    """The order of a run's outcomes; it lives in the URL."""
+
+    class Meta:
+        csrf = False  # a GET that changes nothing
 
 
 class FilterForm(DaysMixin, SortMixin, FlaskForm):

@@ -6,10 +6,11 @@ from werkzeug.wrappers import Response
 
 from flexdash.blueprints import left_out
 from flexdash.blueprints.api_log.words import OUTCOME_WORDS as CALL_WORDS
+from flexdash.blueprints.fields import chosen
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.blueprints.sync import blueprint
-from flexdash.blueprints.sync.forms import TRIGGER_WORDS, FilterForm
+from flexdash.blueprints.sync.forms import BACKWARDS, TRIGGER_WORDS, FilterForm, ItemsForm, OutcomesForm
 from flexdash.blueprints.sync.starting import start
 from flexdash.blueprints.sync.words import (
     ATTEMPT_WORDS,
@@ -44,6 +45,7 @@ CALLS_PER_PAGE = 25
 ITEMS_SHOWN = 10
 SHEETS_PER_PAGE = 3  # of a hundred items at most
 ITEM_ORDER = [(SyncRunItem.outcome, "asc"), (SyncRunItem.id, "asc")]
+ITEMS_BY_SKU = [(SyncRunItem.sku_code, "asc"), (SyncRunItem.id, "asc")]
 
 
 @blueprint.get("")
@@ -87,14 +89,17 @@ def live(run_id: int) -> str:
 def items(run_id: int) -> str:
     """Show all that one run left out and all that Amazon refused, or what of it begins with a SKU."""
     run = sync_runs.load(current_actor(), run_id).run
-    text = request.args.get("q", "")[:100]
+    form = ItemsForm(request.args)
+    text, sort = (form.q.data or "")[:100], chosen(form.sort)
+    order = turned(ITEMS_BY_SKU, sort == BACKWARDS) if sort else ITEM_ORDER
     return render_template(
         "sync/items.html",
         run=run,
         store=run.store,
         label=FACTS[run.sync].label,
+        form=form,
         text=text,
-        page=keyset_page(sync_runs.items_of(run, text), ITEM_ORDER, request.args),
+        page=keyset_page(sync_runs.items_of(run, text), order, request.args),
         page_of=left_out.pages_of(run.store),
         outcome_words=OUTCOME_WORDS,
     )
@@ -107,9 +112,11 @@ def outcomes(run_id: int) -> str:
     actor = current_actor()
     run = sync_runs.load(actor, run_id).run
     fate = request.args.get("fate", "")
-    chosen = ItemFate(fate) if fate in list(ItemFate) else None
-    page = keyset_page(run_sheets.of_run(run, chosen), [(RunSheet.id, "asc")], request.args, SHEETS_PER_PAGE)
-    rows = [(item, sheet.made_at) for sheet in page.items for item in run_sheets.items_of(sheet)]
+    only = ItemFate(fate) if fate in list(ItemFate) else None
+    form = OutcomesForm(request.args)
+    order, way = turned([(RunSheet.id, "asc")], form.is_newest_first), -1 if form.is_newest_first else 1
+    page = keyset_page(run_sheets.of_run(run, only), order, request.args, SHEETS_PER_PAGE)
+    rows = [(item, sheet.made_at) for sheet in page.items for item in run_sheets.items_of(sheet)[::way]]
     return render_template(
         "sync/outcomes.html",
         run=run,
@@ -117,7 +124,8 @@ def outcomes(run_id: int) -> str:
         label=FACTS[run.sync].label,
         page=page,
         rows=rows,
-        chosen=chosen,
+        form=form,
+        chosen=only,
         n_by_fate=run_sheets.n_by_fate(run),
         places=run_search.places_of(actor, run, {item.name for item, _ in rows}),
         fate_words=FATE_WORDS,

@@ -21,6 +21,14 @@ def of(actor: Actor) -> Sequence[SavedFilter]:
     ).all()
 
 
+def get(actor: Actor, filter_id: int) -> SavedFilter:
+    """Return one of the actor's own saved lists; raises NotVisible for any other."""
+    own = (SavedFilter.id == filter_id, SavedFilter.user_id == actor.user_id)
+    if (found := db.session.scalars(select(SavedFilter).where(*own)).one_or_none()) is None:
+        raise NotVisible("saved list")
+    return found
+
+
 def save(actor: Actor, name: str, query: str) -> SavedFilter:
     """Keep `query` (of an address, without the page) under `name`; a list of the same name is replaced.
 
