@@ -1,9 +1,8 @@
-"""Why is my SKU not updated, its stock or its price? One state for each cause, and the sentence that a person reads."""
+"""Why is my SKU not updated? Its stock: one state for each cause, and the sentence that a person reads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from flask import Flask
@@ -12,11 +11,8 @@ from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import (
-    ApiCall,
     Hub,
     HubMapping,
-    Listing,
-    PriceState,
     PublishedStock,
     PushState,
     Role,
@@ -27,7 +23,7 @@ from flexdash.models import (
     SyncState,
 )
 from flexdash.services.actors import Actor
-from flexdash.services.diagnosis import sku_price, sku_stock
+from flexdash.services.diagnosis import sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
 from flexdash.services.diagnosis.common import Parts
 from flexdash.services.errors import FieldRefused, NotVisible
@@ -58,10 +54,6 @@ class Scene:
     def why(self, text: str = TEE, *, store: Store | None = None, parts: Parts = AT_WORK) -> Diagnosis:
         """Ask about the SKU's stock."""
         return sku_stock.why_not_updated(self.asker, text, store_id=store.id if store else None, parts=parts)
-
-    def why_price(self, text: str = TEE, parts: Parts = AT_WORK) -> Diagnosis:
-        """Ask about the SKU's price."""
-        return sku_price.why_not_updated(self.asker, text, parts=parts)
 
     def change(self, model: type, **values) -> None:
         """Change the one row of `model`."""
@@ -359,160 +351,6 @@ def test_stock_in_a_hub_that_is_not_mapped_is_noted(scene: Scene) -> None:
     found = scene.why()
     assert outcome(found) is Outcome.ANSWERED
     assert by_name(found)["Has an active mapped hub stock of it?"] is Outcome.NOTE
-
-
-# Price ----------------------------------------------------------------------------------------------------------------
-
-
-def priced(state: PriceState, **values) -> Callable[[Scene], None]:
-    def put(scene: Scene) -> None:
-        now = clock.now()
-        facts = {"price": Decimal("499.00"), "price_state": state, "price_changed_at": now, **values}
-        scene.change(Listing, **facts)
-        scene.went_well(Sync.PRICE_PUSH)
-
-    return put
-
-
-def at_amazon(shown: str, state: PriceState) -> Callable[[Scene], None]:
-    def put(scene: Scene) -> None:
-        scene.sandbox.control.set_price(TEE, shown)
-        priced(state)(scene)
-
-    return put
-
-
-def away(state: PriceState) -> Callable[[Scene], None]:
-    def put(scene: Scene) -> None:
-        at_amazon("499.00", state)(scene)
-        scene.sandbox.control.fault("error_503", operation="getListingsItem", count=9)
-
-    return put
-
-
-def not_listed_any_more(scene: Scene) -> None:
-    priced(PriceState.APPLIED, sku_code=UNLISTED)(scene)
-
-
-def no_price(scene: Scene) -> None:
-    pass
-
-
-def failed_price_push(scene: Scene) -> None:
-    scene.change(Listing, price=Decimal("499.00"), price_state=PriceState.WAITING)
-    factories.make_run(scene.store, RunState.FAILED, sync=Sync.PRICE_PUSH, error_sentence="Amazon was away.")
-
-
-PRICES: list[tuple[Callable[[Scene], None], str, Outcome, list[FixKind]]] = [
-    (no_price, "No price was given for it here, so Amazon keeps the one it has.", Outcome.FAILED, [FixKind.PRICE]),
-    (
-        priced(PriceState.WAITING),
-        "It waits for the next push",
-        Outcome.ANSWERED,
-        [FixKind.SYNC_NOW, FixKind.LISTING],
-    ),
-    (
-        at_amazon("123.00", PriceState.SENT),
-        "Amazon took 499.00 INR and shows 123.00 INR still; that takes minutes, at times hours.",
-        Outcome.ANSWERED,
-        [FixKind.LISTING],
-    ),
-    (
-        at_amazon("499.00", PriceState.SENT),
-        "It is up to date: Amazon shows 499.00 INR.",
-        Outcome.ANSWERED,
-        [FixKind.LISTING],
-    ),
-    (
-        at_amazon("499.00", PriceState.APPLIED),
-        "It is up to date: Amazon shows 499.00 INR.",
-        Outcome.ANSWERED,
-        [FixKind.LISTING],
-    ),
-    (
-        at_amazon("123.00", PriceState.APPLIED),
-        "Amazon showed 499.00 INR, and shows 123.00 INR now: somebody changed it there",
-        Outcome.FAILED,
-        [FixKind.SEND_PRICE, FixKind.PRICE],
-    ),
-    (
-        not_listed_any_more,
-        "Amazon has no listing for this SKU any more, though it took the price. Check that Seller Central has a",
-        Outcome.FAILED,
-        [FixKind.LISTING],
-    ),
-    (
-        away(PriceState.APPLIED),
-        "Amazon took 499.00 INR. Whether it shows it now is not known: Amazon does not answer at the moment.",
-        Outcome.UNKNOWN,
-        [FixKind.LISTING],
-    ),
-    (
-        away(PriceState.SENT),
-        "Amazon took 499.00 INR. Whether it shows it now is not known: Amazon does not answer at the moment.",
-        Outcome.UNKNOWN,
-        [FixKind.LISTING],
-    ),
-    (
-        priced(PriceState.REFUSED, price_message="13013: this SKU does not exist."),
-        "Amazon refused it: 13013: this SKU does not exist. Check that Seller Central has a listing",
-        Outcome.FAILED,
-        [FixKind.PRICE, FixKind.SEND_PRICE],
-    ),
-    (
-        priced(PriceState.REFUSED, mrp=Decimal("450.00"), price_message="Price above maximum retail price."),
-        "Its price of 499.00 INR is above its MRP of 450.00 INR, and Amazon refused it. Amazon's words: Price above",
-        Outcome.FAILED,
-        [FixKind.PRICE, FixKind.LISTING],
-    ),
-    (
-        failed_price_push,
-        "The last run of Prices failed: Amazon was away.",
-        Outcome.FAILED,
-        [FixKind.RUN, FixKind.SYNC_NOW],
-    ),
-]
-
-
-@pytest.mark.parametrize(("state", "words", "ends", "offered"), PRICES)
-def test_the_cause_of_a_price_that_is_not_updated_is_named(scene: Scene, state, words, ends, offered) -> None:
-    state(scene)
-    found = scene.why_price(UNLISTED if state is not_listed_any_more else TEE)
-    assert words in sentence(found)
-    assert (outcome(found), fixes(found)) == (ends, offered)
-
-
-def test_amazon_is_asked_for_a_price_once_and_only_where_it_can_know_it(scene: Scene) -> None:
-    asked = db.select(ApiCall.operation, ApiCall.sku_code).where(ApiCall.operation != "refreshToken")
-    at_amazon("499.00", PriceState.APPLIED)(scene)
-    scene.why_price()
-    assert db.session.execute(asked).all() == [("getListingsItem", TEE)]
-    scene.change(Listing, price_state=PriceState.WAITING)
-    assert "It waits for the next push" in sentence(scene.why_price())
-    assert len(db.session.execute(asked).all()) == 1
-
-
-def test_a_store_that_amazon_refuses_says_so_and_nothing_of_the_price(scene: Scene) -> None:
-    at_amazon("499.00", PriceState.APPLIED)(scene)
-    scene.sandbox.control.fault("revoked_token", count=9)
-    found = scene.why_price()
-    assert "Whether it shows it now is not known: Amazon no longer accepts this store's authorization" in sentence(
-        found
-    )
-    assert outcome(found) is Outcome.UNKNOWN
-
-
-def test_a_price_above_the_mrp_is_noted_before_amazon_refuses_it(scene: Scene) -> None:
-    priced(PriceState.WAITING, mrp=Decimal("450.00"))(scene)
-    found = scene.why_price()
-    assert by_name(found)["Is it below the MRP?"] is Outcome.NOTE
-    assert outcome(found) is Outcome.ANSWERED
-
-
-def test_a_price_waits_where_the_store_is_not_connected(scene: Scene) -> None:
-    priced(PriceState.WAITING)(scene)
-    disconnected(scene)
-    assert sentence(scene.why_price()).startswith("Pune Store is disconnected")
 
 
 # Who asks, and what is asked ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from flexdash.amazon.listings import ListingsItem
 from flexdash.extensions import db
-from flexdash.models import Listing, PriceState, Store, Sync
+from flexdash.models import Listing, PriceFeed, PriceState, Store, Sync
 from flexdash.services import price_remedies, sync_status
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import asking, one_sku
@@ -85,16 +85,28 @@ def _last_run(case: Case) -> Finding | None:
 def _was_it_sent(case: Case) -> Finding:
     listing, status = case.found, sync_status.of_sync(case.store, Sync.PRICE_PUSH)
     again, moments = sync_now(case.store, Sync.PRICE_PUSH), [("Next push", status.next_due_at)]
+    if listing.price_feed_id is not None:
+        return answered(_in_feed(listing), _listing(case), moments=[("Sent", listing.price_sent_at), *moments])
     if listing.price_state in (PriceState.SENT, PriceState.APPLIED):
         return passed("Amazon took it.", moments=[("Sent", listing.price_sent_at)])
-    if listing.price_feed_id is not None:
-        return answered(
-            "It is in a feed with many other prices, which Amazon works off; its outcome comes with the feed's report.",
-            _listing(case),
-            moments=moments,
-        )
     return answered(
         "It waits for the next push, which starts within minutes of a change.", again, _listing(case), moments=moments
+    )
+
+
+def _in_feed(listing: Listing) -> str:
+    """Say where a price stands that goes with many others; Amazon says nothing of any of them before the report."""
+    if listing.price_state is PriceState.SENT:
+        return (
+            "It went to Amazon in a feed with many other prices, which Amazon works on; its outcome comes with the "
+            "feed's report."
+        )
+    feed = db.session.get_one(PriceFeed, listing.price_feed_id)
+    if not feed.amazon_feed_id:
+        return "It goes to Amazon in a feed with many other prices, which is being sent."
+    return (
+        "It was changed after a feed with the price before it had gone to Amazon, and could be overwritten by that "
+        "feed. So it goes with the next push once Amazon is through with it."
     )
 
 
