@@ -1,27 +1,16 @@
 """Why is my SKU not updated? Its stock: one state for each cause, and the sentence that a person reads."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 from flask import Flask
 
 from amazon_sandbox.serving import Running
-from flexdash import clock
+from flexdash.amazon.errors import AmazonUnavailable
+from flexdash.amazon.inventory import Inventory, InventoryResult, InventoryUpdate
 from flexdash.extensions import db
-from flexdash.models import (
-    Hub,
-    HubMapping,
-    PublishedStock,
-    PushState,
-    Role,
-    RunState,
-    StockLevel,
-    Store,
-    Sync,
-    SyncState,
-)
+from flexdash.models import Hub, HubMapping, PublishedStock, Role, RunState, StockLevel, Store, Sync
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
@@ -29,7 +18,6 @@ from flexdash.services.diagnosis.common import Parts
 from flexdash.services.errors import FieldRefused, NotVisible
 from tests import factories
 from tests.support.diagnoses import AT_WORK, by_name, fixes, outcome, sentence
-from tests.support.pulls import MAPPED
 from tests.support.recoveries import lift_pace
 from tests.support.stock import do_push, make_stocked_store, stock_up
 
@@ -62,41 +50,15 @@ class Scene:
             setattr(row, name, value)
         db.session.commit()
 
-    def pushed(self, **values) -> PublishedStock:
-        """Let Amazon have been told of the SKU."""
-        now = clock.now()
-        told = {"quantity": 10, "sent_quantity": 10, "state": PushState.ACCEPTED, "sent_at": now, "accepted_at": now}
-        row = PublishedStock(
-            workspace_id=self.store.workspace_id,
-            store_id=self.store.id,
-            seller_flex_hub_id=MAPPED,
-            sku_code=TEE,
-            **{**told, **values},
-        )
-        db.session.add(row)
-        db.session.commit()
-        return row
-
-    def went_well(self, sync: Sync = Sync.INVENTORY_PUSH) -> None:
-        """Let the last run have gone well, with the next one to come."""
-        factories.make_run(self.store, sync=sync)
-        now = clock.now()
-        db.session.add(
-            SyncState(
-                workspace_id=self.store.workspace_id,
-                store_id=self.store.id,
-                sync=sync,
-                last_success_at=now,
-                on_since=now,
-                next_due_at=now + timedelta(minutes=40),
-            )
-        )
-        db.session.commit()
+    def stock(self, **quantities: int) -> None:
+        """Set what lies in the hub of these SKUs, which the catalog lists then."""
+        stock_up(self.store, self.hub, quantities)
 
 
 @pytest.fixture
-def scene(app: Flask, sandbox: Running) -> Scene:
+def scene(app: Flask, sandbox: Running, monkeypatch: pytest.MonkeyPatch) -> Scene:
     sandbox.control.plans({"*": None})
+    monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], run_max_attempts=1))
     store, hub = make_stocked_store(sandbox)
     stock_up(store, hub, {TEE: 10})
     asker = factories.make_actor(factories.make_user(store.seller.workspace, Role.SUPPORT))
@@ -135,6 +97,14 @@ def of_another_seller(scene: Scene) -> str:
 
 def without_listing(scene: Scene) -> str:
     factories.make_sku(scene.store.seller, "MUG")
+    return "MUG"
+
+
+def no_store(scene: Scene) -> str:
+    seller = factories.make_seller(factories.make_workspace())
+    factories.make_store(seller, "draft")
+    factories.make_sku(seller, "MUG")
+    scene.asker = factories.make_actor(factories.make_user(seller.workspace, Role.MERCHANT))
     return "MUG"
 
 
@@ -181,13 +151,18 @@ def never_stocked(scene: Scene) -> str:
 
 
 def braked(scene: Scene) -> str:
-    factories.make_zero_brake(scene.store, n_to_zero=8, n_published=9)
+    others = {f"SKU-{n}": 5 for n in range(6)}
+    scene.stock(**others)
+    do_push(scene.store)
+    scene.stock(**dict.fromkeys(others, 0))
+    do_push(scene.store)
     return TEE
 
 
 def refused(scene: Scene) -> str:
-    scene.pushed(state=PushState.REFUSED, quantity=None, error_code="INVALID_SKU", error_message="Invalid SKU.")
-    return TEE
+    scene.stock(**{UNLISTED: 5})
+    do_push(scene.store)
+    return UNLISTED
 
 
 def buffered(scene: Scene) -> str:
@@ -196,19 +171,22 @@ def buffered(scene: Scene) -> str:
 
 
 def failed_run(scene: Scene) -> str:
-    factories.make_run(scene.store, RunState.FAILED, sync=Sync.INVENTORY_PUSH, error_sentence="Amazon was away.")
+    scene.sandbox.control.fault("error_500", operation="batchInventory")
+    assert do_push(scene.store).state is RunState.FAILED
     return TEE
 
 
 def changed_since(scene: Scene) -> str:
-    scene.pushed(quantity=7, sent_quantity=7)
-    scene.went_well()
+    scene.stock(TEE=7)
+    do_push(scene.store)
+    scene.stock(TEE=10)
     return TEE
 
 
 def never_sent(scene: Scene) -> str:
-    scene.went_well()
-    return TEE
+    do_push(scene.store)
+    scene.stock(MUG=4)
+    return "MUG"
 
 
 def running(scene: Scene) -> str:
@@ -247,6 +225,12 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
         Outcome.FAILED,
         [FixKind.UPLOAD_CATALOG],
     ),
+    (
+        no_store,
+        "No store is connected to Amazon, so nothing is sent there.",
+        Outcome.FAILED,
+        [FixKind.CONNECT_STORE],
+    ),
     (without_listing, "The SKU has no ASIN in Pune Store", Outcome.FAILED, [FixKind.UPLOAD_CATALOG]),
     (in_two_stores, "2 stores list this SKU.", Outcome.FAILED, [FixKind.OTHER_STORE, FixKind.OTHER_STORE]),
     (off, "Inventory Sync is off for Pune Store, so Amazon is told no stock.", Outcome.FAILED, [FixKind.TOGGLES]),
@@ -268,13 +252,13 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
     (never_stocked, "No mapped hub has ever had stock of it", Outcome.FAILED, [FixKind.STOCK]),
     (
         braked,
-        "A push that would set 8 of 9 quantities to zero is held back until somebody approves it",
+        "A push that would set 6 of 7 quantities to zero is held back until somebody approves it",
         Outcome.FAILED,
         [FixKind.ZEROS],
     ),
     (
         refused,
-        "Amazon refused its stock at EXSB (Pune Warehouse): Invalid SKU. Check that Seller Central has a listing",
+        "INVALID_SKU. Check that Seller Central has a listing",
         Outcome.FAILED,
         [FixKind.LISTING],
     ),
@@ -287,7 +271,7 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
     ),
     (
         failed_run,
-        "The last run of Inventory Sync failed: Amazon was away.",
+        "The last run of Inventory Sync failed: Amazon",
         Outcome.FAILED,
         [FixKind.RUN, FixKind.SYNC_NOW],
     ),
@@ -298,7 +282,12 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
         Outcome.ANSWERED,
         [FixKind.SYNC_NOW, FixKind.LISTING],
     ),
-    (never_sent, "and Amazon was told nothing yet.", Outcome.ANSWERED, [FixKind.SYNC_NOW, FixKind.LISTING]),
+    (
+        never_sent,
+        "goes with the next one: 4 at Pune Warehouse, and Amazon was told nothing yet.",
+        Outcome.ANSWERED,
+        [FixKind.SYNC_NOW, FixKind.LISTING],
+    ),
 ]
 
 
@@ -344,6 +333,55 @@ def test_a_part_that_is_away_keeps_a_changed_quantity_here(scene: Scene) -> None
     assert sentence(found).startswith("The scheduler has not been seen lately")
 
 
+@pytest.fixture
+def deaf_for_tee(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer ever comes to a call that has the SKU in it."""
+    real = Inventory.update
+
+    def update(self: Inventory, items: Sequence[InventoryUpdate]) -> list[InventoryResult]:
+        if any(item.sku_code == TEE for item in items):
+            raise AmazonUnavailable("no answer in time", is_outcome_unknown=True)
+        return real(self, items)
+
+    monkeypatch.setattr(Inventory, "update", update)
+
+
+def test_stock_that_amazon_never_answered_about_is_not_said_to_be_taken(scene: Scene, deaf_for_tee: None) -> None:
+    scene.stock(**{f"SKU-{n}": 4 for n in range(10)})  # a call of their own, for the lowest go first
+    assert do_push(scene.store).state is RunState.PARTIAL
+    found = scene.why()
+    assert sentence(found) == (
+        "Amazon did not answer (no answer in time), so whether it took the quantity is not known. It goes again with "
+        "the next push: 10 at Pune Warehouse."
+    )
+    assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.SYNC_NOW, FixKind.LISTING])
+    assert found.notes == ()
+    said = [check.finding.sentence for check in found.checks if check.finding]
+    assert "The last push went through, though Amazon did not take everything." in said
+    assert sentence(scene.why(parts=Parts(unserved_queues=("sync",)))).startswith("No worker has been seen lately")
+
+    scene.stock(TEE=12)
+    assert sentence(scene.why()).endswith(
+        "goes with the next one: 12 at Pune Warehouse, and whether Amazon took the 10 sent last is not known."
+    )
+
+
+def test_a_buffer_that_holds_back_one_hub_of_two_is_noted(scene: Scene) -> None:
+    other = factories.make_hub(scene.store.seller.workspace, name="Delhi Warehouse")
+    factories.make_mapping(scene.store, other, "PNQ1")
+    factories.make_stock(scene.store.seller, other, TEE, on_hand=25)
+    scene.change(Store, stock_buffer=10)
+    do_push(scene.store)
+    found = scene.why()
+    assert sentence(found) == "It is up to date: Amazon shows what there is to sell, 0 at EXSB and 15 at PNQ1."
+    [noted] = found.notes
+    assert noted.finding is not None
+    assert noted.finding.sentence == (
+        "The stock buffer of 10 units holds back all of it at Pune Warehouse (10 available)."
+    )
+    assert [fix.kind for fix in noted.finding.fixes] == [FixKind.STOCK_RULES]
+
+
 def test_stock_in_a_hub_that_is_not_mapped_is_noted(scene: Scene) -> None:
     do_push(scene.store)
     other = factories.make_hub(scene.store.seller.workspace, name="Delhi Warehouse")
@@ -358,7 +396,7 @@ def test_stock_in_a_hub_that_is_not_mapped_is_noted(scene: Scene) -> None:
 
 def test_a_chosen_store_settles_which_listing_is_meant(scene: Scene) -> None:
     in_two_stores(scene)
-    never_sent(scene)
+    do_push(scene.store)
     assert outcome(scene.why(store=scene.store)) is Outcome.ANSWERED
 
 
