@@ -51,6 +51,21 @@ def ready(scene: Scene) -> Order:
     return order
 
 
+def refused_by_amazon(operation: str, *events: Event) -> State:
+    """Let Amazon refuse one of the steps of an order that was worked this far, quoting the buyer as it may."""
+
+    def put(scene: Scene) -> Order:
+        scene.sandbox.control.fault("names_buyer", operation=operation)
+        order = scene.worked(Event.PICK)
+        do_steps(scene.store)
+        for event in events:
+            moves.move(scene.asha, order.id, event)
+        do_steps(scene.store)
+        return order
+
+    return put
+
+
 def invoice_waits(scene: Scene) -> Order:
     order = scene.pulled(invoice_status="PENDING")
     moves.move(scene.asha, order.id, Event.PICK)
@@ -177,6 +192,24 @@ OPEN_ORDERS: list[tuple[State, str, Outcome, list[FixKind]]] = [
         Outcome.FAILED,
         ["retry_step", "order"],
     ),
+    (
+        refused_by_amazon("retrieveShippingOptions"),
+        "A step failed, fetching Amazon's ways of shipping: Amazon refused: Ship-to of ",
+        Outcome.FAILED,
+        ["retry_step", "order"],
+    ),
+    (
+        refused_by_amazon("generateInvoice"),
+        "A step failed, fetching the invoice: Amazon refused: Ship-to of ",
+        Outcome.FAILED,
+        ["retry_step", "order"],
+    ),
+    (
+        refused_by_amazon("updatePackageStatus", *ALL_SHIPPED[1:]),
+        "A step failed, telling Amazon that it was handed over: Amazon refused: Ship-to of ",
+        Outcome.FAILED,
+        ["retry_step", "order"],
+    ),
     (size_missing, "A step failed, telling Amazon what is packed in what: ", Outcome.FAILED, ["packages", "order"]),
     (
         held,
@@ -186,7 +219,7 @@ OPEN_ORDERS: list[tuple[State, str, Outcome, list[FixKind]]] = [
     ),
     (
         acknowledgement_refused,
-        "Amazon refused to hear that the order was accepted: ",
+        "Amazon refused to hear that the order was accepted: Ship-to of ",
         Outcome.FAILED,
         ["acknowledge", "order"],
     ),

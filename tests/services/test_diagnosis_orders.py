@@ -199,6 +199,13 @@ def refused(scene: Scene) -> Order:
     return order
 
 
+def refused_in_amazons_words(scene: Scene) -> Order:
+    order = scene.cancelled()
+    scene.sandbox.control.fault("names_buyer", operation="processShipment")
+    do_steps(scene.store)
+    return order
+
+
 def refused_after_all(scene: Scene) -> Order:
     order = toggle_off(scene)
     scene.sandbox.control.move(order.amazon_shipment_id, "SHIPLABEL_GENERATED")
@@ -269,6 +276,12 @@ CANCELLATIONS: list[tuple[State, str, Outcome, list[FixKind]]] = [
         refused,
         "Amazon refused it: Amazon takes no cancellation of this order any more: it has it as Label generated "
         "(SHIPLABEL_GENERATED). The order goes on",
+        Outcome.FAILED,
+        [FixKind.SELLER_CENTRAL, FixKind.ORDER],
+    ),
+    (
+        refused_in_amazons_words,
+        "Amazon refused it: Ship-to of ",
         Outcome.FAILED,
         [FixKind.SELLER_CENTRAL, FixKind.ORDER],
     ),

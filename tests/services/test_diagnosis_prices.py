@@ -25,7 +25,7 @@ from tests.support.pulls import SELLER
 from tests.support.recoveries import lift_pace
 
 MUG = "MUG-STD"  # which the sandbox sells for 299.00
-UNLISTED = "NOT-LISTED-1"  # such as the sandbox has no listing for
+UNLISTED, NO_PATH = "NOT-LISTED-1", ".."  # such as the sandbox has no listing for, and as no call can name
 IN_A_FEED = (
     "It went to Amazon in a feed with many other prices, which Amazon works on; its outcome comes with the feed's "
     "report."
@@ -146,6 +146,11 @@ def away_before_it_showed(scene: Scene) -> str:
 def refused(scene: Scene) -> str:
     scene.pushed("10.00", UNLISTED)
     return UNLISTED
+
+
+def cannot_be_named(scene: Scene) -> str:
+    scene.pushed("10.00", NO_PATH)
+    return NO_PATH
 
 
 def above_the_mrp(scene: Scene) -> str:
@@ -289,6 +294,15 @@ def test_a_price_whose_feed_amazon_does_not_have_yet_is_not_said_to_be_there(sce
     found = scene.why()
     assert sentence(found) == "It goes to Amazon in a feed with many other prices, which is being sent."
     assert outcome(found) is Outcome.ANSWERED
+
+
+def test_a_price_that_breaks_amazons_rules_is_not_said_to_be_refused_by_amazon(scene: Scene) -> None:
+    found = scene.why(cannot_be_named(scene))
+    assert sentence(found) == (
+        "Nothing was sent to Amazon: sku_code must be an id. Correct the price, or the SKU in the catalog; a corrected "
+        "price is sent by itself."
+    )
+    assert fixes(found) == [FixKind.PRICE, FixKind.SEND_PRICE]
 
 
 def test_an_answer_of_amazons_without_a_price_says_so(scene: Scene, monkeypatch) -> None:

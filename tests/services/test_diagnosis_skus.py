@@ -22,7 +22,8 @@ from tests.support.recoveries import lift_pace
 from tests.support.stock import do_push, make_stocked_store, stock_up
 
 TEE = "TEE"
-UNLISTED = "NOT-LISTED-1"  # such as the sandbox has no listing for
+# What the sandbox has no listing for, what it misses the weight of, and what no call to Amazon may hold.
+UNLISTED, UNWEIGHED, INVISIBLE = "NOT-LISTED-1", "NO-WEIGHT-1", "C\u00a0D"
 
 
 @pytest.fixture(autouse=True)
@@ -165,6 +166,12 @@ def refused(scene: Scene) -> str:
     return UNLISTED
 
 
+def not_as_amazon_takes_it(scene: Scene) -> str:
+    scene.stock(**{INVISIBLE: 5})
+    do_push(scene.store)
+    return INVISIBLE
+
+
 def buffered(scene: Scene) -> str:
     scene.change(Store, stock_buffer=10)
     return TEE
@@ -258,7 +265,14 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
     ),
     (
         refused,
-        "INVALID_SKU. Check that Seller Central has a listing",
+        "Amazon refused its stock at EXSB (Pune Warehouse): INVALID_SKU. Check that Seller Central has a listing",
+        Outcome.FAILED,
+        [FixKind.LISTING],
+    ),
+    (
+        not_as_amazon_takes_it,
+        "Nothing was sent to Amazon of its stock at EXSB (Pune Warehouse): sku_code must not hold line breaks or other "
+        "invisible characters. Correct the SKU in the catalog: Amazon takes none like it.",
         Outcome.FAILED,
         [FixKind.LISTING],
     ),
@@ -331,6 +345,19 @@ def test_a_part_that_is_away_keeps_a_changed_quantity_here(scene: Scene) -> None
     changed_since(scene)
     found = scene.why(parts=Parts(is_scheduler_seen=False))
     assert sentence(found).startswith("The scheduler has not been seen lately")
+
+
+def test_what_amazon_took_and_wants_mended_is_noted_in_its_words(scene: Scene) -> None:
+    scene.stock(**{UNWEIGHED: 3})
+    do_push(scene.store)
+    found = scene.why(UNWEIGHED)
+    assert sentence(found) == "It is up to date: Amazon shows what there is to sell, 3 at EXSB."
+    [noted] = found.notes
+    assert noted.finding is not None
+    assert noted.finding.sentence == (
+        "Amazon took it and asks to mend: PRODUCT_ATTRIBUTE_VALIDATION_FAILURE/MISSING_WEIGHT. Add the weight and the "
+        "package's dimensions to the product in Seller Central."
+    )
 
 
 @pytest.fixture

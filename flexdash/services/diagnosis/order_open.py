@@ -24,7 +24,7 @@ from flexdash.services.diagnosis.one_order import Case
 from flexdash.services.order_states import HAS_LEFT, OPEN
 from flexdash.services.order_work import invoices, step_rows
 from flexdash.services.order_work.overview import cancelled_words
-from flexdash.services.words import as_sentence
+from flexdash.services.words import after_refusals, as_sentence
 
 _LABELS = {
     StepKind.PACKAGES: "telling Amazon what is packed in what",
@@ -148,7 +148,8 @@ def _is_it_taken_in(case: Case) -> Finding:
         return failed(f"{case.number} is On Hold, so nobody can work it. {why}", *fixes_of(order), case.link)
     if order.acknowledgement is Acknowledgement.REFUSED:
         return failed(
-            f"Amazon refused to hear that the order was accepted: {order.acknowledgement_message}",
+            "Amazon refused to hear that the order was accepted: "
+            f"{after_refusals(as_sentence(order.acknowledgement_message))}",
             Fix(FixKind.ACKNOWLEDGE, {"order_id": order.id}, case.number),
             case.link,
         )

@@ -24,6 +24,9 @@ from flexdash.services.diagnosis.checks import (
 )
 from flexdash.services.diagnosis.common import Parts, last_run, sync_now
 from flexdash.services.diagnosis.one_sku import Case
+from flexdash.services.words import after_refusals, as_sentence
+
+NOTHING_SENT = "Nothing was sent to Amazon"  # how the words begin on a price that broke Amazon's rules
 
 
 def why_not_updated(actor: Actor, text: str, *, store_id: int | None = None, parts: Parts) -> Diagnosis:
@@ -52,7 +55,7 @@ def _is_below_mrp(case: Case) -> Finding:
     words = f"Its price of {_money(case, listing)} is above its MRP of {listing.mrp:,f} {case.store.currency}"
     mends = (_price(case), _listing(case))
     if listing.price_state is PriceState.REFUSED:
-        said = f" Amazon's words: {listing.price_message.rstrip('.')}." if listing.price_message else ""
+        said = f" Amazon's words: {after_refusals(as_sentence(listing.price_message))}" if listing.price_message else ""
         return failed(f"{words}, and Amazon refused it.{said} Lower the price, or correct the MRP.", *mends)
     return note(f"{words}, which Amazon may refuse. Lower the price, or correct the MRP.", *mends)
 
@@ -61,9 +64,10 @@ def _has_amazon_refused(case: Case) -> Finding:
     listing = case.found
     if listing.price_state is not PriceState.REFUSED:
         return passed("Amazon has not refused it.")
-    said = listing.price_message or "Amazon gave no reason"
+    said = as_sentence(listing.price_message or "Amazon gave no reason")
+    refused = said if said.startswith(NOTHING_SENT) else f"Amazon refused it: {after_refusals(said)}"
     return failed(
-        f"Amazon refused it: {said.rstrip('.')}. {price_remedies.remedy_of(said)}",
+        f"{refused} {price_remedies.remedy_of(said)}",
         _price(case),
         _send_again(case),
         moments=[("Sent", listing.price_sent_at)],

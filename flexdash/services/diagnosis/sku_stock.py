@@ -29,9 +29,10 @@ from flexdash.services.inventory import brake, drift
 from flexdash.services.inventory.drift import DriftLine
 from flexdash.services.inventory.places import active_locations
 from flexdash.services.store_settings import Toggle
-from flexdash.services.words import as_sentence, listed
+from flexdash.services.words import after_refusals, as_sentence, listed
 
 LOCATIONS_ASKED = 10  # as many as one call to Amazon takes
+NOTHING_SENT = "nothing was sent to Amazon: "  # how the words begin on a line that broke Amazon's rules
 
 
 def why_not_updated(actor: Actor, text: str, *, store_id: int | None = None, parts: Parts) -> Diagnosis:
@@ -110,15 +111,10 @@ def _has_amazon_refused(case: Case) -> Finding:
     lines = [line for line in _lines(case) if line.told is not None and line.told.error_code]
     refused = next((line for line in lines if _state(line) is PushState.REFUSED), None)
     if refused is not None:
-        return failed(
-            f"Amazon refused its stock at {refused.seller_flex_hub_id} ({refused.hub_name}): {_words(refused)} "
-            f"{refused.remedy}",
-            _listing(case),
-            moments=_sent([refused]),
-        )
+        return failed(_refusal(refused), _listing(case), moments=_sent([refused]))
     warned = next((line for line in lines if _state(line) is PushState.ACCEPTED), None)
     if warned is not None:
-        return note(f"Amazon took it, and says: {_words(warned)} {warned.remedy}", _listing(case))
+        return note(f"{_words(warned)} {warned.remedy}", _listing(case))
     return passed("Amazon has refused nothing of it.")
 
 
@@ -129,6 +125,13 @@ def _state(line: DriftLine) -> PushState | None:
 def _words(line: DriftLine) -> str:
     """Return what is kept of Amazon's answer to the line, or of why there is none."""
     return as_sentence(line.told.error_message or line.told.error_code) if line.told is not None else ""
+
+
+def _refusal(line: DriftLine) -> str:
+    said, stock = _words(line), f"its stock at {line.seller_flex_hub_id} ({line.hub_name})"
+    if said.startswith(NOTHING_SENT):
+        return f"Nothing was sent to Amazon of {stock}: {said.removeprefix(NOTHING_SENT)} {line.remedy}"
+    return f"Amazon refused {stock}: {after_refusals(said)} {line.remedy}"
 
 
 def _is_buffer_in_the_way(case: Case) -> Finding | None:
