@@ -171,6 +171,12 @@ def refused_by_the_store(scene: Scene) -> str:
     return MUG
 
 
+def not_of_this_country(scene: Scene) -> str:
+    scene.applied()
+    scene.change(marketplace_id="A2VIGQ35RCS4UG")
+    return MUG
+
+
 def disconnected(scene: Scene) -> str:
     scene.change(status="disconnected", refresh_token_encrypted=None)
     return waiting(scene)
@@ -214,6 +220,13 @@ PRICES: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (
         refused_by_the_store,
         "Whether it shows it now is not known: Amazon no longer accepts this store's authorization",
+        Outcome.UNKNOWN,
+        [FixKind.LISTING],
+    ),
+    (
+        not_of_this_country,
+        "is not known: Amazon answered with an error: InvalidInput: A2VIGQ35RCS4UG is no marketplace of this seller "
+        "(Amazon's request id: ",
         Outcome.UNKNOWN,
         [FixKind.LISTING],
     ),
