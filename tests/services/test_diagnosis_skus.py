@@ -427,6 +427,13 @@ def test_a_chosen_store_settles_which_listing_is_meant(scene: Scene) -> None:
     assert outcome(scene.why(store=scene.store)) is Outcome.ANSWERED
 
 
+def test_a_chosen_store_that_was_never_connected_is_named_as_such(scene: Scene) -> None:
+    draft = factories.make_store(scene.store.seller, "draft")
+    found = scene.why(store=draft)
+    assert sentence(found) == "The store you chose was never connected to Amazon, so nothing is sent there."
+    assert fixes(found) == [FixKind.CONNECT_STORE]
+
+
 def test_another_sellers_sku_is_not_told_of(scene: Scene) -> None:
     workspace = scene.store.seller.workspace
     limited = factories.make_user(workspace, Role.MERCHANT, sellers=[factories.make_seller(workspace)])
