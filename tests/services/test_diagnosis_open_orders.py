@@ -96,6 +96,10 @@ def packed(scene: Scene) -> Order:
     return order
 
 
+def being_cancelled(scene: Scene) -> Order:
+    return scene.cancelled()
+
+
 def size_missing(scene: Scene) -> Order:
     db.session.execute(db.update(Listing).values(weight_g=None))
     db.session.commit()
@@ -174,6 +178,13 @@ OPEN_ORDERS: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (
         cancelled_there_only,
         "Amazon has it as Cancelled; FlexDash takes that over with its next sync.",
+        Outcome.ANSWERED,
+        ["order"],
+    ),
+    (
+        being_cancelled,
+        "is being cancelled at Amazon, whose answer is not here yet. Nobody can work it until then; if Amazon refuses, "
+        "it goes on from where it is.",
         Outcome.ANSWERED,
         ["order"],
     ),

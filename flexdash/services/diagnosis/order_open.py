@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from flexdash.amazon import statuses
-from flexdash.models import Acknowledgement, Order, OrderState, OrderStep, StepKind, StepState
+from flexdash.models import Acknowledgement, Order, OrderCancellation, OrderState, OrderStep, StepKind, StepState
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import one_order
 from flexdash.services.diagnosis.checks import (
@@ -58,6 +58,12 @@ def _is_alive(case: Case) -> Finding:
             f"{case.number} was cancelled {cancelled_words(order)}, so it is not to be completed.",
             case.link,
             moments=[("Cancelled", order.cancelled_at)],
+        )
+    if order.cancellation is OrderCancellation.CANCELLING:
+        return answered(
+            f"{case.number} is being cancelled at Amazon, whose answer is not here yet. Nobody can work it until then; "
+            "if Amazon refuses, it goes on from where it is.",
+            case.link,
         )
     return passed(f"{case.number} is {order.state.after_is} and not cancelled.")
 
