@@ -22,6 +22,7 @@ from flexdash.services.amazon_access import CallLog
 from flexdash.services.errors import NotAllowed, ServiceError
 from flexdash.services.order_stock import StockDesk
 from flexdash.services.run_context import RunContext
+from flexdash.services.words import after_refusals
 
 IN_FLIGHT = 8  # enough to use Amazon's whole allowance while answers take their time
 BATCH = 24  # answers per transaction: what a killed worker may have told Amazon without our knowing (read again then)
@@ -167,7 +168,7 @@ def _confirm(client: AmazonClient, order_id: int, shipment_id: str) -> Answer:
     except NotFound:
         return Answer(order_id, refusal="Amazon does not know this shipment any more. Look it up in Seller Central.")
     except RequestRefused as error:
-        return Answer(order_id, refusal=f"Amazon refused the acknowledgement: {error.message}")
+        return Answer(order_id, refusal=f"Amazon refused the acknowledgement: {after_refusals(error.message)}")
     except AmazonError as error:
         return Answer(order_id, error=error)
     return Answer(order_id)

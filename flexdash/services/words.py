@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 
 MAX_SENTENCE = 500  # as long as the log's column
+_REFUSALS = re.compile(r"^(?:Amazon refused\b[^:.]*: )+")
 
 
 def quoted(text: str, length: int = 60) -> str:
@@ -36,6 +37,11 @@ def as_sentence(text: str) -> str:
     """Return `text`, which may be Amazon's, with the mark at its end that a sentence has, and one only."""
     text = text.rstrip()
     return text if text.endswith(("!", "?", "…")) else f"{text.rstrip('.')}."
+
+
+def after_refusals(text: str) -> str:
+    """Return what stands behind "Amazon refused …: " at the beginning of `text`, for where that is said already."""
+    return _REFUSALS.sub("", text, count=1)
 
 
 def one_line(text: str) -> str:

@@ -1,44 +1,29 @@
-"""Why is my SKU not updated, its stock or its price? One state for each cause, and the sentence that a person reads."""
+"""Why is my SKU not updated? Its stock: one state for each cause, and the sentence that a person reads."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
-from decimal import Decimal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 from flask import Flask
 
 from amazon_sandbox.serving import Running
-from flexdash import clock
+from flexdash.amazon.errors import AmazonUnavailable
+from flexdash.amazon.inventory import Inventory, InventoryResult, InventoryUpdate
 from flexdash.extensions import db
-from flexdash.models import (
-    ApiCall,
-    Hub,
-    HubMapping,
-    Listing,
-    PriceState,
-    PublishedStock,
-    PushState,
-    Role,
-    RunState,
-    StockLevel,
-    Store,
-    Sync,
-    SyncState,
-)
+from flexdash.models import Hub, HubMapping, PublishedStock, Role, RunState, StockLevel, Store, Sync
 from flexdash.services.actors import Actor
-from flexdash.services.diagnosis import sku_price, sku_stock
+from flexdash.services.diagnosis import sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
 from flexdash.services.diagnosis.common import Parts
 from flexdash.services.errors import FieldRefused, NotVisible
 from tests import factories
 from tests.support.diagnoses import AT_WORK, by_name, fixes, outcome, sentence
-from tests.support.pulls import MAPPED
 from tests.support.recoveries import lift_pace
 from tests.support.stock import do_push, make_stocked_store, stock_up
 
 TEE = "TEE"
-UNLISTED = "NOT-LISTED-1"  # such as the sandbox has no listing for
+# What the sandbox has no listing for, what it misses the weight of, and what no call to Amazon may hold.
+UNLISTED, UNWEIGHED, INVISIBLE = "NOT-LISTED-1", "NO-WEIGHT-1", "C\u00a0D"
 
 
 @pytest.fixture(autouse=True)
@@ -59,10 +44,6 @@ class Scene:
         """Ask about the SKU's stock."""
         return sku_stock.why_not_updated(self.asker, text, store_id=store.id if store else None, parts=parts)
 
-    def why_price(self, text: str = TEE, parts: Parts = AT_WORK) -> Diagnosis:
-        """Ask about the SKU's price."""
-        return sku_price.why_not_updated(self.asker, text, parts=parts)
-
     def change(self, model: type, **values) -> None:
         """Change the one row of `model`."""
         row = db.session.scalars(db.select(model).order_by(model.id)).first()
@@ -70,41 +51,15 @@ class Scene:
             setattr(row, name, value)
         db.session.commit()
 
-    def pushed(self, **values) -> PublishedStock:
-        """Let Amazon have been told of the SKU."""
-        now = clock.now()
-        told = {"quantity": 10, "sent_quantity": 10, "state": PushState.ACCEPTED, "sent_at": now, "accepted_at": now}
-        row = PublishedStock(
-            workspace_id=self.store.workspace_id,
-            store_id=self.store.id,
-            seller_flex_hub_id=MAPPED,
-            sku_code=TEE,
-            **{**told, **values},
-        )
-        db.session.add(row)
-        db.session.commit()
-        return row
-
-    def went_well(self, sync: Sync = Sync.INVENTORY_PUSH) -> None:
-        """Let the last run have gone well, with the next one to come."""
-        factories.make_run(self.store, sync=sync)
-        now = clock.now()
-        db.session.add(
-            SyncState(
-                workspace_id=self.store.workspace_id,
-                store_id=self.store.id,
-                sync=sync,
-                last_success_at=now,
-                on_since=now,
-                next_due_at=now + timedelta(minutes=40),
-            )
-        )
-        db.session.commit()
+    def stock(self, **quantities: int) -> None:
+        """Set what lies in the hub of these SKUs, which the catalog lists then."""
+        stock_up(self.store, self.hub, quantities)
 
 
 @pytest.fixture
-def scene(app: Flask, sandbox: Running) -> Scene:
+def scene(app: Flask, sandbox: Running, monkeypatch: pytest.MonkeyPatch) -> Scene:
     sandbox.control.plans({"*": None})
+    monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], run_max_attempts=1))
     store, hub = make_stocked_store(sandbox)
     stock_up(store, hub, {TEE: 10})
     asker = factories.make_actor(factories.make_user(store.seller.workspace, Role.SUPPORT))
@@ -143,6 +98,14 @@ def of_another_seller(scene: Scene) -> str:
 
 def without_listing(scene: Scene) -> str:
     factories.make_sku(scene.store.seller, "MUG")
+    return "MUG"
+
+
+def no_store(scene: Scene) -> str:
+    seller = factories.make_seller(factories.make_workspace())
+    factories.make_store(seller, "draft")
+    factories.make_sku(seller, "MUG")
+    scene.asker = factories.make_actor(factories.make_user(seller.workspace, Role.MERCHANT))
     return "MUG"
 
 
@@ -189,13 +152,24 @@ def never_stocked(scene: Scene) -> str:
 
 
 def braked(scene: Scene) -> str:
-    factories.make_zero_brake(scene.store, n_to_zero=8, n_published=9)
+    others = {f"SKU-{n}": 5 for n in range(6)}
+    scene.stock(**others)
+    do_push(scene.store)
+    scene.stock(**dict.fromkeys(others, 0))
+    do_push(scene.store)
     return TEE
 
 
 def refused(scene: Scene) -> str:
-    scene.pushed(state=PushState.REFUSED, quantity=None, error_code="INVALID_SKU", error_message="Invalid SKU.")
-    return TEE
+    scene.stock(**{UNLISTED: 5})
+    do_push(scene.store)
+    return UNLISTED
+
+
+def not_as_amazon_takes_it(scene: Scene) -> str:
+    scene.stock(**{INVISIBLE: 5})
+    do_push(scene.store)
+    return INVISIBLE
 
 
 def buffered(scene: Scene) -> str:
@@ -204,19 +178,22 @@ def buffered(scene: Scene) -> str:
 
 
 def failed_run(scene: Scene) -> str:
-    factories.make_run(scene.store, RunState.FAILED, sync=Sync.INVENTORY_PUSH, error_sentence="Amazon was away.")
+    scene.sandbox.control.fault("error_500", operation="batchInventory")
+    assert do_push(scene.store).state is RunState.FAILED
     return TEE
 
 
 def changed_since(scene: Scene) -> str:
-    scene.pushed(quantity=7, sent_quantity=7)
-    scene.went_well()
+    scene.stock(TEE=7)
+    do_push(scene.store)
+    scene.stock(TEE=10)
     return TEE
 
 
 def never_sent(scene: Scene) -> str:
-    scene.went_well()
-    return TEE
+    do_push(scene.store)
+    scene.stock(MUG=4)
+    return "MUG"
 
 
 def running(scene: Scene) -> str:
@@ -255,6 +232,12 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
         Outcome.FAILED,
         [FixKind.UPLOAD_CATALOG],
     ),
+    (
+        no_store,
+        "No store is connected to Amazon, so nothing is sent there.",
+        Outcome.FAILED,
+        [FixKind.CONNECT_STORE],
+    ),
     (without_listing, "The SKU has no ASIN in Pune Store", Outcome.FAILED, [FixKind.UPLOAD_CATALOG]),
     (in_two_stores, "2 stores list this SKU.", Outcome.FAILED, [FixKind.OTHER_STORE, FixKind.OTHER_STORE]),
     (off, "Inventory Sync is off for Pune Store, so Amazon is told no stock.", Outcome.FAILED, [FixKind.TOGGLES]),
@@ -276,13 +259,20 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
     (never_stocked, "No mapped hub has ever had stock of it", Outcome.FAILED, [FixKind.STOCK]),
     (
         braked,
-        "A push that would set 8 of 9 quantities to zero is held back until somebody approves it",
+        "A push that would set 6 of 7 quantities to zero is held back until somebody approves it",
         Outcome.FAILED,
         [FixKind.ZEROS],
     ),
     (
         refused,
-        "Amazon refused its stock at EXSB (Pune Warehouse): Invalid SKU. Check that Seller Central has a listing",
+        "Amazon refused its stock at EXSB (Pune Warehouse): INVALID_SKU. Check that Seller Central has a listing",
+        Outcome.FAILED,
+        [FixKind.LISTING],
+    ),
+    (
+        not_as_amazon_takes_it,
+        "Nothing was sent to Amazon of its stock at EXSB (Pune Warehouse): sku_code must not hold line breaks or other "
+        "invisible characters. Correct the SKU in the catalog: Amazon takes none like it.",
         Outcome.FAILED,
         [FixKind.LISTING],
     ),
@@ -295,7 +285,7 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
     ),
     (
         failed_run,
-        "The last run of Inventory Sync failed: Amazon was away.",
+        "The last run of Inventory Sync failed: Amazon",
         Outcome.FAILED,
         [FixKind.RUN, FixKind.SYNC_NOW],
     ),
@@ -306,7 +296,12 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
         Outcome.ANSWERED,
         [FixKind.SYNC_NOW, FixKind.LISTING],
     ),
-    (never_sent, "and Amazon was told nothing yet.", Outcome.ANSWERED, [FixKind.SYNC_NOW, FixKind.LISTING]),
+    (
+        never_sent,
+        "goes with the next one: 4 at Pune Warehouse, and Amazon was told nothing yet.",
+        Outcome.ANSWERED,
+        [FixKind.SYNC_NOW, FixKind.LISTING],
+    ),
 ]
 
 
@@ -352,6 +347,68 @@ def test_a_part_that_is_away_keeps_a_changed_quantity_here(scene: Scene) -> None
     assert sentence(found).startswith("The scheduler has not been seen lately")
 
 
+def test_what_amazon_took_and_wants_mended_is_noted_in_its_words(scene: Scene) -> None:
+    scene.stock(**{UNWEIGHED: 3})
+    do_push(scene.store)
+    found = scene.why(UNWEIGHED)
+    assert sentence(found) == "It is up to date: Amazon shows what there is to sell, 3 at EXSB."
+    [noted] = found.notes
+    assert noted.finding is not None
+    assert noted.finding.sentence == (
+        "Amazon took it and asks to mend: PRODUCT_ATTRIBUTE_VALIDATION_FAILURE/MISSING_WEIGHT. Add the weight and the "
+        "package's dimensions to the product in Seller Central."
+    )
+
+
+@pytest.fixture
+def deaf_for_tee(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer ever comes to a call that has the SKU in it."""
+    real = Inventory.update
+
+    def update(self: Inventory, items: Sequence[InventoryUpdate]) -> list[InventoryResult]:
+        if any(item.sku_code == TEE for item in items):
+            raise AmazonUnavailable("no answer in time", is_outcome_unknown=True)
+        return real(self, items)
+
+    monkeypatch.setattr(Inventory, "update", update)
+
+
+def test_stock_that_amazon_never_answered_about_is_not_said_to_be_taken(scene: Scene, deaf_for_tee: None) -> None:
+    scene.stock(**{f"SKU-{n}": 4 for n in range(10)})  # a call of their own, for the lowest go first
+    assert do_push(scene.store).state is RunState.PARTIAL
+    found = scene.why()
+    assert sentence(found) == (
+        "Amazon did not answer (no answer in time), so whether it took the quantity is not known. It goes again with "
+        "the next push: 10 at Pune Warehouse."
+    )
+    assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.SYNC_NOW, FixKind.LISTING])
+    assert found.notes == ()
+    said = [check.finding.sentence for check in found.checks if check.finding]
+    assert "The last push went through, though Amazon did not take everything." in said
+    assert sentence(scene.why(parts=Parts(unserved_queues=("sync",)))).startswith("No worker has been seen lately")
+
+    scene.stock(TEE=12)
+    assert sentence(scene.why()).endswith(
+        "goes with the next one: 12 at Pune Warehouse, and whether Amazon took the 10 sent last is not known."
+    )
+
+
+def test_a_buffer_that_holds_back_one_hub_of_two_is_noted(scene: Scene) -> None:
+    other = factories.make_hub(scene.store.seller.workspace, name="Delhi Warehouse")
+    factories.make_mapping(scene.store, other, "PNQ1")
+    factories.make_stock(scene.store.seller, other, TEE, on_hand=25)
+    scene.change(Store, stock_buffer=10)
+    do_push(scene.store)
+    found = scene.why()
+    assert sentence(found) == "It is up to date: Amazon shows what there is to sell, 0 at EXSB and 15 at PNQ1."
+    [noted] = found.notes
+    assert noted.finding is not None
+    assert noted.finding.sentence == (
+        "The stock buffer of 10 units holds back all of it at Pune Warehouse (10 available)."
+    )
+    assert [fix.kind for fix in noted.finding.fixes] == [FixKind.STOCK_RULES]
+
+
 def test_stock_in_a_hub_that_is_not_mapped_is_noted(scene: Scene) -> None:
     do_push(scene.store)
     other = factories.make_hub(scene.store.seller.workspace, name="Delhi Warehouse")
@@ -361,167 +418,20 @@ def test_stock_in_a_hub_that_is_not_mapped_is_noted(scene: Scene) -> None:
     assert by_name(found)["Has an active mapped hub stock of it?"] is Outcome.NOTE
 
 
-# Price ----------------------------------------------------------------------------------------------------------------
-
-
-def priced(state: PriceState, **values) -> Callable[[Scene], None]:
-    def put(scene: Scene) -> None:
-        now = clock.now()
-        facts = {"price": Decimal("499.00"), "price_state": state, "price_changed_at": now, **values}
-        scene.change(Listing, **facts)
-        scene.went_well(Sync.PRICE_PUSH)
-
-    return put
-
-
-def at_amazon(shown: str, state: PriceState) -> Callable[[Scene], None]:
-    def put(scene: Scene) -> None:
-        scene.sandbox.control.set_price(TEE, shown)
-        priced(state)(scene)
-
-    return put
-
-
-def away(state: PriceState) -> Callable[[Scene], None]:
-    def put(scene: Scene) -> None:
-        at_amazon("499.00", state)(scene)
-        scene.sandbox.control.fault("error_503", operation="getListingsItem", count=9)
-
-    return put
-
-
-def not_listed_any_more(scene: Scene) -> None:
-    priced(PriceState.APPLIED, sku_code=UNLISTED)(scene)
-
-
-def no_price(scene: Scene) -> None:
-    pass
-
-
-def failed_price_push(scene: Scene) -> None:
-    scene.change(Listing, price=Decimal("499.00"), price_state=PriceState.WAITING)
-    factories.make_run(scene.store, RunState.FAILED, sync=Sync.PRICE_PUSH, error_sentence="Amazon was away.")
-
-
-PRICES: list[tuple[Callable[[Scene], None], str, Outcome, list[FixKind]]] = [
-    (no_price, "No price was given for it here, so Amazon keeps the one it has.", Outcome.FAILED, [FixKind.PRICE]),
-    (
-        priced(PriceState.WAITING),
-        "It waits for the next push",
-        Outcome.ANSWERED,
-        [FixKind.SYNC_NOW, FixKind.LISTING],
-    ),
-    (
-        at_amazon("123.00", PriceState.SENT),
-        "Amazon took 499.00 INR and shows 123.00 INR still; that takes minutes, at times hours.",
-        Outcome.ANSWERED,
-        [FixKind.LISTING],
-    ),
-    (
-        at_amazon("499.00", PriceState.SENT),
-        "It is up to date: Amazon shows 499.00 INR.",
-        Outcome.ANSWERED,
-        [FixKind.LISTING],
-    ),
-    (
-        at_amazon("499.00", PriceState.APPLIED),
-        "It is up to date: Amazon shows 499.00 INR.",
-        Outcome.ANSWERED,
-        [FixKind.LISTING],
-    ),
-    (
-        at_amazon("123.00", PriceState.APPLIED),
-        "Amazon showed 499.00 INR, and shows 123.00 INR now: somebody changed it there",
-        Outcome.FAILED,
-        [FixKind.SEND_PRICE, FixKind.PRICE],
-    ),
-    (
-        not_listed_any_more,
-        "Amazon has no listing for this SKU any more, though it took the price. Check that Seller Central has a",
-        Outcome.FAILED,
-        [FixKind.LISTING],
-    ),
-    (
-        away(PriceState.APPLIED),
-        "Amazon took 499.00 INR. Whether it shows it now is not known: Amazon does not answer at the moment.",
-        Outcome.UNKNOWN,
-        [FixKind.LISTING],
-    ),
-    (
-        away(PriceState.SENT),
-        "Amazon took 499.00 INR. Whether it shows it now is not known: Amazon does not answer at the moment.",
-        Outcome.UNKNOWN,
-        [FixKind.LISTING],
-    ),
-    (
-        priced(PriceState.REFUSED, price_message="13013: this SKU does not exist."),
-        "Amazon refused it: 13013: this SKU does not exist. Check that Seller Central has a listing",
-        Outcome.FAILED,
-        [FixKind.PRICE, FixKind.SEND_PRICE],
-    ),
-    (
-        priced(PriceState.REFUSED, mrp=Decimal("450.00"), price_message="Price above maximum retail price."),
-        "Its price of 499.00 INR is above its MRP of 450.00 INR, and Amazon refused it. Amazon's words: Price above",
-        Outcome.FAILED,
-        [FixKind.PRICE, FixKind.LISTING],
-    ),
-    (
-        failed_price_push,
-        "The last run of Prices failed: Amazon was away.",
-        Outcome.FAILED,
-        [FixKind.RUN, FixKind.SYNC_NOW],
-    ),
-]
-
-
-@pytest.mark.parametrize(("state", "words", "ends", "offered"), PRICES)
-def test_the_cause_of_a_price_that_is_not_updated_is_named(scene: Scene, state, words, ends, offered) -> None:
-    state(scene)
-    found = scene.why_price(UNLISTED if state is not_listed_any_more else TEE)
-    assert words in sentence(found)
-    assert (outcome(found), fixes(found)) == (ends, offered)
-
-
-def test_amazon_is_asked_for_a_price_once_and_only_where_it_can_know_it(scene: Scene) -> None:
-    asked = db.select(ApiCall.operation, ApiCall.sku_code).where(ApiCall.operation != "refreshToken")
-    at_amazon("499.00", PriceState.APPLIED)(scene)
-    scene.why_price()
-    assert db.session.execute(asked).all() == [("getListingsItem", TEE)]
-    scene.change(Listing, price_state=PriceState.WAITING)
-    assert "It waits for the next push" in sentence(scene.why_price())
-    assert len(db.session.execute(asked).all()) == 1
-
-
-def test_a_store_that_amazon_refuses_says_so_and_nothing_of_the_price(scene: Scene) -> None:
-    at_amazon("499.00", PriceState.APPLIED)(scene)
-    scene.sandbox.control.fault("revoked_token", count=9)
-    found = scene.why_price()
-    assert "Whether it shows it now is not known: Amazon no longer accepts this store's authorization" in sentence(
-        found
-    )
-    assert outcome(found) is Outcome.UNKNOWN
-
-
-def test_a_price_above_the_mrp_is_noted_before_amazon_refuses_it(scene: Scene) -> None:
-    priced(PriceState.WAITING, mrp=Decimal("450.00"))(scene)
-    found = scene.why_price()
-    assert by_name(found)["Is it below the MRP?"] is Outcome.NOTE
-    assert outcome(found) is Outcome.ANSWERED
-
-
-def test_a_price_waits_where_the_store_is_not_connected(scene: Scene) -> None:
-    priced(PriceState.WAITING)(scene)
-    disconnected(scene)
-    assert sentence(scene.why_price()).startswith("Pune Store is disconnected")
-
-
 # Who asks, and what is asked ------------------------------------------------------------------------------------------
 
 
 def test_a_chosen_store_settles_which_listing_is_meant(scene: Scene) -> None:
     in_two_stores(scene)
-    never_sent(scene)
+    do_push(scene.store)
     assert outcome(scene.why(store=scene.store)) is Outcome.ANSWERED
+
+
+def test_a_chosen_store_that_was_never_connected_is_named_as_such(scene: Scene) -> None:
+    draft = factories.make_store(scene.store.seller, "draft")
+    found = scene.why(store=draft)
+    assert sentence(found) == "The store you chose was never connected to Amazon, so nothing is sent there."
+    assert fixes(found) == [FixKind.CONNECT_STORE]
 
 
 def test_another_sellers_sku_is_not_told_of(scene: Scene) -> None:

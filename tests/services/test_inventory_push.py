@@ -8,7 +8,7 @@ from sqlalchemy import delete, event, update
 
 from flexdash import clock
 from flexdash.amazon.errors import AmazonUnavailable
-from flexdash.amazon.inventory import Inventory, InventoryUpdate
+from flexdash.amazon.inventory import Inventory, InventoryResult, InventoryUpdate
 from flexdash.extensions import db
 from flexdash.jobs import runner, stopping
 from flexdash.models import (
@@ -25,7 +25,7 @@ from flexdash.models import (
     SyncState,
 )
 from flexdash.services.amazon_access import amazon_for
-from flexdash.services.inventory import drift, left_out, places, sending
+from flexdash.services.inventory import answers, drift, left_out, places, sending
 from flexdash.services.inventory.plan import StoreFacts
 from flexdash.services.inventory.push import push
 from tests import factories
@@ -431,6 +431,14 @@ def test_lines_that_never_get_an_answer_count_as_failed_and_go_with_the_next_run
     monkeypatch.undo()
     assert do_push(store).state is RunState.SUCCEEDED
     assert at_amazon(sandbox)["S7"] == 7
+
+
+def test_a_line_that_amazon_fails_at_is_not_said_to_be_refused():
+    failed = InventoryResult("EXSB", "A", True, False, 500, "Internal Server Error", None, None, None, ())
+    assert answers.state_of(failed) is PushState.UNKNOWN
+    assert answers.words_of(failed).message == (
+        "Amazon had a fault of its own (500 Internal Server Error), so what became of it is not known."
+    )
 
 
 def test_one_line_that_spoils_its_batch_does_not_take_the_others_with_it(place, sandbox):

@@ -8,7 +8,7 @@ from flexdash.amazon.errors import AmazonUnavailable, RequestRefused
 from flexdash.models import OrderState
 from flexdash.services import hub_verification
 from flexdash.services.order_work import attempts
-from flexdash.services.words import as_sentence
+from flexdash.services.words import after_refusals, as_sentence
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,20 @@ from flexdash.services.words import as_sentence
 )
 def test_a_sentence_ends_with_one_mark(text: str, whole: str) -> None:
     assert as_sentence(text) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("Amazon refused it (400 Bad Request): INVALID_SKU", "INVALID_SKU"),
+        ("Amazon refused the acknowledgement: Amazon refused the request: InvalidInput: a: b", "InvalidInput: a: b"),
+        ("Amazon refused the request", "Amazon refused the request"),
+        ("Amazon refused to wait. Look: here", "Amazon refused to wait. Look: here"),
+        ("The SKU was refused: INVALID_SKU", "The SKU was refused: INVALID_SKU"),
+    ],
+)
+def test_what_stands_behind_a_refusal_is_found_where_that_was_said(text: str, own: str) -> None:
+    assert after_refusals(text) == own
 
 
 @pytest.mark.parametrize("message", ["A sandbox fault", "A sandbox fault."])

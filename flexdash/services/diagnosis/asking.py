@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TypeVar
 
 import structlog
-from redis.exceptions import RedisError
 
 from flexdash import clock
 from flexdash.amazon import errors
@@ -20,6 +19,7 @@ from flexdash.amazon.statuses import STATUS_TABLE
 from flexdash.models import Store
 from flexdash.services.amazon_access import StoreNotConnected, amazon_for
 from flexdash.services.order_pages import order_id_of
+from flexdash.services.words import after_refusals
 from flexdash.vault import UnreadableSecret
 
 LOOK_BACK = timedelta(days=30)  # how far Amazon's lists are read for an order id, which Amazon cannot be asked for
@@ -135,8 +135,6 @@ def _ask(store: Store, look: Callable[[AmazonClient], Found]) -> tuple[Found | N
             "Amazon was not asked: the key that opens this store's authorization is missing from ENCRYPTION_KEYS. Tell "
             "whoever runs FlexDash to put it back."
         )
-    except RedisError:
-        return None, "Amazon was not asked: Redis, which keeps Amazon's pace, is away. Tell whoever runs FlexDash."
     except errors.AmazonError as error:
         log.info("diagnosis_got_no_answer", store_id=store_id, error=error.code)
         return None, words_of(error)
@@ -154,10 +152,12 @@ def words_of(error: errors.AmazonError) -> str:
                 "Amazon does not let FlexDash read this here: a role is missing, or Amazon has not opened External "
                 "Fulfillment for the account yet. Ask your Amazon contact."
             )
+        case errors.RedisUnavailable():
+            return "Amazon was not asked: Redis, which keeps Amazon's pace, is away. Tell whoever runs FlexDash."
         case errors.Throttled():
-            return "Amazon was not asked: this store's allowance is used up at the moment. Look again in a minute."
+            return "Amazon gave no answer: this store's allowance is used up at the moment. Look again in a minute."
         case _ if error.is_retryable:
             return "Amazon does not answer at the moment. Look again in a few minutes."
         case _:
             said = f" (Amazon's request id: {error.request_id})" if error.request_id else ""
-            return f"Amazon answered with an error: {error.message.rstrip('.')}{said}."
+            return f"Amazon answered with an error: {after_refusals(error.message).rstrip('.')}{said}."

@@ -28,7 +28,7 @@ from flexdash.services.order_work import cancelling
 from flexdash.services.order_work.cancelling import TOGGLE
 from flexdash.services.order_work.overview import cancelled_words
 from flexdash.services.store_settings import Toggle, turned_off
-from flexdash.services.words import as_clause
+from flexdash.services.words import after_refusals, as_clause
 
 
 def why_not_sent(actor: Actor, text: str, *, parts: Parts) -> Diagnosis:
@@ -136,7 +136,7 @@ def _did_amazon_refuse(case: Case) -> Finding:
         else []
     )
     return failed(
-        f"Amazon refused it: {order.cancellation_message} {goes_on}",
+        f"Amazon refused it: {after_refusals(order.cancellation_message)} {goes_on}",
         *again,
         *_seller_central(case),
         case.link,

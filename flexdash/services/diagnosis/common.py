@@ -28,13 +28,9 @@ def account_of(store: Store) -> str:
 
 
 def connection(store: Store) -> Finding:
-    """Say whether Amazon lets FlexDash in for `store`, as far as FlexDash knows."""
+    """Say whether Amazon lets FlexDash in for `store`, as far as FlexDash knows. A draft is never looked at here."""
     reconnect = Fix(FixKind.RECONNECT, {"store_id": store.id}, store.name)
     match store.status:
-        case StoreStatus.DRAFT:
-            return failed(
-                f"{store.name or 'The store'} was never connected: the wizard has not been finished.", reconnect
-            )
         case StoreStatus.DISCONNECTED:
             return failed(
                 f"{store.name} is disconnected from Amazon, so nothing is fetched or sent.",

@@ -53,7 +53,9 @@ def of(actor: Actor, text: str, store_id: int | None, parts: Parts) -> Case:
     if len(code) > MAX_LENGTH:
         raise FieldRefused("q", f"This has {len(code)} characters, and a SKU has {MAX_LENGTH} at most.")
     query = access.visible(actor, Store).where(Store.status != StoreStatus.DRAFT).order_by(Store.name, Store.id)
-    stores = [chosen] if chosen is not None else list(db.session.scalars(query))
+    if chosen is not None:
+        query = query.where(Store.id == chosen.id)
+    stores = list(db.session.scalars(query))
     return Case(actor, code, parts, stores, chosen is not None)
 
 
@@ -88,7 +90,8 @@ def is_known(case: Case) -> Finding:
 def has_listing(case: Case) -> Finding:
     """Find the store that lists the SKU; say so where none does, or where the person has to pick one of several."""
     if not case.stores:
-        return failed("No store is connected to Amazon, so nothing is sent there.", Fix(FixKind.CONNECT_STORE))
+        never = "The store you chose was never connected" if case.is_store_chosen else "No store is connected"
+        return failed(f"{never} to Amazon, so nothing is sent there.", Fix(FixKind.CONNECT_STORE))
     query = access.visible(case.actor, Listing).where(
         Listing.sku_code == case.sku_code, Listing.store_id.in_([store.id for store in case.stores])
     )

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from flexdash.amazon import statuses
-from flexdash.models import Acknowledgement, Order, OrderState, OrderStep, StepKind, StepState
+from flexdash.models import Acknowledgement, Order, OrderCancellation, OrderState, OrderStep, StepKind, StepState
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import one_order
 from flexdash.services.diagnosis.checks import (
@@ -24,6 +24,7 @@ from flexdash.services.diagnosis.one_order import Case
 from flexdash.services.order_states import HAS_LEFT, OPEN
 from flexdash.services.order_work import invoices, step_rows
 from flexdash.services.order_work.overview import cancelled_words
+from flexdash.services.words import after_refusals, as_sentence
 
 _LABELS = {
     StepKind.PACKAGES: "telling Amazon what is packed in what",
@@ -57,6 +58,12 @@ def _is_alive(case: Case) -> Finding:
             f"{case.number} was cancelled {cancelled_words(order)}, so it is not to be completed.",
             case.link,
             moments=[("Cancelled", order.cancelled_at)],
+        )
+    if order.cancellation is OrderCancellation.CANCELLING:
+        return answered(
+            f"{case.number} is being cancelled at Amazon, whose answer is not here yet. Nobody can work it until then; "
+            "if Amazon refuses, it goes on from where it is.",
+            case.link,
         )
     return passed(f"{case.number} is {order.state.after_is} and not cancelled.")
 
@@ -102,7 +109,7 @@ def _is_invoice_there(case: Case) -> Finding:
 def _has_step_failed(case: Case) -> Finding:
     step = next((step for step in step_rows.of_order(case.order) if _is_stuck(step)), None)
     if step is None:
-        return passed("Nothing that FlexDash does at Amazon for it has failed.")
+        return passed("FlexDash has given up nothing that it does at Amazon for it.")
     ids = {"order_id": case.order.id}
     mend = (
         Fix(FixKind.PACKAGES, ids, case.number)
@@ -116,6 +123,30 @@ def _is_stuck(step: OrderStep) -> bool:
     return step.kind is not StepKind.CANCEL and step.state is StepState.FAILED
 
 
+def _waiting_steps(case: Case) -> list[OrderStep]:
+    steps = step_rows.of_order(case.order)
+    return [step for step in steps if step.kind is not StepKind.CANCEL and step.state is StepState.WAITING]
+
+
+def _does_step_get_no_answer(case: Case) -> Finding | None:
+    """Name a step that is tried again and again. Telling Amazon of the hand-over has a check of its own at the end."""
+    waiting = [step for step in _waiting_steps(case) if step.kind is not StepKind.SHIP]
+    step = next((step for step in waiting if step.error_sentence), None)
+    if step is None:
+        return passed("FlexDash is at work at Amazon for it, and nothing has gone wrong so far.") if waiting else None
+    return failed(
+        f"A step got no good answer yet, {_LABELS[step.kind]}: it was tried {_times(step)}. "
+        f"{as_sentence(step.error_sentence)} It is tried again by itself.",
+        Fix(FixKind.RETRY_STEP, {"order_id": case.order.id, "step_id": step.id}, case.number),
+        case.link,
+        moments=[("Next try", step.not_before)],
+    )
+
+
+def _times(step: OrderStep) -> str:
+    return "once" if step.n_attempts == 1 else f"{step.n_attempts} times"
+
+
 def _is_it_taken_in(case: Case) -> Finding:
     order = case.order
     if order.state is OrderState.ON_HOLD:
@@ -123,7 +154,8 @@ def _is_it_taken_in(case: Case) -> Finding:
         return failed(f"{case.number} is On Hold, so nobody can work it. {why}", *fixes_of(order), case.link)
     if order.acknowledgement is Acknowledgement.REFUSED:
         return failed(
-            f"Amazon refused to hear that the order was accepted: {order.acknowledgement_message}",
+            "Amazon refused to hear that the order was accepted: "
+            f"{after_refusals(as_sentence(order.acknowledgement_message))}",
             Fix(FixKind.ACKNOWLEDGE, {"order_id": order.id}, case.number),
             case.link,
         )
@@ -143,8 +175,7 @@ def _since(order: Order) -> list[tuple[str, datetime | None]]:
 
 
 def _parts(case: Case) -> Finding | None:
-    step = case.step(StepKind.SHIP)
-    return one_order.parts(case) if step is not None and step.state is StepState.WAITING else None
+    return one_order.parts(case) if _waiting_steps(case) else None
 
 
 def _was_amazon_told(case: Case) -> Finding:
@@ -157,10 +188,9 @@ def _was_amazon_told(case: Case) -> Finding:
         )
     if step.state is StepState.WAITING:
         if step.error_sentence:
-            tried = "once" if step.n_attempts == 1 else f"{step.n_attempts} times"
             return failed(
-                f"Amazon was told {tried} that it left, and has not taken it yet: {step.error_sentence.rstrip('.')}. "
-                "It is told again by itself.",
+                f"Amazon was told {_times(step)} that it left, and has not taken it yet: "
+                f"{as_sentence(step.error_sentence)} It is told again by itself.",
                 Fix(FixKind.RETRY_STEP, {"order_id": order.id, "step_id": step.id}, case.number),
                 case.link,
                 moments=[("Next try", step.not_before)],
@@ -182,7 +212,8 @@ STEPS: tuple[Step[Case], ...] = (
     Step("Is its invoice on Amazon?", _is_invoice_there),
     Step("Has everything gone well at Amazon?", _has_step_failed),
     Step("Can it be worked?", _is_it_taken_in),
-    Step("Has it left the hub?", _has_it_left),
     Step("Are the scheduler and the workers at work?", _parts),
+    Step("Is something tried at Amazon again and again?", _does_step_get_no_answer),
+    Step("Has it left the hub?", _has_it_left),
     Step("Was Amazon told?", _was_amazon_told),
 )

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from flexdash.amazon.listings import ListingsItem
 from flexdash.extensions import db
-from flexdash.models import Listing, PriceState, Store, Sync
+from flexdash.models import Listing, PriceFeed, PriceState, Store, Sync
 from flexdash.services import price_remedies, sync_status
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import asking, one_sku
@@ -24,6 +24,9 @@ from flexdash.services.diagnosis.checks import (
 )
 from flexdash.services.diagnosis.common import Parts, last_run, sync_now
 from flexdash.services.diagnosis.one_sku import Case
+from flexdash.services.words import after_refusals, as_sentence
+
+NOTHING_SENT = "Nothing was sent to Amazon"  # how the words begin on a price that broke Amazon's rules
 
 
 def why_not_updated(actor: Actor, text: str, *, store_id: int | None = None, parts: Parts) -> Diagnosis:
@@ -52,7 +55,7 @@ def _is_below_mrp(case: Case) -> Finding:
     words = f"Its price of {_money(case, listing)} is above its MRP of {listing.mrp:,f} {case.store.currency}"
     mends = (_price(case), _listing(case))
     if listing.price_state is PriceState.REFUSED:
-        said = f" Amazon's words: {listing.price_message.rstrip('.')}." if listing.price_message else ""
+        said = f" Amazon's words: {after_refusals(as_sentence(listing.price_message))}" if listing.price_message else ""
         return failed(f"{words}, and Amazon refused it.{said} Lower the price, or correct the MRP.", *mends)
     return note(f"{words}, which Amazon may refuse. Lower the price, or correct the MRP.", *mends)
 
@@ -61,9 +64,10 @@ def _has_amazon_refused(case: Case) -> Finding:
     listing = case.found
     if listing.price_state is not PriceState.REFUSED:
         return passed("Amazon has not refused it.")
-    said = listing.price_message or "Amazon gave no reason"
+    said = as_sentence(listing.price_message or "Amazon gave no reason")
+    refused = said if said.startswith(NOTHING_SENT) else f"Amazon refused it: {after_refusals(said)}"
     return failed(
-        f"Amazon refused it: {said.rstrip('.')}. {price_remedies.remedy_of(said)}",
+        f"{refused} {price_remedies.remedy_of(said)}",
         _price(case),
         _send_again(case),
         moments=[("Sent", listing.price_sent_at)],
@@ -85,16 +89,28 @@ def _last_run(case: Case) -> Finding | None:
 def _was_it_sent(case: Case) -> Finding:
     listing, status = case.found, sync_status.of_sync(case.store, Sync.PRICE_PUSH)
     again, moments = sync_now(case.store, Sync.PRICE_PUSH), [("Next push", status.next_due_at)]
+    if listing.price_feed_id is not None:
+        return answered(_in_feed(listing), _listing(case), moments=[("Sent", listing.price_sent_at), *moments])
     if listing.price_state in (PriceState.SENT, PriceState.APPLIED):
         return passed("Amazon took it.", moments=[("Sent", listing.price_sent_at)])
-    if listing.price_feed_id is not None:
-        return answered(
-            "It is in a feed with many other prices, which Amazon works off; its outcome comes with the feed's report.",
-            _listing(case),
-            moments=moments,
-        )
     return answered(
         "It waits for the next push, which starts within minutes of a change.", again, _listing(case), moments=moments
+    )
+
+
+def _in_feed(listing: Listing) -> str:
+    """Say where a price stands that goes with many others; Amazon says nothing of any of them before the report."""
+    if listing.price_state is PriceState.SENT:
+        return (
+            "It went to Amazon in a feed with many other prices, which Amazon works on; its outcome comes with the "
+            "feed's report."
+        )
+    feed = db.session.get_one(PriceFeed, listing.price_feed_id)
+    if not feed.amazon_feed_id:
+        return "It goes to Amazon in a feed with many other prices, which is being sent."
+    return (
+        "It was changed after a feed with the price before it had gone to Amazon, and could be overwritten by that "
+        "feed. So it goes with the next push once Amazon is through with it."
     )
 
 

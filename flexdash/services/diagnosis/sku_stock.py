@@ -29,9 +29,10 @@ from flexdash.services.inventory import brake, drift
 from flexdash.services.inventory.drift import DriftLine
 from flexdash.services.inventory.places import active_locations
 from flexdash.services.store_settings import Toggle
-from flexdash.services.words import listed
+from flexdash.services.words import after_refusals, as_sentence, listed
 
 LOCATIONS_ASKED = 10  # as many as one call to Amazon takes
+NOTHING_SENT = "nothing was sent to Amazon: "  # how the words begin on a line that broke Amazon's rules
 
 
 def why_not_updated(actor: Actor, text: str, *, store_id: int | None = None, parts: Parts) -> Diagnosis:
@@ -107,21 +108,30 @@ def _is_brake_on(case: Case) -> Finding:
 
 
 def _has_amazon_refused(case: Case) -> Finding:
-    refused = [line for line in _lines(case) if line.told is not None and line.told.state is PushState.REFUSED]
-    if not refused:
-        warned = next((line for line in _lines(case) if line.told is not None and line.told.error_code), None)
-        if warned is not None and warned.told is not None:
-            said = warned.told.error_message or warned.told.error_code
-            return note(f"Amazon took it, and says: {said.rstrip('.')}. {warned.remedy}", _listing(case))
-        return passed("Amazon has refused nothing of it.")
-    line = refused[0]
-    told = line.told
-    said = (told.error_message or told.error_code or "It gave no reason") if told else ""
-    return failed(
-        f"Amazon refused its stock at {line.seller_flex_hub_id} ({line.hub_name}): {said.rstrip('.')}. {line.remedy}",
-        _listing(case),
-        moments=[("Sent", told.sent_at if told else None)],
-    )
+    lines = [line for line in _lines(case) if line.told is not None and line.told.error_code]
+    refused = next((line for line in lines if _state(line) is PushState.REFUSED), None)
+    if refused is not None:
+        return failed(_refusal(refused), _listing(case), moments=_sent([refused]))
+    warned = next((line for line in lines if _state(line) is PushState.ACCEPTED), None)
+    if warned is not None:
+        return note(f"{_words(warned)} {warned.remedy}", _listing(case))
+    return passed("Amazon has refused nothing of it.")
+
+
+def _state(line: DriftLine) -> PushState | None:
+    return line.told.state if line.told is not None else None
+
+
+def _words(line: DriftLine) -> str:
+    """Return what is kept of Amazon's answer to the line, or of why there is none."""
+    return as_sentence(line.told.error_message or line.told.error_code) if line.told is not None else ""
+
+
+def _refusal(line: DriftLine) -> str:
+    said, stock = _words(line), f"its stock at {line.seller_flex_hub_id} ({line.hub_name})"
+    if said.startswith(NOTHING_SENT):
+        return f"Nothing was sent to Amazon of {stock}: {said.removeprefix(NOTHING_SENT)} {line.remedy}"
+    return f"Amazon refused {stock}: {after_refusals(said)} {line.remedy}"
 
 
 def _is_buffer_in_the_way(case: Case) -> Finding | None:
@@ -151,24 +161,31 @@ def _last_run(case: Case) -> Finding | None:
     if not _waiting(case):
         return None
     status = sync_status.of_sync(case.store, Sync.INVENTORY_PUSH)
+    but = ", though Amazon did not take everything" if status.state == "Partial" else ""
     return last_run(case.store, status) or passed(
-        "The last push went through.", moments=[("Last good run", status.last_success_at)]
+        f"The last push went through{but}.", moments=[("Last good run", status.last_success_at)]
     )
 
 
 def _was_it_sent(case: Case) -> Finding:
-    """Say whether Amazon was told what there is now; a quantity that changed since goes with the next push."""
+    """Say whether Amazon was told what there is now, and answered; what it did not take goes with the next push."""
     waiting = _waiting(case)
     if not waiting:
         return passed("Amazon took exactly what there is now.", moments=_sent(_lines(case)))
     status = sync_status.of_sync(case.store, Sync.INVENTORY_PUSH)
+    mends = sync_now(case.store, Sync.INVENTORY_PUSH), _listing(case)
+    moments = [*_sent(waiting), ("Next push", status.next_due_at)]
+    if all(_is_unanswered(line) for line in waiting):
+        named = listed([f"{line.ours:,} at {line.hub_name}" for line in waiting[:5]])
+        return failed(f"{_words(waiting[0])} It goes again with the next push: {named}.", *mends, moments=moments)
     named = listed([_difference(line) for line in waiting[:5]])
-    return answered(
-        f"It changed since the last push and goes with the next one: {named}.",
-        sync_now(case.store, Sync.INVENTORY_PUSH),
-        _listing(case),
-        moments=[*_sent(waiting), ("Next push", status.next_due_at)],
-    )
+    return answered(f"It changed since the last push and goes with the next one: {named}.", *mends, moments=moments)
+
+
+def _is_unanswered(line: DriftLine) -> bool:
+    """Say whether what there is now was sent, and Amazon did not say whether it took it."""
+    told = line.told
+    return told is not None and told.state is PushState.UNKNOWN and told.sent_quantity == line.ours
 
 
 def _what_amazon_shows(case: Case) -> Finding:
@@ -210,8 +227,11 @@ def _waiting(case: Case) -> list[DriftLine]:
 
 def _difference(line: DriftLine) -> str:
     told: PublishedStock | None = line.told
+    here = f"{line.ours:,} at {line.hub_name}"
+    if told is not None and told.state is PushState.UNKNOWN and told.sent_quantity is not None:
+        return f"{here}, and whether Amazon took the {told.sent_quantity:,} sent last is not known"
     known = "nothing yet" if told is None or told.quantity is None else f"{told.quantity:,}"
-    return f"{line.ours:,} at {line.hub_name}, and Amazon was told {known}"
+    return f"{here}, and Amazon was told {known}"
 
 
 def _sent(lines: Sequence[DriftLine]) -> list[tuple[str, datetime | None]]:

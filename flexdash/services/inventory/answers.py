@@ -137,6 +137,10 @@ def words_of(answer: InventoryResult | AmazonError) -> Said:
         return Said(errors[0][:120], f"Amazon took it and asks to mend: {said}"[:500]) if errors else Said("", "")
     status = f"{answer.status_code} {answer.reason}".strip()
     code = errors[0] if errors else answer.reason or f"HTTP {answer.status_code}"
+    if state_of(answer) is PushState.UNKNOWN:
+        fault = f"{status}: {said}" if said else status
+        message = f"Amazon had a fault of its own ({fault}), so what became of it is not known."
+        return Said(code[:120], message[:500])
     return Said(code[:120], f"Amazon refused it ({status}): {said or 'no reason given'}"[:500])
 
 

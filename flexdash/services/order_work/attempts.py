@@ -24,7 +24,7 @@ from flexdash.amazon.packages import Package, PackageLabel, ShippingOption
 from flexdash.amazon.shipment_reader import Cancellation, Shipment, read_shipment
 from flexdash.models import StepKind
 from flexdash.models.order_work import LACKS_SOMETHING
-from flexdash.services.words import as_sentence
+from flexdash.services.words import after_refusals, as_sentence
 
 INVOICE_NOT_THERE = ("PENDING", "NOT_AVAILABLE")
 
@@ -101,7 +101,7 @@ def attempt(client: AmazonClient, task: Task) -> Result:
         words = "Amazon does not know this shipment, or a part of it. Look it up in Seller Central."
         return Result(task, Ended.FAILED, words, error.code)
     except (RequestRefused, AccessDenied, StateConflict) as error:
-        return Result(task, Ended.FAILED, as_sentence(f"Amazon refused: {error.message}"), error.code)
+        return Result(task, Ended.FAILED, as_sentence(f"Amazon refused: {after_refusals(error.message)}"), error.code)
     except UnreadableShipment as error:
         words = as_sentence(f"Amazon's answer about the shipment cannot be read: {error.reason}")
         return Result(task, Ended.TRY_AGAIN, words)
