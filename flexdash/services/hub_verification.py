@@ -12,7 +12,7 @@ from flexdash.services import access, hub_mapping
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.amazon_access import StoreNotConnected, amazon_for
 from flexdash.services.errors import ChangedMeanwhile, NotAllowed, ServiceError
-from flexdash.services.words import as_sentence
+from flexdash.services.words import after_refusals, as_sentence
 from flexdash.vault import UnreadableSecret
 
 # One call each, the first that has a shipment ends it: new ones prove the most, accepted ones stand once FlexDash has
@@ -86,7 +86,10 @@ def _ask(client: AmazonClient, marketplace_id: str, location: str) -> tuple[Veri
 
 
 def _refusal(location: str, error: amazon_errors.AmazonError) -> str:
-    return as_sentence(f"Amazon refused {location}: {error.message}") + " Compare the id with Seller Central."
+    return (
+        as_sentence(f"Amazon refused {location}: {after_refusals(error.message)}")
+        + " Compare the id with Seller Central."
+    )
 
 
 def _in_words(error: amazon_errors.AmazonError) -> str:

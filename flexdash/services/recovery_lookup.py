@@ -23,6 +23,7 @@ from flexdash.services.recovery_items import keep_found, keep_missing_orders, ke
 from flexdash.services.recovery_outcomes import bring_in
 from flexdash.services.recovery_work import Work, keep_place, reading, walked_pages
 from flexdash.services.shipment_lists import legs_since
+from flexdash.services.words import after_refusals
 
 LOOK_BACK = timedelta(days=30)  # how far Amazon's lists are read for an order id, which Amazon cannot be asked for
 HOPELESS = 3  # so many ids in a row without an answer: Amazon is away, and not only one id is odd
@@ -116,7 +117,7 @@ def _asked(work: Work, items: Sequence[tuple[int, str, tuple[str, ...]]]) -> Ite
             except NotFound:
                 continue
             except RequestRefused as problem:
-                refusal = f"Amazon refused to look it up: {problem.message}"
+                refusal = f"Amazon refused to look it up: {after_refusals(problem.message)}"
             except AmazonError as problem:
                 if not problem.is_retryable:
                     raise

@@ -9,7 +9,8 @@ from flask import Flask
 
 from amazon_sandbox.serving import Running
 from flexdash import clock
-from flexdash.amazon import transport
+from flexdash.amazon import errors, transport
+from flexdash.amazon.lwa import LoginWithAmazon
 from flexdash.models import Store
 from flexdash.services.diagnosis import missed
 from flexdash.services.diagnosis.checks import FixKind, Outcome
@@ -153,6 +154,13 @@ def key_lost(scene: Scene, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.change(refresh_token_encrypted=Vault([Fernet.generate_key().decode()]).encrypt("Atzr|of-another-key"))
 
 
+def token_refused(scene: Scene, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise errors.RequestRefused("Amazon refused the request: invalid_scope", operation="refreshToken")
+
+    monkeypatch.setattr(LoginWithAmazon, "refresh", refuse)
+
+
 NO_ANSWERS = [
     (redis_away, "Amazon was not asked: Redis, which keeps Amazon's pace, is away. Tell whoever runs FlexDash."),
     (
@@ -164,6 +172,7 @@ NO_ANSWERS = [
         faulty("invalid_client"),
         "Amazon does not accept FlexDash's own credentials. Tell whoever runs FlexDash to renew them.",
     ),
+    (token_refused, "Amazon answered with an error: invalid_scope."),
     (
         faulty("access_denied", operation="getShipment"),
         "Amazon does not let FlexDash read this here: a role is missing, or Amazon has not opened External Fulfillment "

@@ -67,8 +67,12 @@ def of_shipment(store: Store, shipment_id: str) -> AmazonSays:
     def look(client: AmazonClient) -> AmazonSays:
         try:
             return AmazonSays(read_shipment(client.shipments.get(shipment_id)))
-        except (errors.NotFound, errors.RequestRefused):
-            return AmazonSays(is_unknown=True)  # refused: its form is none that a shipment's id has
+        except errors.NotFound:
+            return AmazonSays(is_unknown=True)
+        except errors.RequestRefused as error:
+            if error.operation == "refreshToken":
+                raise  # the token service said so, of all that this store asks
+            return AmazonSays(is_unknown=True)  # its form is none that a shipment's id has
         except UnreadableShipment as error:
             return AmazonSays(unreadable=error.reason, shipment_id=error.shipment_id or "")
 
