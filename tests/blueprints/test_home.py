@@ -357,7 +357,7 @@ def test_the_last_run_of_each_sync_is_found_by_an_index(app: Flask, workspace: W
         store_summaries.of([store])
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
-    newest = [found for found in statements if "ORDER BY sync_runs.id DESC" in found[0]]
+    newest = [found for found in statements if "ORDER BY sync_runs.sync DESC, sync_runs.id DESC" in found[0]]
     assert len(newest) == 1
     statement, values = newest[0]
     plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()

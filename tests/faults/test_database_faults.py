@@ -1,9 +1,10 @@
 """The database locked by another, and its disk full: nothing half written, said in words, and well again afterwards."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -95,6 +96,8 @@ def disk_full() -> Iterator[None]:
         connection.execute(f"PRAGMA max_page_count = {n_pages}")
 
     db.engine.dispose()
+    with closing(sqlite3.connect(str(db.engine.url.database))) as connection:
+        connection.execute("VACUUM")  # what other tests have left free would be room
     event.listen(db.engine, "connect", limit)
     try:
         yield
