@@ -46,6 +46,12 @@ def after_commit(callback: Callable[[], None]) -> None:
     db.session().info["after_commit"].append(callback)
 
 
+def refuse_in_transaction(what: str) -> None:
+    """Raise RuntimeError when a `transaction()` is open: `what` is right only once its rows are there for others."""
+    if db.session().info.get("in_write_transaction"):
+        raise RuntimeError(f"{what} inside transaction(): commit first")
+
+
 def one_of(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
     """Return the condition `column IN values` for many values.
 
@@ -97,10 +103,8 @@ def release_connection() -> None:
 
     Objects loaded before would be read again when touched; carry plain values across the wait instead.
     """
-    session = db.session()
-    if session.info.get("in_write_transaction"):
-        raise RuntimeError("the write transaction is still open: commit before waiting")
-    session.rollback()
+    refuse_in_transaction("waiting")
+    db.session.rollback()
 
 
 def prepare_engine(engine: Engine) -> None:

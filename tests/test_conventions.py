@@ -163,7 +163,7 @@ def test_what_a_step_lacks_is_asked_of_the_step() -> None:
 
 
 def test_pages_carry_no_inline_script_or_style() -> None:
-    inline = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|href=\"javascript:", re.IGNORECASE)
+    inline = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son(?!ly=)[a-z]+=|href=\"javascript:", re.IGNORECASE)
     broken = [
         f"{path.relative_to(ROOT)}: {match.group()}"
         for folder in ("flexdash", "amazon_sandbox")

@@ -160,6 +160,8 @@ def test_a_merchant_limited_to_sellers_sees_only_theirs(app: Flask, signed_in: C
         of_a_seller = {
             "store_id",
             "order_id",
+            "conflict_id",
+            "batch_id",
             "return_id",
             "run_id",
             "call_id",

@@ -18,6 +18,7 @@ from rq.job import Job
 from rq.queue import EnqueueData
 from rq.serializers import JSONSerializer
 
+from flexdash.database import refuse_in_transaction
 from flexdash.extensions import db, redis_client
 from flexdash.jobs import schedule
 from flexdash.models import RunState, Sync, SyncRun
@@ -30,6 +31,7 @@ KEEP_RESULT_SECONDS = 60
 KEEP_FAILURE_SECONDS = 24 * 3600
 _FILLING_KEY = "flexdash:queues:filling"
 _FILLING_SECONDS = 10  # then the lock of a dispatcher that was killed lapses
+_ENQUEUING = "enqueuing"  # a worker would look for a row that is not there yet, or never comes
 
 logger = structlog.get_logger(__name__)
 
@@ -58,6 +60,7 @@ def queue(name: str, connection: redis.Redis | None = None) -> Queue:
 
 def enqueue_run(run_id: int) -> bool:
     """Put a run that has been committed into its queue; False when Redis is away: the next tick does it then."""
+    refuse_in_transaction(_ENQUEUING)
     run = db.session.get(SyncRun, run_id, populate_existing=True)
     if run is None or run.state is not RunState.QUEUED:
         return False
@@ -76,6 +79,7 @@ def enqueue_runs(waiting: Iterable[tuple[int, Sync, int]]) -> int:
 
     A queue is filled up to QUEUE_DEPTH. Raises redis.RedisError when Redis is away.
     """
+    refuse_in_transaction(_ENQUEUING)
     by_queue: dict[str, list[tuple[int, str, int]]] = {}
     for run_id, sync, attempt in waiting:
         line = schedule.of(sync)
@@ -144,6 +148,7 @@ def _ids_in(queue_name: str, prefix: bytes) -> set[int]:
 
 
 def _enqueue(queue_name: str, job: str, what: str, ids: Iterable[int]) -> int:
+    refuse_in_transaction(_ENQUEUING)
     standing = _ids_in(queue_name, f"{what}-".encode())
     new = [row_id for row_id in ids if row_id not in standing][:QUEUE_DEPTH]
     if new:

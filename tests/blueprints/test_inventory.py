@@ -13,6 +13,7 @@ from flexdash.jobs import queues
 from flexdash.models import (
     BrakeState,
     ConfigEvent,
+    HubMapping,
     PublishedStock,
     PushState,
     Role,
@@ -138,6 +139,39 @@ def test_filters_narrow_the_list(web, place, only, expected):
     assert XSS not in page.text
     if "REFUSED" in expected:
         assert "Check that Seller Central has a listing with exactly this SKU" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("n_counted", "oversold", "said"),
+    [
+        (14, [], "none"),
+        (14, ["S1"], "1 quantity"),
+        (14, ["S1", "S6"], "2 quantities"),
+        (10, ["S1", "S6"], "at least 1 quantity"),
+        (10, ["S6"], "none among the first 5 SKUs"),
+        (1, ["S0"], "at least 1 quantity"),
+    ],
+)
+def test_the_risk_of_overselling_is_said_first(web, place, monkeypatch, n_counted, oversold, said):
+    store, hub = place
+    monkeypatch.setattr(drift, "COUNTED_LINES", n_counted)
+    factories.make_mapping(store, factories.make_hub(store.seller.workspace), "PNQ1")
+    stock_up(store, hub, {f"S{n}": 5 for n in range(7)})
+    for n in range(7):
+        tell(store, f"S{n}", 8 if f"S{n}" in oversold else 5)
+    tell(store, "DELISTED", 8)
+    page = web.get(path(store))
+    assert f"Amazon shows more than there is {said} Refused by Amazon none" in words(page)
+    assert (f'href="{path(store)}?only=oversell"' in page.text) == (said != "none")
+    assert skus(web.get(path(store, "?only=oversell"))) == oversold
+
+
+def test_without_a_hub_nothing_is_said_of_overselling(web, place):
+    store, hub = place
+    stock_up(store, hub, {"A": 1})
+    db.session.execute(db.update(HubMapping).values(is_active=False))
+    db.session.commit()
+    assert "Amazon shows more than there is – Refused by Amazon none" in words(web.get(path(store)))
 
 
 def test_stock_without_a_listing_is_shown_by_its_filter(web, place):

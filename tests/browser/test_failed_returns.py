@@ -15,6 +15,7 @@ from flexdash.models import AuthorizationAttempt, Seller, Store, StoreStatus
 from flexdash.services import authorization, demo
 from tests.factories import make_store
 from tests.support.clicking import ADMIN, MERCHANT, ask_to_connect, choose_account, sign_in
+from tests.support.looking import problems
 from tests.support.servers import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -46,6 +47,7 @@ def expect_failure(page: Page, title: str, *, has_draft: bool = True) -> None:
     """The page names what happened, hides the code, gives a reference, and nothing is half-connected."""
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
     expect(page.get_by_text("Reference", exact=False).first).to_be_visible()
+    assert problems(page, title, without_frame=True) == []
     assert "spapi_oauth_code" not in urlsplit(page.url).query
     db.session.rollback()
     statuses = db.session.scalars(select(Store.status)).all()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
@@ -23,9 +24,12 @@ from flexdash.models import (
     Severity,
     StoreStatus,
     Sync,
+    UserSession,
 )
+from flexdash.services.order_work import saved_filters
 from tests.factories import (
     PASSWORD,
+    make_actor,
     make_alarm,
     make_alarm_message,
     make_batch,
@@ -53,6 +57,7 @@ from tests.factories import (
     make_zero_brake,
 )
 from tests.support.looking import DESK, area, problems
+from tests.support.routes import pages_left_out
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -62,6 +67,17 @@ WHOLE_TABLES = re.compile(
     r"|/stores/\d+/(catalog|inventory|prices)"
 )
 SCROLLING = "[...document.querySelectorAll('.table-frame')].some(frame => frame.scrollWidth > frame.clientWidth)"
+# Pages that the list below does not lead to, each with where it is looked at.
+LOOKED_AT_ELSEWHERE = {
+    "/sign-in": "test_the_problem_has_the_focus_and_leads_to_its_field",
+    "/admin/users/<int:user_id>/password": "SENT: it is there once, after a reset",
+}
+# Forms that are sent as they are opened, by the end of their address, and what the page says then.
+SENT = {
+    "/stock/new": ("Add it", "There is a problem"),
+    "/admin/hubs/new": ("Add hub", "There is a problem"),
+    "/reset-password": ("Reset password", "Give this to Asha"),
+}
 EMAIL = "admin@looks.example"
 LONG_NAME = "A store with a name as long as somebody may once give it, " + "Supercalifragilistic" * 2
 
@@ -71,6 +87,7 @@ def pages(app: Flask) -> list[str]:
     """The addresses to look at, with something to see behind each."""
     workspace = make_workspace("Looks and Access Trading Company")
     user = make_user(workspace, Role.ADMIN, email=EMAIL)
+    other = make_user(workspace, name="Asha")
     seller = make_seller(workspace)
     make_sku(seller)
     hub = make_hub(workspace)
@@ -153,6 +170,16 @@ def pages(app: Flask) -> list[str]:
     make_alarm(store, "quarantine", severity=Severity.WARNING.value, cleared_at=clock.now())
     make_alarm_message(workspace)
     make_alarm_message(workspace, "given_up", n_attempts=8, error_sentence="The mail server could not be reached.")
+    saved = saved_filters.save(make_actor(user), "Supercali" * 6, "state=Picked&sort=deadline")
+    elsewhere_signed_in = UserSession(user_id=user.id, token_hash="elsewhere", expires_at=clock.now())
+    db.session.add(elsewhere_signed_in)
+    db.session.commit()
+    at_amazon = app.config["SETTINGS"].amazon_seller_central_url
+    visit = {
+        "amazon_callback_uri": f"{at_amazon}/apps/authorize/confirm/app",
+        "amazon_state": "amazons-own-state",
+        "selling_partner_id": store.amazon_selling_partner_id,
+    }
     limiter.reset()
     return [
         "/",
@@ -165,6 +192,7 @@ def pages(app: Flask) -> list[str]:
         f"/orders/{worked.id}/packages",
         f"/orders/{worked.id}/cancel",
         f"/orders/{stopped.id}",
+        f"/orders/saved/{saved.id}/remove",
         "/orders/conflicts",
         "/orders/invoices",
         "/orders/to-fix",
@@ -195,6 +223,8 @@ def pages(app: Flask) -> list[str]:
         f"/stores/{store.id}/inventory/zeros/{brake.id}",
         f"/sync-runs/{pushed.id}",
         f"/sync-runs/{pushed.id}/items",
+        f"/sync-runs/{pushed.id}/outcomes",
+        f"/sync-runs/{pushed.id}/search?q=A",
         "/sync-runs",
         "/api-log",
         f"/api-log/{call.id}",
@@ -204,8 +234,12 @@ def pages(app: Flask) -> list[str]:
         "/stores",
         f"/apps/amazon-seller-flex?seller={seller.id}",
         f"/apps/amazon-seller-flex/new?seller={seller.id}",
+        f"/apps/amazon-seller-flex/{draft.id}/country",
         f"/apps/amazon-seller-flex/{draft.id}/name",
         f"/apps/amazon-seller-flex/{draft.id}/integrate",
+        f"/apps/amazon-seller-flex/{draft.id}/discard",
+        f"/amazon/login?{urlencode(visit)}",
+        "/amazon/return/ABCD-EFGH?problem=state_unknown",
         f"/stores/{store.id}",
         f"/stores/{refused.id}",
         f"/stores/{store.id}/recover",
@@ -213,11 +247,15 @@ def pages(app: Flask) -> list[str]:
         f"/stores/{store.id}/reconcile",
         f"/stores/{store.id}/settings",
         f"/stores/{store.id}/hubs",
+        f"/stores/{store.id}/hubs/{hub.id}/remove",
+        f"/stores/{store.id}/rename",
+        f"/stores/{refused.id}/reconnect",
         f"/stores/{store.id}/configuration-log",
         f"/stores/{store.id}/disconnect",
         "/alarms",
         f"/alarms/{alarm.id}",
         "/alarms/settings",
+        "/alarms/settings/secret",
         "/alarms/messages",
         "/configuration-log",
         "/configuration-log/verify",
@@ -228,19 +266,29 @@ def pages(app: Flask) -> list[str]:
         "/admin/users",
         "/admin/users/new",
         f"/admin/users/{user.id}",
+        f"/admin/users/{other.id}/deactivate",
+        f"/admin/users/{other.id}/reset-password",
         "/admin/sellers",
+        "/admin/sellers/new",
         f"/admin/sellers/{seller.id}",
         f"/admin/sellers/{seller.id}/skus",
+        f"/admin/sellers/{seller.id}/rename",
+        f"/admin/sellers/{seller.id}/deactivate",
         "/admin/hubs",
+        "/admin/hubs/new",
         f"/admin/hubs/{hub.id}",
+        f"/admin/hubs/{hub.id}/deactivate",
         "/help",
         f"/help/order-missing?q={held.amazon_shipment_id}",
         "/help/order-missing?q=",
         f"/help/cancellation?q={order.amazon_order_id}",
         f"/help/sku?q={listing.sku_code}&about=price",
+        f"/help/order-open?q={worked.amazon_shipment_id}",
         "/account",
         "/account/sessions/revoke-others",
+        f"/account/sessions/{elsewhere_signed_in.id}/revoke",
         "/account/password",
+        "/account/time-zone",
         "/no/such/page",
     ]
 
@@ -267,8 +315,10 @@ def signed_in_page(browser: Browser, contexts: list[BrowserContext], address: st
 
 
 def test_every_page_is_accessible_and_fits(
-    pages: list[str], live_server: str, browser: Browser, contexts: list[BrowserContext]
+    app: Flask, pages: list[str], live_server: str, browser: Browser, contexts: list[BrowserContext]
 ) -> None:
+    left_out = pages_left_out(app, pages) - LOOKED_AT_ELSEWHERE.keys()
+    assert {rule for rule in left_out if not rule.startswith("/uploads")} == set(), "test_uploads.py looks at those"
     page = signed_in_page(browser, contexts, live_server, viewport=DESK)
     complaints: list[str] = []
     areas: set[str] = set()
@@ -281,6 +331,12 @@ def test_every_page_is_accessible_and_fits(
             complaints.append(f"{path}: a table hides a part of its columns")
         complaints += problems(page, path, without_frame=area(path) in areas)
         areas.add(area(path))
+    for end, (button, said) in SENT.items():
+        path = next(path for path in pages if path.endswith(end))
+        page.goto(path)
+        page.get_by_role("button", name=button, exact=True).click()
+        expect(page.get_by_text(said).first).to_be_visible()
+        complaints += problems(page, f"{path}, sent", without_frame=True)
     assert complaints == []
 
 
@@ -339,9 +395,11 @@ def test_filters_stay_open_on_a_phone_without_scripts(
 
 def test_the_problem_has_the_focus_and_leads_to_its_field(app: Flask, live_server: str, page: Page) -> None:
     page.goto(f"{live_server}/sign-in")
+    assert problems(page, "/sign-in") == []
     page.get_by_role("button", name="Sign in").click()
     summary = page.get_by_role("alert")
     expect(summary).to_be_focused()
+    assert problems(page, "/sign-in, refused", without_frame=True) == []
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_label("E-mail")).to_be_focused()

@@ -1,4 +1,7 @@
-"""From the sign-in page to an order in New Order that Amazon knows as acknowledged, by the words a person reads."""
+"""From the sign-in page to an order in New Order that Amazon knows as acknowledged, by the words a person reads.
+
+The hub is mapped and the toggle turned by the keyboard alone.
+"""
 
 import re
 import time
@@ -6,11 +9,11 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from amazon_sandbox.serving import Running
 from flexdash.services import demo
-from tests.support.clicking import ask_to_connect, choose_account, sign_in
+from tests.support.clicking import ask_to_connect, choose_account, sign_in, tab_to
 from tests.support.servers import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -42,10 +45,10 @@ def test_from_sign_in_to_an_acknowledged_order(
     page.get_by_role("button", name="Allow").click()
     expect(page.get_by_text("Pune Store is connected to Amazon")).to_be_visible()
 
-    page.get_by_role("link", name="Hub Mapping").click()
+    with_keys_alone(page, to=page.get_by_role("link", name="Hub Mapping"), press="Enter")
     form = page.locator("form").filter(has=page.get_by_role("button", name="Map hub Pune Warehouse"))
-    form.get_by_label("Seller Flex Hub ID").fill("EXSB")
-    form.get_by_role("button", name="Map hub").click()
+    with_keys_alone(page, to=form.get_by_label("Seller Flex Hub ID"), type_in="EXSB")
+    with_keys_alone(page, to=form.get_by_role("button", name="Map hub"), press="Space")
     expect(page.get_by_text("EXSB").first).to_be_visible()
 
     page.get_by_role("navigation", name="Store pages").get_by_role("link", name="Catalog").click()
@@ -56,8 +59,9 @@ def test_from_sign_in_to_an_acknowledged_order(
     page.get_by_role("link", name="See the catalog of Pune Store").click(timeout=60_000)
     expect(page.get_by_role("row").filter(has_text="TEE-BLK-M").get_by_text("B0SANDBOX1")).to_be_visible()
 
-    page.get_by_role("link", name="Settings", exact=True).click()
-    page.get_by_role("button", name="Turn Order Sync on").click()
+    with_keys_alone(page, to=page.get_by_role("link", name="Settings", exact=True), press="Enter")
+    with_keys_alone(page, to=page.get_by_role("button", name="Turn Order Sync on"), press="Space")
+    expect(page.get_by_role("button", name="Turn Order Sync off")).to_be_visible()
     flexdash("scheduler")  # only now, so that its first tick finds the store
 
     wait_for(lambda: sandbox.control.shipment(ours)["status"] == "CONFIRMED", "Amazon to be told", timeout=90)
@@ -82,6 +86,15 @@ def test_from_sign_in_to_an_acknowledged_order(
 
     page.get_by_role("link", name="Sync runs").first.click()
     expect(page.get_by_role("row").filter(has_text="Order Sync").last.get_by_text("Healthy")).to_be_visible()
+
+
+def with_keys_alone(page: Page, *, to: Locator, press: str = "", type_in: str = "") -> None:
+    """Go to an element with Tab and press a key there, or type into it."""
+    tab_to(page, to)
+    if type_in:
+        page.keyboard.type(type_in)
+    if press:
+        page.keyboard.press(press)
 
 
 def reload_until(page: Page, is_so: Callable[[], bool], timeout: float = 30) -> None:

@@ -12,6 +12,7 @@ from flexdash.models import StockMode, UploadState
 from flexdash.services.uploads import deciding
 from tests import factories
 from tests.support.looking import DESK, area, problems
+from tests.support.routes import pages_left_out
 from tests.support.uploads import applied, catalog, checked, hand_in, many_listings
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -188,7 +189,8 @@ def pages(store, seller, actor, workspace) -> list[str]:
     ]
 
 
-def test_every_page_is_accessible_and_fits(pages, live_server, browser, contexts) -> None:
+def test_every_page_is_accessible_and_fits(app, pages, live_server, browser, contexts) -> None:
+    assert [rule for rule in pages_left_out(app, pages) if rule.startswith("/uploads")] == []
     page = signed_in_page(browser, contexts, live_server, viewport=DESK)
     complaints: list[str] = []
     areas: set[str] = set()

@@ -4,18 +4,19 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import uuid
-from contextlib import closing
+from contextlib import ExitStack
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 import psutil
 import pytest
+import sqlalchemy
 
 from config import PROJECT_DIR
+from tests.support.databases import is_postgres, make_database
 from tests.support.servers import free_port, wait_for
 
 MARK = "FLEXDASH_TEST_MARK"
@@ -29,6 +30,8 @@ class Run:
     def __init__(self, folder, **environ):
         self.folder = folder
         self.port = environ.pop("port", None) or free_port()
+        self.environ = environ
+        self.database_url = environ.get("DATABASE_URL", f"sqlite:///{folder}/data/flexdash.db")
         self.mark = uuid.uuid4().hex
         self._output_path = folder / f"output-{self.mark}"
         inherited = {name: value for name, value in os.environ.items() if not NOT_PASSED_ON.match(name)}
@@ -91,24 +94,34 @@ def get(url):
         return error.code, error.read().decode()
 
 
-def password_hashes(folder):
-    with closing(sqlite3.connect(folder / "data" / "flexdash.db")) as database:
-        return database.execute("SELECT id, password_hash FROM users ORDER BY id").fetchall()
+def password_hashes(database_url):
+    engine = sqlalchemy.create_engine(database_url)
+    try:
+        with engine.connect() as database:
+            return database.execute(sqlalchemy.text("SELECT id, password_hash FROM users ORDER BY id")).all()
+    finally:
+        engine.dispose()
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """Holds the run that the tests of this file share."""
+def shared(tmp_path_factory, worker_id):
+    """Holds the run that the tests of this file share: on PostgreSQL where the suite is, else on SQLite."""
     runs = []
 
     def living():
         if not runs or runs[-1].process.poll() is not None:
-            runs.append(Run(tmp_path_factory.mktemp("run")).wait_until_ready())
+            folder, environ = tmp_path_factory.mktemp("run"), {}
+            if is_postgres():
+                database = make_database(folder, f"run_{worker_id}_{len(runs)}")
+                cleaning.callback(database.drop)
+                environ = {"DATABASE_URL": database.url}
+            runs.append(Run(folder, **environ))
+            cleaning.callback(runs[-1].clear_away)
+            runs[-1].wait_until_ready()
         return runs[-1]
 
-    yield living
-    for run in runs:
-        run.clear_away()
+    with ExitStack() as cleaning:
+        yield living
 
 
 @pytest.fixture
@@ -140,7 +153,9 @@ def test_it_tells_the_address_a_sign_in_per_role_the_sandbox_and_how_to_stop(run
     sandbox = re.search(r"switch faults on\): (http://127\.0\.0\.1:\d+)\n", told).group(1)
     assert get(f"{sandbox}/healthz")[0] == 200
     assert get(sandbox)[0] == 200
-    assert f"The data is kept in {running.folder}/data.\n" in told
+    place = f"{running.folder}/data"
+    where = f"the database that DATABASE_URL names, and in {place}" if is_postgres() else place
+    assert f"The data is kept in {where}.\n" in told
     assert "Traceback" not in told
 
 
@@ -202,10 +217,11 @@ def test_ctrl_c_stops_all_and_the_next_run_finds_the_data_and_names_a_part_of_it
     with pytest.raises(URLError):
         _open(first.address, timeout=2)
 
-    kept = password_hashes(first.folder)
-    own = {"DATA_DIR": str(first.folder / "data"), "AMAZON_LWA_URL": "http://127.0.0.1:1/token"}
+    kept = password_hashes(first.database_url)
+    own = {**first.environ, "DATA_DIR": str(first.folder / "data"), "AMAZON_LWA_URL": "http://127.0.0.1:1/token"}
     second = start(first.folder, **own).wait_until_ready()
-    assert password_hashes(first.folder) == kept, "salted anew, had the people been made anew"
+    assert kept
+    assert password_hashes(first.database_url) == kept, "salted anew, had the people been made anew"
     assert "sandbox" not in second.output
     worker = next(process for process in second.processes() if process.cmdline()[-1] == "tick")
     worker.kill()

@@ -8,6 +8,7 @@ from sqlalchemy import event, select
 
 from flexdash import clock
 from flexdash.extensions import db
+from flexdash.jobs.schedule import QUEUES
 from flexdash.models import (
     Alarm,
     AlarmKind,
@@ -316,12 +317,6 @@ def test_a_run_that_was_put_off_does_not_wait_for_a_worker(store) -> None:
     ("seen", "kind", "sentence"),
     [
         (
-            Parts(unserved_queues=("sync",)),
-            AlarmKind.WORKER_AWAY,
-            "No worker of the queue sync has been seen lately: orders, stock and prices wait. "
-            "It is started with: python -m flexdash worker --queues sync",
-        ),
-        (
             Parts(is_scheduler_away=True),
             AlarmKind.SCHEDULER_AWAY,
             "The scheduler has not been seen lately. No sync begins by the clock in any store.",
@@ -339,6 +334,22 @@ def test_a_part_that_is_away_alarms_every_workspace_once(workspace, seen, kind, 
     assert alarms(seen) == found
     assert {alarm.workspace_id for alarm in found} == {workspace.id, other.id}
     assert {(alarm.kind, alarm.sentence, alarm.severity) for alarm in found} == {(kind, sentence, Severity.CRITICAL)}
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_queue_without_a_worker_is_named_with_what_waits_in_it(workspace, queue) -> None:
+    waits = {
+        "tick": "no sync is begun by the clock",
+        "sync": "orders, stock and prices wait",
+        "work": "actions on many orders wait",
+        "upload": "uploaded files are neither checked nor applied",
+    }[queue]
+    (alarm,) = alarms(Parts(unserved_queues=(queue,)))
+    assert (alarm.kind, alarm.severity) == (AlarmKind.WORKER_AWAY, Severity.CRITICAL)
+    assert alarm.sentence == (
+        f"No worker of the queue {queue} has been seen lately: {waits}. "
+        f"It is started with: python -m flexdash worker --queues {queue}"
+    )
 
 
 def test_while_redis_is_away_nothing_new_is_said_of_workers_and_nothing_is_taken_back(workspace) -> None:

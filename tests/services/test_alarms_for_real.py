@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import redis
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from amazon_sandbox.serving import Running
 from flexdash import clock
@@ -18,15 +19,20 @@ from flexdash.extensions import db
 from flexdash.jobs import dispatch
 from flexdash.jobs.scheduling import SEEN_KEY
 from flexdash.jobs.watching import PartsWatch
-from flexdash.models import Order, OrderState, RunState, Sync, User
+from flexdash.models import BatchAction, Order, OrderState, RunState, Sync, User, UserSession, Workspace
+from flexdash.services import config_log_verify, connecting
 from flexdash.services.alarms import keeping
 from flexdash.services.alarms.findings import Parts
-from tests.factories import make_user
+from flexdash.services.connecting import AmazonAnswer
+from flexdash.services.order_work import batches
+from tests.factories import make_actor, make_order, make_store, make_user
+from tests.support.chains import append, tampering
 from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
 from tests.support.recoveries import lift_pace
 from tests.support.schedules import scheduled
 from tests.support.servers import flexdash_process, running_redis, wait_for
 from tests.support.stock import do_push, make_stocked_store, stock_up
+from tests.support.uploads import catalog, hand_in
 from tests.support.web import words
 
 
@@ -45,9 +51,12 @@ def alarms_page(signed_in: Callable[[User], FlaskClient]) -> Callable[..., str]:
 
     def read(workspace, seen: Parts = Parts()) -> str:  # noqa: B008 - frozen
         keeping.evaluate(seen)
-        if workspace.id not in merchants:
-            merchants[workspace.id] = signed_in(make_user(workspace))
-        return words(merchants[workspace.id].get("/alarms"))
+        merchant = merchants.get(workspace.id)
+        page = merchant.get("/alarms") if merchant else None
+        if page is None or page.status_code != 200:  # a sign-in does not last for months
+            merchant = merchants[workspace.id] = signed_in(make_user(workspace))
+            page = merchant.get("/alarms")
+        return words(page)
 
     return read
 
@@ -60,6 +69,31 @@ def test_an_authorization_that_was_revoked_at_amazon(sandbox, alarms_page) -> No
     sandbox.control.revoke_tokens()
     assert do_run(store).state is RunState.FAILED
     assert "Pune Store: Amazon refuses FlexDash's access" in alarms_page(workspace)
+
+
+def test_an_authorization_that_comes_to_its_end(workspace, seller, settings, sandbox, alarms_page) -> None:
+    asha = make_actor(make_user(workspace, name="Asha"))
+    session = UserSession(user_id=asha.user_id, token_hash="of-asha", expires_at=clock.now() + timedelta(hours=12))
+    db.session.add(session)
+    db.session.commit()
+    address = connecting.begin(asha, session.id, make_store(seller, "draft", name="Pune Store").id)
+    state = parse_qs(urlsplit(address).query)["state"][0]
+    code = sandbox.control.issue_code(settings.amazon_redirect_uri, SELLER)
+    connecting.finish(asha, session.id, AmazonAnswer(state=state, code=code, amazon_selling_partner_id=SELLER))
+
+    connected_at, said = clock.now(), []
+    for days_left in (31, 29, 6, 0.5, -1):
+        with time_machine.travel(connected_at + timedelta(days=365 - days_left), tick=False):
+            page = alarms_page(workspace)
+            _, found, rest = page.partition("Pune Store: the authorization at Amazon ")
+            said.append(rest.partition(".")[0] if found else "nothing")
+    assert said == [
+        "nothing",
+        "ends within 30 days",
+        "ends within 7 days",
+        "ends within a day",
+        "has ended after 365 days",
+    ]
 
 
 def test_three_pulls_that_amazon_answers_with_an_error(sandbox, alarms_page) -> None:
@@ -111,6 +145,70 @@ def test_a_push_that_the_brake_holds(sandbox, alarms_page) -> None:
         "Pune Store: a push would set 40 of 40 quantities to zero on Amazon. No stock is sent until somebody"
         in alarms_page(workspace)
     )
+
+
+def test_a_push_of_which_amazon_takes_nothing(sandbox, alarms_page) -> None:
+    store, hub = make_stocked_store(sandbox)
+    workspace = store.seller.workspace
+    stock_up(store, hub, {f"NOT-LISTED-{n}": 5 for n in range(5)})
+    assert do_push(store).state is RunState.FAILED
+    assert (
+        "Pune Store: Amazon refuses its stock. Amazon did not take any of the 5 items that this run sent. NOT-LISTED-"
+        in alarms_page(workspace)
+    )
+
+
+def test_an_inventory_sync_after_whose_good_push_none_follows(sandbox, alarms_page) -> None:
+    store, hub = make_stocked_store(sandbox)
+    workspace = store.seller.workspace
+    stock_up(store, hub, {"TEE-BLK-M": 5})
+    assert do_push(store).state is RunState.SUCCEEDED
+    pushed_at = clock.now()
+    with time_machine.travel(pushed_at + timedelta(minutes=89), tick=False):
+        assert "Inventory Sync" not in alarms_page(workspace)
+    with time_machine.travel(pushed_at + timedelta(minutes=91), tick=False):
+        assert (
+            "Pune Store: Inventory Sync has had no good run for more than 90 minutes. Amazon may show stock that is "
+            "sold already;" in alarms_page(workspace)
+        )
+
+
+def test_an_acknowledgement_that_amazon_refuses(sandbox, alarms_page) -> None:
+    store = make_pulled_store(sandbox, name="Pune Store")
+    workspace = store.seller.workspace
+    sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.fault("names_buyer", operation="processShipment", count=2)
+    assert do_run(store).n_failed == 2
+    page = alarms_page(workspace)
+    assert "Pune Store: Amazon refused the acknowledgement of 2 orders, the first of them FD-" in page
+    assert "and may cancel what is not acknowledged." in page
+
+
+def test_a_configuration_log_whose_last_row_somebody_deleted(app, workspace, alarms_page) -> None:
+    workspace_id = workspace.id
+    append(workspace_id, 3)
+    assert config_log_verify.verify_and_keep(workspace_id).is_intact
+    assert "Nothing is wrong." in alarms_page(workspace)
+    with tampering(app) as connection:
+        connection.execute(text("DELETE FROM config_events WHERE sequence = 3"))
+    config_log_verify.verify_and_keep(workspace_id)
+    assert (
+        "The Configuration Log is not as it was written. Row 3 is missing: the end of the log was cut off."
+        in alarms_page(db.session.get_one(Workspace, workspace_id))
+    )
+
+
+def test_a_file_and_an_action_on_many_orders_that_no_worker_takes(workspace, seller, alarms_page) -> None:
+    store = make_store(seller)
+    asha = make_actor(make_user(workspace))
+    hand_in(asha, store, catalog("TEE,B0TESTTEE1,Tee"))
+    batches.ask(asha, BatchAction.PACK, [make_order(store, OrderState.PICKED).id])
+    now = clock.now()
+    assert "Nothing is wrong." in alarms_page(workspace)
+    with time_machine.travel(now + timedelta(minutes=16), tick=False):
+        page = alarms_page(workspace)
+    for what, queue in (("uploaded file", "upload"), ("action on many orders", "work")):
+        assert f"1 {what} has waited for a worker of the queue {queue} for more than 15 minutes." in page
 
 
 def test_a_store_that_no_turn_comes_to_and_runs_that_no_worker_takes(sandbox, redis_connection, alarms_page) -> None:

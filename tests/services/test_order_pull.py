@@ -14,7 +14,7 @@ from amazon_sandbox.serving import Running
 from amazon_sandbox.world.people import SKU_CODES
 from flexdash import clock
 from flexdash.amazon.errors import AmazonError, AuthorizationRefused
-from flexdash.amazon.shipments import Shipments
+from flexdash.amazon.shipments import ShipmentPage, Shipments
 from flexdash.extensions import db
 from flexdash.models import (
     Acknowledgement,
@@ -30,6 +30,8 @@ from flexdash.models import (
     SyncState,
 )
 from flexdash.services import amazon_access, order_holds, order_pull, sync_attempts
+from flexdash.services.order_import import Counts, OrderImporter
+from flexdash.services.order_pages import ReadPage
 from tests import factories
 from tests.support.ledgers import stock_problems
 
@@ -168,6 +170,28 @@ def test_the_threads_that_acknowledge_log_with_the_ids_of_their_run(
         run_once(store)
     assert [run_id for run_id, _ in seen] == [7, 7, 7]
     assert all(name.startswith("acknowledge") for _, name in seen)
+
+
+def test_the_next_page_is_fetched_while_one_is_written(store: Store, sandbox: Running, monkeypatch) -> None:
+    sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    real_page, real_write, is_second_here = Shipments.page, OrderImporter.write, threading.Event()
+    pages, came_meanwhile = [], []
+
+    def page(shipments: Shipments, *arguments, **named) -> ShipmentPage:
+        pages.append(real_page(shipments, *arguments, **named))
+        if len(pages) == 2:
+            is_second_here.set()
+        return pages[-1]
+
+    def write(importer: OrderImporter, read: ReadPage) -> Counts:
+        came_meanwhile.append(is_second_here.wait(timeout=5))
+        return real_write(importer, read)
+
+    monkeypatch.setattr(Shipments, "page", page)
+    monkeypatch.setattr(OrderImporter, "write", write)
+    run = run_once(store)
+    assert (run.state, run.n_created) == (RunState.SUCCEEDED, 1)
+    assert came_meanwhile[0]
 
 
 def test_an_order_cancelled_between_the_pull_and_the_acknowledgement(store: Store, sandbox: Running) -> None:

@@ -94,7 +94,7 @@ def test_the_password_is_found_nowhere(store, sandbox, environment, settings, re
     kept = here(store)
     assert len(kept) == len(passwords)
     assert all(one.otp_valid_until for one in kept.values()), "there was a password to keep"
-    assert len(worker_log) > 1_000
+    assert b'"run ended"' in worker_log, "the log is the one of these runs"
     places = {
         "the worker's log": worker_log,
         "the database": b"\n".join(all_values()),

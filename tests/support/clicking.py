@@ -1,6 +1,6 @@
-"""What people click, by the words they read."""
+"""What people click or reach with the Tab key, by the words they read."""
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page, expect
 
 MERCHANT = ("merchant@demo.example", "demo-merchant-pass")
 ADMIN = ("admin@demo.example", "demo-admin-pass")
@@ -36,3 +36,13 @@ def choose_account(page: Page, account: str = "Sunrise Retail (India)") -> None:
     if signing_in.is_visible():
         page.get_by_text(account).click()
         signing_in.click()
+
+
+def tab_to(page: Page, target: Locator, most: int = 100) -> None:
+    """Press Tab until `target` has the focus."""
+    expect(target).to_have_count(1)
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if target.evaluate("element => element === document.activeElement"):
+            return
+    raise AssertionError(f"pressed Tab {most} times in vain for {target}")

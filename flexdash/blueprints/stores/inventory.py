@@ -107,6 +107,7 @@ def inventory(store_id: int) -> Response | str:
         last_full_at=drift.last_full_at(store),
         n_refused=drift.n_refused(store),
         counted_at_most=drift.COUNTED_AT_MOST,
+        oversold=drift.oversold(store, locations) if locations else None,
         held=brake.holding(store),
         state_words=STATE_WORDS,
         here=request.query_string.decode("ascii", "ignore"),

@@ -34,12 +34,11 @@ def parts(seen: Parts) -> Iterator[Finding]:
             )
         )
     for queue in seen.unserved_queues or ():
-        waits = WHAT_WAITS.get(queue, "what stands in it waits")
         found.append(
             (
                 AlarmKind.WORKER_AWAY,
                 f"queue:{queue}",
-                f"No worker of the queue {queue} has been seen lately: {waits}. "
+                f"No worker of the queue {queue} has been seen lately: {WHAT_WAITS[queue]}. "
                 f"It is started with: python -m flexdash worker --queues {queue}",
             )
         )

@@ -19,6 +19,7 @@ from flexdash.services.inventory.remedies import remedy_of
 # Where no index knows which lines fit, a page looks at so many SKUs and offers to look further.
 WINDOW = 5_000
 COUNTED_AT_MOST = 1_000
+COUNTED_LINES = 1_000  # of those that no index knows: it takes a few milliseconds of each look at the tab
 _LAST_CHARACTER = "\U0010ffff"
 _IS_REFUSED = text("published_stock.state = 'refused'")  # in the words of the partial index
 
@@ -58,6 +59,15 @@ class Found:
     lines: Select[Any]
     columns: Sequence[tuple[InstrumentedAttribute[Any], str]]
     looked_until: str = ""
+
+
+@dataclass(frozen=True)
+class Oversold:
+    """How many lines of the first `n_skus` Amazon shows more of than there is; `is_all`: the store has no others."""
+
+    n: int
+    n_skus: int
+    is_all: bool
 
 
 @dataclass(frozen=True)
@@ -181,6 +191,28 @@ def n_refused(store: Store) -> int:
     return db.session.scalar(select(db.func.count()).select_from(some)) or 0
 
 
+def oversold(store: Store, locations: Sequence[Location]) -> Oversold:
+    """Count the lines of which Amazon shows more than there is, as `found` does with Only.OVERSELL.
+
+    Counted are the first COUNTED_LINES of them or so. `locations` are the store's active ones, and there is one.
+    """
+    n_skus = max(1, COUNTED_LINES // len(locations))
+    of_store = select(Listing.sku_code).where(Listing.store_id == store.id)
+    until = db.session.scalar(of_store.order_by(Listing.sku_code).offset(n_skus).limit(1))
+    is_listed = of_store.where(Listing.sku_code == PublishedStock.sku_code).correlate(PublishedStock).scalar_subquery()
+    # From what Amazon was told, by the index of the SKUs: from the listings PostgreSQL would join whole tables.
+    query = (
+        select(db.func.count())
+        .select_from(PublishedStock)
+        .join(HubMapping, _is_at_one_of(locations))
+        .outerjoin(StockLevel, _is_stock_of(store))
+        .where(PublishedStock.store_id == store.id, _is_oversold(store.stock_buffer), is_listed.is_not(None))
+    )
+    if until is not None:
+        query = query.where(PublishedStock.sku_code < until)
+    return Oversold(db.session.scalar(query) or 0, n_skus, is_all=until is None)
+
+
 def last_full_at(store: Store) -> datetime | None:
     """Return when everything was last pushed."""
     return db.session.scalar(
@@ -201,16 +233,36 @@ def differs(stock_buffer: int) -> ColumnElement[bool]:
     )
 
 
+def _is_oversold(stock_buffer: int) -> ColumnElement[bool]:
+    return shown() > wanted(stock_buffer)
+
+
 def _condition(only: Only | None, stock_buffer: int) -> ColumnElement[bool] | None:
     match only:
         case Only.DIFFERS:
             return differs(stock_buffer)
         case Only.OVERSELL:
-            return shown() > wanted(stock_buffer)
+            return _is_oversold(stock_buffer)
         case Only.NEVER_SENT:
             return PublishedStock.sent_at.is_(None)
         case _:
             return None
+
+
+def _is_at_one_of(locations: Sequence[Location]) -> ColumnElement[bool]:
+    return and_(
+        HubMapping.store_id == PublishedStock.store_id,
+        HubMapping.seller_flex_hub_id == PublishedStock.seller_flex_hub_id,
+        HubMapping.id.in_([location.mapping_id for location in locations]),
+    )
+
+
+def _is_stock_of(store: Store) -> ColumnElement[bool]:
+    return and_(
+        StockLevel.hub_id == HubMapping.hub_id,
+        StockLevel.seller_id == store.seller_id,
+        StockLevel.sku_code == PublishedStock.sku_code,
+    )
 
 
 def _told(
@@ -222,23 +274,9 @@ def _told(
         .outerjoin(
             Listing, and_(Listing.store_id == PublishedStock.store_id, Listing.sku_code == PublishedStock.sku_code)
         )
-        .outerjoin(
-            HubMapping,
-            and_(
-                HubMapping.store_id == PublishedStock.store_id,
-                HubMapping.seller_flex_hub_id == PublishedStock.seller_flex_hub_id,
-                HubMapping.id.in_([location.mapping_id for location in locations]),
-            ),
-        )
+        .outerjoin(HubMapping, _is_at_one_of(locations))
         .outerjoin(Hub, Hub.id == HubMapping.hub_id)
-        .outerjoin(
-            StockLevel,
-            and_(
-                StockLevel.hub_id == HubMapping.hub_id,
-                StockLevel.seller_id == store.seller_id,
-                StockLevel.sku_code == PublishedStock.sku_code,
-            ),
-        )
+        .outerjoin(StockLevel, _is_stock_of(store))
         .where(PublishedStock.store_id == store.id, condition)
     )
     if filters.mapping_id is not None:
