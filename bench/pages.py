@@ -67,6 +67,8 @@ PAGES = {
     "orders, in conflict": "/orders?needs=conflict",
     "orders, to be cancelled on Amazon": "/orders?needs=cancellation",
     "orders, acknowledgement refused": "/orders?needs=acknowledgement",
+    "orders, acknowledgement refused, of a store": "/orders?needs=acknowledgement&store={store}",
+    "orders, in conflict, of a store, most urgent first": "/orders?needs=conflict&store={store}&sort=deadline",
     "shipments to fix": "/orders/to-fix",
     "invoices to do": "/orders/invoices",
     "conflicts": "/orders/conflicts",

@@ -5,13 +5,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, any_, event, func, literal, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from flexdash.extensions import db
 from flexdash.models.types import UtcDateTime
 
+COUNT_PATIENCE_MS = 2_000
 LOCK_PATIENCE_MS = 30_000  # then the work fails, says that the database is busy, and is tried again
+
+logger = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -90,12 +95,17 @@ def count_anew(*tables: str) -> None:
 
     Until then it takes a store that it did not meet when it counted last for one without rows, and looks a SKU of it up
     in any index that begins with the store: by going through all of the store. Left to itself PostgreSQL counts a table
-    again once a tenth has changed, which among the rows of many stores one store never is.
+    again once a tenth has changed, which among the rows of many stores one store never is. Where it is busy with the
+    table itself, this is left to it.
     """
     if db.engine.dialect.name != "postgresql":
         return
-    with transaction() as session:
-        session.execute(text(f"ANALYZE {', '.join(tables)}"))
+    try:
+        with transaction() as session:
+            session.execute(text(f"SET LOCAL lock_timeout = {COUNT_PATIENCE_MS}"))
+            session.execute(text(f"ANALYZE {', '.join(tables)}"))
+    except OperationalError as error:
+        logger.info("the database is busy with the tables itself", tables=tables, error=type(error.orig).__name__)
 
 
 def release_connection() -> None:

@@ -106,10 +106,11 @@ class OrderListing:
     newest_by: InstrumentedAttribute[int]
 
 
-def listing(actor: Actor, filters: OrderFilters) -> OrderListing:
-    """Return the orders that `actor` may see and the filters leave."""
+def listing(actor: Actor, filters: OrderFilters, *, is_newest_first: bool = True) -> OrderListing:
+    """Return the orders that `actor` may see and the filters leave; `is_newest_first` if they will be ordered so."""
     needed = _NEEDS_AS_SQL.get(filters.needs) if filters.needs else None
-    are_few = needed is not None and filters.store_id is not None  # by the store's own index of them
+    # By the store's own index of them, which holds them in the order of their ids.
+    are_few = needed is not None and filters.store_id is not None and is_newest_first
     query = access.visible(actor, Order, are_few=are_few).options(
         joinedload(Order.store), joinedload(Order.hub), selectinload(Order.holds)
     )

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
+from flexdash import database
 from flexdash.database import count_anew
 from flexdash.extensions import db
 from flexdash.models import ConfigEvent, Listing, OrderState, RowOutcome, UploadChunk, UploadRow, UploadState
@@ -202,3 +203,12 @@ def test_a_sku_of_a_store_just_filled_is_found_by_its_index(actor, store) -> Non
         sql = look_up.compile(connection, compile_kwargs={"literal_binds": True})
         plan = connection.exec_driver_sql(f"EXPLAIN {sql}").scalars().all()
     assert any("uq_listings_store_id_sku_code" in line for line in plan), plan
+
+
+@pytest.mark.skipif(not is_postgres(), reason="SQLite plans without counting")
+def test_a_table_that_the_database_is_busy_with_holds_no_upload_up(actor, store, monkeypatch) -> None:
+    monkeypatch.setattr(database, "COUNT_PATIENCE_MS", 50)
+    with db.engine.connect() as another:
+        another.exec_driver_sql("LOCK TABLE listings IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM does
+        upload = applied(actor, store, catalog(*many_listings(1_000)))
+    assert (upload.state, upload.n_new) == (UploadState.APPLIED, 1_000)

@@ -35,8 +35,9 @@ def list_page(args: MultiDict[str, str], *, save_form: SaveListForm | None = Non
     actor = current_actor()
     form = FilterForm(args, _stores(actor), hubs_of(actor))
     filters = form.filters()
-    listing = orders.listing(actor, filters)
-    if form.sorting() == "deadline":
+    is_by_deadline = form.sorting() == "deadline"
+    listing = orders.listing(actor, filters, is_newest_first=not is_by_deadline)
+    if is_by_deadline:
         page = keyset_page(orders.by_deadline(listing.found), SORTS["deadline"], args, form.n_rows())
     else:
         page = keyset_page(listing.found, SORTS["newest"], args, form.n_rows(), index=[listing.newest_by])
