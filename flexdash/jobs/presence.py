@@ -1,18 +1,17 @@
 """Who has been seen lately: each queue's workers, the scheduler and the watcher; and what stands in the queues."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import redis
 from rq import Queue
-from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.utils import utcparse
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from flexdash import clock
-from flexdash.jobs.schedule import QUEUES, TICK
+from flexdash.jobs.schedule import QUEUES
 from flexdash.jobs.scheduling import SEEN_KEY
 
 # A worker shows itself every half minute, idle or busy.
@@ -40,20 +39,6 @@ def queue_states(connection: redis.Redis) -> Iterator[QueueState]:
             connection.zcard(failed.key),
             _n_workers(connection, name),
         )
-
-
-def waiting_since(connection: redis.Redis, queue: str) -> datetime | None:
-    """Return since when the first job of a queue stands in line; None for none. Raises redis.RedisError."""
-    first = connection.lindex(Queue.redis_queue_namespace_prefix + queue, 0)
-    stamp = connection.hget(Job.redis_job_namespace_prefix + first.decode(), "enqueued_at") if first else None
-    if not stamp:
-        return None
-    since = utcparse(stamp.decode())
-    if queue != TICK.queue:
-        return since
-    # The tick goes in once a minute under one id, whose stamp is that of the last time.
-    n_ticks = connection.llen(Queue.redis_queue_namespace_prefix + queue)
-    return since - timedelta(minutes=max(n_ticks - 1, 0))
 
 
 def unserved_queues(connection: redis.Redis) -> list[str]:
