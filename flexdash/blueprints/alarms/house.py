@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import redis
 
-from flexdash.extensions import redis_client
 from flexdash.jobs import presence, schedule
-from flexdash.templating.redis_watch import redis_is_away
+from flexdash.templating.redis_watch import quick_redis, redis_is_away
 
 # What each queue is for, and what of a workspace stands in it.
 QUEUE_WORDS: dict[str, tuple[str, str, str]] = {
@@ -42,13 +41,11 @@ def look() -> House | None:
     if redis_is_away():
         return None
     try:
-        return House(
-            is_scheduler_seen=presence.is_scheduler_seen(redis_client),
-            is_watcher_seen=presence.is_watcher_seen(redis_client),
-            queues=[
-                QueueHealth(state.name, *QUEUE_WORDS[state.name], is_served=state.n_workers > 0)
-                for state in presence.queue_states(redis_client)
-            ],
-        )
+        signs = presence.look(quick_redis())
     except redis.RedisError:
         return None
+    return House(
+        signs.is_scheduler_seen,
+        signs.is_watcher_seen,
+        [QueueHealth(state.name, *QUEUE_WORDS[state.name], is_served=state.n_workers > 0) for state in signs.queues],
+    )
