@@ -157,9 +157,11 @@ def claim(actor: Actor, user_session_id: int | None, state: str) -> Claim:
 
 
 def set_outcome(attempt_id: int, outcome: Outcome) -> None:
-    """Note how a claimed trip ended, inside the caller's transaction."""
+    """Note how a claimed trip ended, inside the caller's transaction; one that was withdrawn meanwhile stays so."""
     db.session.execute(
-        update(AuthorizationAttempt).where(AuthorizationAttempt.id == attempt_id).values(outcome=outcome.value)
+        update(AuthorizationAttempt)
+        .where(AuthorizationAttempt.id == attempt_id, AuthorizationAttempt.outcome == "")
+        .values(outcome=outcome.value)
     )
 
 
