@@ -176,9 +176,10 @@ def withdraw(store: Store) -> None:
 
 
 def forget_store(store: Store) -> None:
-    """Cut all trips of `store`, a draft about to be deleted, from it inside the caller's transaction; they are kept.
+    """Cut all trips of `store`, a draft about to be deleted, from it inside the caller's transaction.
 
-    Who comes back from one that was open is told that the draft was discarded.
+    They are kept for as long as ended sessions are. Who comes back from one that was open is told that the draft was
+    discarded.
     """
     withdraw(store)
     db.session.execute(
