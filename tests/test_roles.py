@@ -11,9 +11,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flexdash.models import Role, User
+from flexdash.services import sign_in
 from flexdash.services.actors import ROLE_PERMISSIONS, Permission
+from flexdash.services.order_work import saved_filters
 from tests import factories
 from tests.support.routes import Route, all_routes
+from tests.support.statements import statements
 
 # What the error page of a missing thing must never say: names out of the other workspace.
 FOREIGN = "Foreign"
@@ -197,3 +200,26 @@ def test_every_post_wants_the_csrf_token(app: Flask, signed_in: Callable[[User],
         if route.method == "POST" and client.post(route.path(world.ids), with_csrf_token=False).status_code != 400
     ]
     assert let_in == []
+
+
+def test_head_does_nothing_that_is_asked_first(app: Flask, signed_in: Callable[[User], FlaskClient]) -> None:
+    """Flask lets HEAD in wherever GET may go, and nobody asks it for a CSRF token."""
+    world = make_world("Own")
+    client = signed_in(admin := world.people[Role.ADMIN])
+    sign_in.begin(admin.email, factories.PASSWORD)
+    world.ids["session_id"] = max(row.id for row in sign_in.sessions_of(factories.make_actor(admin)))
+    world.ids["filter_id"] = saved_filters.save(factories.make_actor(admin), "Pune", "tab=new").id
+    routes = list(all_routes(app))
+    asked_first = {route.rule: route for route in routes if route.method == "POST"}
+    wrong = []
+    for route in (route for route in routes if route.method == "GET" and route.rule in asked_first):
+        path = route.path(world.ids)
+        shown = client.get(path)
+        with statements() as sent:
+            answer = client.head(path)
+        is_same = (answer.status_code, answer.location) == (shown.status_code, shown.location)
+        writes = [sql for sql in sent if sql.startswith(("INSERT", "UPDATE", "DELETE"))]
+        if writes or not is_same:
+            wrong.append((route.rule, shown.status_code, answer.status_code, writes))
+    assert len(asked_first) > 30
+    assert wrong == []

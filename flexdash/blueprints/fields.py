@@ -12,6 +12,7 @@ from wtforms.validators import Optional, ValidationError
 from flexdash.models import Store
 
 OLDEST_FIRST, NEWEST_FIRST = "oldest", "newest"
+BACKWARDS = "z"  # a list by name or SKU, from its end
 _YEARS = range(2000, 2200)
 
 
@@ -91,6 +92,19 @@ class ToDoSortMixin:
     def is_newest_first(self) -> bool:
         """Say whether the newest row is to come first."""
         return chosen(self.sort) == NEWEST_FIRST
+
+
+class SkuSortMixin:
+    """The order of a list that is read by SKU: A to Z unless the other was chosen."""
+
+    sort = SelectField(
+        "Order of the list", default="", choices=choices(("", "SKU, A to Z"), (BACKWARDS, "SKU, Z to A"))
+    )
+
+    @property
+    def is_backwards(self) -> bool:
+        """Say whether the end of the alphabet is to come first."""
+        return chosen(self.sort) == BACKWARDS
 
 
 class StoreMixin:

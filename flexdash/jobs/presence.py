@@ -1,18 +1,19 @@
-"""Who has been seen lately: each queue's workers, the scheduler and the watcher; and what stands in the queues."""
+"""Who has been seen lately: each queue's workers, the scheduler and the watcher; and what stands in the queues.
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+A look is two round trips to Redis, however many queues and workers there are.
+"""
+
+from datetime import timedelta
 from typing import NamedTuple
 
 import redis
 from rq import Queue
-from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.utils import utcparse
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from flexdash import clock
-from flexdash.jobs.schedule import QUEUES, TICK
+from flexdash.jobs.schedule import QUEUES
 from flexdash.jobs.scheduling import SEEN_KEY
 
 # A worker shows itself every half minute, idle or busy.
@@ -30,35 +31,49 @@ class QueueState(NamedTuple):
     n_workers: int
 
 
-def queue_states(connection: redis.Redis) -> Iterator[QueueState]:
-    """Yield the state of every queue; raises redis.RedisError."""
-    for name in QUEUES:
-        failed = FailedJobRegistry(name, connection=connection)
-        yield QueueState(
-            name,
-            connection.llen(Queue.redis_queue_namespace_prefix + name),
-            connection.zcard(failed.key),
-            _n_workers(connection, name),
-        )
+class Signs(NamedTuple):
+    """What Redis knows of all parts at one moment."""
+
+    is_scheduler_seen: bool
+    is_watcher_seen: bool
+    queues: list[QueueState]
+
+    @property
+    def unserved_queues(self) -> list[str]:
+        """The names of the queues for which no living worker has been seen lately."""
+        return [queue.name for queue in self.queues if not queue.n_workers]
 
 
-def waiting_since(connection: redis.Redis, queue: str) -> datetime | None:
-    """Return since when the first job of a queue stands in line; None for none. Raises redis.RedisError."""
-    first = connection.lindex(Queue.redis_queue_namespace_prefix + queue, 0)
-    stamp = connection.hget(Job.redis_job_namespace_prefix + first.decode(), "enqueued_at") if first else None
-    if not stamp:
-        return None
-    since = utcparse(stamp.decode())
-    if queue != TICK.queue:
-        return since
-    # The tick goes in once a minute under one id, whose stamp is that of the last time.
-    n_ticks = connection.llen(Queue.redis_queue_namespace_prefix + queue)
-    return since - timedelta(minutes=max(n_ticks - 1, 0))
+def look(connection: redis.Redis) -> Signs:
+    """Return what can be seen of all parts; raises redis.RedisError."""
+    with connection.pipeline(transaction=False) as asked:
+        asked.exists(SEEN_KEY)
+        asked.exists(WATCHER_KEY)
+        for name in QUEUES:
+            asked.llen(Queue.redis_queue_namespace_prefix + name)
+            asked.zcard(FailedJobRegistry(name, connection=connection).key)
+            asked.smembers(WORKERS_BY_QUEUE_KEY % name)
+        scheduler, watcher, *facts = asked.execute()
+    by_queue = dict(zip(QUEUES, zip(facts[::3], facts[1::3], facts[2::3], strict=True), strict=True))
+    seen = _workers_seen(connection, sorted(set().union(*facts[2::3])))
+    return Signs(
+        bool(scheduler),
+        bool(watcher),
+        [
+            QueueState(name, n_jobs, n_failed, len(seen & workers))
+            for name, (n_jobs, n_failed, workers) in by_queue.items()
+        ],
+    )
+
+
+def queue_states(connection: redis.Redis) -> list[QueueState]:
+    """Return the state of every queue; raises redis.RedisError."""
+    return look(connection).queues
 
 
 def unserved_queues(connection: redis.Redis) -> list[str]:
-    """Return the names of the queues for which no living worker has been seen lately."""
-    return [name for name in QUEUES if not _n_workers(connection, name)]
+    """Return the names of the queues for which no living worker has been seen lately; raises redis.RedisError."""
+    return look(connection).unserved_queues
 
 
 def is_scheduler_seen(connection: redis.Redis) -> bool:
@@ -76,6 +91,10 @@ def show_watcher(connection: redis.Redis) -> None:
     connection.set(WATCHER_KEY, int(clock.now().timestamp()), ex=WATCHER_SECONDS)
 
 
-def _n_workers(connection: redis.Redis, queue: str) -> int:
-    seen = (connection.hget(key, "last_heartbeat") for key in connection.smembers(WORKERS_BY_QUEUE_KEY % queue))
-    return sum(clock.now() - utcparse(moment.decode()) < WORKER_SEEN_WITHIN for moment in seen if moment)
+def _workers_seen(connection: redis.Redis, keys: list[bytes]) -> set[bytes]:
+    with connection.pipeline(transaction=False) as asked:
+        for key in keys:
+            asked.hget(key, "last_heartbeat")
+        moments = asked.execute()
+    latest = clock.now() - WORKER_SEEN_WITHIN
+    return {key for key, at in zip(keys, moments, strict=True) if at and utcparse(at.decode()) > latest}

@@ -47,16 +47,17 @@ class PartsWatch:
     def look(self) -> Parts:
         """Look now. While Redis is away nobody can tell of worker and scheduler: Redis is what is missing."""
         try:
-            unserved = set(presence.unserved_queues(self._connection))
-            is_scheduler_away = not presence.is_scheduler_seen(self._connection)
+            signs = presence.look(self._connection)
         except redis.RedisError:
             is_away = self._for_long("redis", True)
             self._away_since = {name: at for name, at in self._away_since.items() if name == "redis"}
             return Parts(is_redis_away=is_away, unserved_queues=None, is_scheduler_away=None)
         self._for_long("redis", False)
         return Parts(
-            unserved_queues=tuple(name for name in QUEUES if self._for_long(f"queue:{name}", name in unserved)),
-            is_scheduler_away=self._for_long("scheduler", is_scheduler_away),
+            unserved_queues=tuple(
+                name for name in QUEUES if self._for_long(f"queue:{name}", name in signs.unserved_queues)
+            ),
+            is_scheduler_away=self._for_long("scheduler", not signs.is_scheduler_seen),
         )
 
     def _for_long(self, name: str, is_away: bool) -> bool:

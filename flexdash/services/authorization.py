@@ -157,9 +157,11 @@ def claim(actor: Actor, user_session_id: int | None, state: str) -> Claim:
 
 
 def set_outcome(attempt_id: int, outcome: Outcome) -> None:
-    """Note how a claimed trip ended, inside the caller's transaction."""
+    """Note how a claimed trip ended, inside the caller's transaction; one that was withdrawn meanwhile stays so."""
     db.session.execute(
-        update(AuthorizationAttempt).where(AuthorizationAttempt.id == attempt_id).values(outcome=outcome.value)
+        update(AuthorizationAttempt)
+        .where(AuthorizationAttempt.id == attempt_id, AuthorizationAttempt.outcome == "")
+        .values(outcome=outcome.value)
     )
 
 
@@ -174,9 +176,10 @@ def withdraw(store: Store) -> None:
 
 
 def forget_store(store: Store) -> None:
-    """Cut all trips of `store`, a draft about to be deleted, from it inside the caller's transaction; they are kept.
+    """Cut all trips of `store`, a draft about to be deleted, from it inside the caller's transaction.
 
-    Who comes back from one that was open is told that the draft was discarded.
+    They are kept for as long as ended sessions are. Who comes back from one that was open is told that the draft was
+    discarded.
     """
     withdraw(store)
     db.session.execute(

@@ -14,7 +14,7 @@ class RedisWatch:
     """Knows whether Redis answers, asking at most every few seconds and never waiting long: pages must still read."""
 
     def __init__(self, url: str) -> None:
-        self._client = redis.Redis.from_url(
+        self.client = redis.Redis.from_url(
             url, socket_timeout=_REDIS_ANSWER_SECONDS, socket_connect_timeout=_REDIS_ANSWER_SECONDS, retry=None
         )
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class RedisWatch:
 
     def _answers(self) -> bool:
         try:
-            return bool(self._client.ping())
+            return bool(self.client.ping())
         except redis.RedisError:
             return False
 
@@ -42,3 +42,8 @@ class RedisWatch:
 def redis_is_away() -> bool:
     """Say whether the banner about Redis belongs on the page."""
     return current_app.extensions["flexdash_redis_watch"].is_away()
+
+
+def quick_redis() -> redis.Redis:
+    """Return a client that gives up on Redis after a moment, for what a page only shows."""
+    return current_app.extensions["flexdash_redis_watch"].client

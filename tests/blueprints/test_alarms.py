@@ -2,27 +2,29 @@
 
 import dataclasses
 import re
+import socket
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
-import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from redis.connection import AbstractConnection
 from rq import Worker
 from sqlalchemy import event
 
 from flexdash import clock
 from flexdash.extensions import db
-from flexdash.jobs import queues, schedule
+from flexdash.jobs import presence, queues
 from flexdash.jobs.presence import show_watcher
 from flexdash.jobs.schedule import QUEUES
 from flexdash.jobs.scheduling import SEEN_KEY
-from flexdash.models import Alarm, AlarmKind, Role, Severity, User
-from flexdash.services.alarms import wishes
+from flexdash.models import Alarm, AlarmKind, Role, Severity, Sync, User
+from flexdash.services.alarms import queue_load, wishes
 from flexdash.services.alarms.kinds import KINDS
+from flexdash.templating.redis_watch import RedisWatch
 from tests import factories
-from tests.factories import make_alarm, make_alarm_message, make_store, make_user
+from tests.factories import make_alarm, make_alarm_message, make_batch, make_order, make_run, make_store, make_user
 from tests.support.web import words
 
 SignedIn = Callable[[User], FlaskClient]
@@ -123,27 +125,64 @@ def test_the_page_says_how_flexdash_itself_is_doing(workspace, signed_in, redis_
     assert "Worker of the queue sync Does the syncs Seen lately Nothing waits" in said
     assert "Worker of the queue upload Checks and applies uploaded files Not seen lately Nothing waits" in said
 
-    def put_in(name: str, job_id: str, minutes: int) -> None:
-        job = queues.queue(name, redis_connection).enqueue("flexdash.jobs.dispatch.tick", job_id=job_id)
-        job.enqueued_at = clock.now() - timedelta(minutes=minutes)
-        job.save()
 
-    put_in("upload", "upload-1-0", 4)
-    for n in range(3):
-        put_in("sync", f"run-{n}-0", 20 - n)
-        put_in("tick", schedule.TICK.job_id, 0)
-    said = house_of(client)
+def test_of_what_waits_the_page_counts_ones_own_workspace(workspace, signed_in, store, monkeypatch) -> None:
+    def ago(minutes: int) -> datetime:
+        return clock.now() - timedelta(minutes=minutes)
+
+    elsewhere = make_store(factories.make_seller(factories.make_workspace("Elsewhere")))
+    person = make_user(workspace, Role.MERCHANT)
+    for sync in (Sync.ORDER_PULL, Sync.INVENTORY_PUSH):
+        make_run(elsewhere, "queued", sync=sync, queued_at=ago(90))
+    factories.make_upload(elsewhere, "received", uploaded_at=ago(90))
+    own = signed_in(person)
+    assert house_of(own).count("Nothing waits") == 3
+
+    for n, sync in enumerate((Sync.ORDER_PULL, Sync.INVENTORY_PUSH, Sync.PRICE_PUSH)):
+        make_run(store, "queued", sync=sync, queued_at=ago(20 - n))
+    make_run(store, "queued", sync=Sync.RETURN_PULL, queued_at=ago(60), retry_at=ago(-5))  # it waits for no worker
+    factories.make_upload(store, "received", uploaded_at=ago(4))
+    make_batch(make_order(store), person)
+    said = house_of(own)
+    assert "Does the syncs Not seen lately 3 syncs; the oldest came 20 minutes ago Too long" in said
     assert "1 file; it came 4 minutes ago" in said
-    assert "3 syncs; the oldest came 20 minutes ago Too long" in said
-    assert "3 looks at the clock; the oldest came 2 minutes ago" in said
+    assert "1 action; it came" in said
+    monkeypatch.setattr(queue_load, "MOST_COUNTED", 2)
+    assert "more than 2 syncs; the oldest came 20 minutes ago" in house_of(own)
+
+    limited = house_of(signed_in(make_user(workspace, Role.MERCHANT, sellers=[store.seller])))
+    assert "Worker of the queue sync Does the syncs Not seen lately Worker" in limited
 
 
-def test_while_redis_is_away_the_page_says_so_and_shows_its_alarms(app: Flask, merchant, store, monkeypatch) -> None:
+def test_the_look_at_redis_is_short_however_many_workers_there_are(
+    workspace, redis_connection, merchant, monkeypatch
+) -> None:
+    for number in range(3):
+        served = [queues.queue(name, redis_connection) for name in QUEUES]
+        Worker(served, name=f"worker-{number}", connection=redis_connection).register_birth()
+    sent = []
+    send = AbstractConnection.send_packed_command
+    monkeypatch.setattr(
+        AbstractConnection,
+        "send_packed_command",
+        lambda self, command, **options: (sent.append(command), send(self, command, **options))[1],
+    )
+    redis_connection.ping()
+    sent.clear()
+    assert [state.n_workers for state in presence.look(redis_connection).queues] == [3] * len(QUEUES)
+    assert len(sent) == 2
+
+
+def test_while_redis_does_not_answer_the_page_says_so_and_shows_its_alarms(
+    app: Flask, merchant, store, monkeypatch
+) -> None:
     make_alarm(store, sentence="The bad one")
-    away = redis.Redis.from_url("redis://127.0.0.1:1/0", retry=None)
-    monkeypatch.setitem(app.extensions, "flexdash_redis", away)
-    assert "Redis does not answer So it is not known which parts are at work" in house_of(merchant)
-    page = merchant.get("/alarms").text
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        watch = RedisWatch(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        monkeypatch.setattr(watch, "is_away", lambda: False)  # it answered a second ago
+        monkeypatch.setitem(app.extensions, "flexdash_redis_watch", watch)
+        assert "Redis does not answer So it is not known which parts are at work" in house_of(merchant)
+        page = merchant.get("/alarms").text
     assert "The bad one" in page
     assert "The watcher has not been seen lately" not in page
 

@@ -292,7 +292,8 @@ def test_a_draft_discarded_before_the_return(asha, merchant, draft, code_of) -> 
     assert db.session.scalar(select(func.count(Store.id))) == 0
 
 
-def test_a_draft_discarded_while_at_amazon(asha, merchant, draft, code_of, monkeypatch) -> None:
+@pytest.mark.parametrize("is_code_good", [True, False])
+def test_a_draft_discarded_while_amazon_is_asked(asha, merchant, draft, code_of, monkeypatch, is_code_good) -> None:
     state = go(asha, draft)
     asked = connecting._ask_amazon
 
@@ -301,7 +302,8 @@ def test_a_draft_discarded_while_at_amazon(asha, merchant, draft, code_of, monke
         return asked(*args)
 
     monkeypatch.setattr(connecting, "_ask_amazon", ask)
-    answer = come_back(asha, state=state, spapi_oauth_code=code_of(), selling_partner_id=INDIA)
+    code = code_of() if is_code_good else "made-up"
+    answer = come_back(asha, state=state, spapi_oauth_code=code, selling_partner_id=INDIA)
     page_after(asha, answer, Outcome.WITHDRAWN)
     assert db.session.scalar(select(func.count(Store.id))) == 0
 

@@ -12,9 +12,9 @@ from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import AuthorizationAttempt, UserSession
-from flexdash.services import authorization
+from flexdash.services import authorization, sign_in, stores
 from flexdash.services.authorization import Outcome, ReturnRefused
-from tests.factories import make_actor, make_seller, make_store, make_user, make_workspace, number
+from tests.factories import PASSWORD, make_actor, make_seller, make_store, make_user, make_workspace, number
 
 
 @pytest.fixture
@@ -179,3 +179,20 @@ def test_withdrawing_ends_open_trips_only(workspace, asha, store) -> None:
     assert refusal_of(asha, session_id, state).outcome is Outcome.WITHDRAWN
     assert authorization.claim(actor, session_id, kept).store_id == other.id
     assert db.session.scalar(select(func.count()).where(AuthorizationAttempt.outcome == "withdrawn")) == 1
+
+
+def test_trips_of_discarded_drafts_and_their_sessions_are_forgotten_in_time(workspace, asha, store) -> None:
+    old_id, kept_id = session_of(asha), session_of(asha)
+    begin(asha, old_id, store)
+    _, kept = begin(asha, kept_id, make_store(make_seller(workspace)))
+    stores.discard_draft(make_actor(asha), store.id)
+
+    def left_after(**days: int) -> tuple[list[str | None], set[int]]:
+        with time_machine.travel(clock.now() + timedelta(**days), tick=False):
+            sign_in.begin(asha.email, PASSWORD)
+        sessions = set(db.session.scalars(select(UserSession.id))) & {old_id, kept_id}
+        return list(db.session.scalars(select(AuthorizationAttempt.reference))), sessions
+
+    references, sessions = left_after(days=29)
+    assert (len(references), sessions) == (2, {old_id, kept_id})
+    assert left_after(days=31) == ([kept], {kept_id})

@@ -8,7 +8,7 @@ from wtforms import BooleanField, PasswordField, RadioField, SelectField, Select
 from wtforms.validators import DataRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from flexdash.blueprints.fields import NEWEST_FIRST, choices, chosen
+from flexdash.blueprints.fields import BACKWARDS, NEWEST_FIRST, SkuSortMixin, choices, chosen
 from flexdash.models import Role, Seller, StoreStatus
 from flexdash.services.errors import FieldRefused, ServiceError
 from flexdash.services.places import countries, time_zones
@@ -25,7 +25,6 @@ STORE_STATUS_WORDS = {
     StoreStatus.DRAFT.value: "Not connected yet",
     StoreStatus.DISCONNECTED.value: "Disconnected",
 }
-BACKWARDS = "z"
 
 ROLE_CHOICES = [(role.value, role.value.capitalize()) for role in Role]
 
@@ -71,12 +70,8 @@ class FilterForm(FlaskForm):
         return self.sort.data == "newest"
 
 
-class SellerSkusForm(FilterForm):
-    sort = SelectField("Order of the list", choices=choices(("", "SKU, A to Z"), (BACKWARDS, "SKU, Z to A")))
-
-    def is_backwards(self) -> bool:
-        """Say whether the end of the alphabet comes first."""
-        return self.sort.data == BACKWARDS
+class SellerSkusForm(SkuSortMixin, FilterForm):
+    pass
 
 
 class SellerStoresForm(SellerSkusForm):

@@ -54,7 +54,7 @@ def seller(seller_id: int) -> str:
     """Show a seller with its stores."""
     actor, form = current_actor(), SellerStoresForm(request.args)
     query = brands.stores(actor, seller_id, form.search(), form.chosen_status())
-    by_name = turned([(Store.name, "asc"), (Store.id, "asc")], form.is_backwards())
+    by_name = turned([(Store.name, "asc"), (Store.id, "asc")], form.is_backwards)
     return render_template(
         "admin/seller.html",
         seller=brands.get(actor, seller_id),
@@ -69,7 +69,7 @@ def seller_skus(seller_id: int) -> str:
     """Show the SKUs of a seller, each with the stores whose catalog has it."""
     actor, form = current_actor(), SellerSkusForm(request.args)
     query = brands.skus(actor, seller_id, form.search())
-    page = keyset_page(query, turned([(Sku.sku_code, "asc")], form.is_backwards()), request.args)
+    page = keyset_page(query, turned([(Sku.sku_code, "asc")], form.is_backwards), request.args)
     return render_template(
         "admin/seller_skus.html",
         seller=brands.get(actor, seller_id),

@@ -12,7 +12,7 @@ from flexdash.extensions import db
 from flexdash.models import Alarm, Store
 from flexdash.services import access
 from flexdash.services.actors import Permission
-from flexdash.services.alarms import reading
+from flexdash.services.alarms import queue_load, reading
 from flexdash.services.alarms.kinds import KINDS
 from flexdash.services.alarms.reading import AlarmFilters
 from flexdash.services.errors import ServiceError
@@ -39,6 +39,8 @@ def index() -> str:
         is_filtered=filters != AlarmFilters(),
         has_any=bool(page.items) or reading.exists(actor),
         house=house.look(),
+        loads=queue_load.of(actor),
+        most_counted=queue_load.MOST_COUNTED,
         kinds=KINDS,
     )
 

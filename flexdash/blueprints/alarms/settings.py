@@ -62,7 +62,7 @@ def change_settings() -> Response | tuple[str, int]:
 @requires(Permission.MANAGE_ALARMS)
 def renew_secret() -> Response | str | tuple[str, int]:
     """Ask, then make another secret for the webhook and show it once."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _ask_about_secret()
     version = whole(SecretForm().version.data) or 0
     try:

@@ -33,7 +33,7 @@ def login_first() -> Response | str | tuple[str, int]:
 
     own = stores.list_of_account(actor, account)
     form = LoginFirstForm(_choices(own or _candidates(actor)), visible_sellers(actor))
-    if request.method == "GET":
+    if request.method != "POST":
         form.store.data = str(own[0].id) if own else NEW_STORE
     target = urlsplit(amazon_callback_uri)
     allow_form_target(f"{target.scheme}://{target.netloc}")

@@ -70,7 +70,7 @@ def time_zone() -> Response | str | tuple[str, int]:
 @signed_in
 def revoke_session(session_id: int) -> Response | str:
     """Ask, then end one of one's own sessions; the present one by this way too."""
-    if request.method == "GET":
+    if request.method != "POST":
         row = sign_in.session_of(current_actor(), session_id)
         where = f"{browser_name(row.user_agent)}, {row.address}" if row.address else browser_name(row.user_agent)
         effect = "That browser is signed out at once."
@@ -84,7 +84,7 @@ def revoke_session(session_id: int) -> Response | str:
 @signed_in
 def revoke_other_sessions() -> Response | str:
     """Ask, then end all of one's sessions but the present one."""
-    if request.method == "GET":
+    if request.method != "POST":
         n_others = len(sign_in.sessions_of(current_actor())) - 1
         whoever = {0: "No other browser is signed in now.", 1: "One other browser is signed out at once."}
         effect = whoever.get(n_others, f"{n_others} other browsers are signed out at once.")

@@ -33,7 +33,7 @@ def sign_in() -> Response | str | tuple[str, int]:
     """Ask for e-mail and password; then go to the page that was asked for, if it is one of ours."""
     target = request.args.get("next", "")
     target = target if is_own_page(target) else url_for("home.index")
-    if request.method == "GET" and current_user.is_authenticated:
+    if request.method != "POST" and current_user.is_authenticated:
         return redirect(target, code=303)
     form = SignInForm()
     if not form.validate_on_submit():

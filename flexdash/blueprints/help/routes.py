@@ -171,6 +171,7 @@ def _stores() -> list[Store]:
 def _parts() -> Parts:
     """Return which parts of FlexDash have been seen at work."""
     try:
-        return Parts(tuple(presence.unserved_queues(redis_client)), presence.is_scheduler_seen(redis_client))
+        signs = presence.look(redis_client)
     except RedisError:
         return Parts(is_redis_away=True)
+    return Parts(tuple(signs.unserved_queues), signs.is_scheduler_seen)

@@ -40,7 +40,7 @@ _REMOVE = re.compile(r"^remove-([0-9]{1,2})$")
 def packages(order_id: int) -> Response | str | tuple[str, int]:
     """Show and change how an order is packed."""
     order = orders.load(current_actor(), order_id)
-    if request.method == "GET":
+    if request.method != "POST":
         known = packing.of_order(order)
         return _page(order, _form(order, max(1, len(known)), _values(order, known)))
     n = min(max(whole(request.form.get("n_packages")) or 1, 1), packing_edit.MAX_PACKAGES)

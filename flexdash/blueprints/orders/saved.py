@@ -39,7 +39,7 @@ def save_filter() -> Response | tuple[str, int]:
 @signed_in
 def remove_filter(filter_id: int) -> Response | str:
     """Ask, then forget one of the person's own saved lists."""
-    if request.method == "GET":
+    if request.method != "POST":
         saved = saved_filters.get(current_actor(), filter_id)
         return ask(
             Question(

@@ -7,7 +7,7 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, RadioField, SelectField, StringField
 from wtforms.validators import DataRequired
 
-from flexdash.blueprints.fields import choices, chosen, whole
+from flexdash.blueprints.fields import SkuSortMixin, choices, chosen, whole
 from flexdash.models import Hub, Seller
 from flexdash.services.errors import FieldRefused, ServiceError
 from flexdash.services.stock import Way
@@ -16,13 +16,12 @@ from flexdash.services.stock_queries import Filters, Only
 
 ONLY_WORDS = {Only.NONE_LEFT: "None left to sell", Only.NOT_LISTED: "Not on Amazon: no listing"}
 WAY_WORDS = {Way.SET: "Set what is on hand", Way.ADD: "Add units", Way.REMOVE: "Remove units"}
-BACKWARDS = "z"
 PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 WHOLE = {**PLAIN, "inputmode": "numeric"}
 NOTE = {"autocomplete": "off", "maxlength": MAX_NOTE}
 
 
-class FilterForm(FlaskForm):
+class FilterForm(SkuSortMixin, FlaskForm):
     """What the list of stock is narrowed to; it lives in the URL."""
 
     class Meta:
@@ -34,7 +33,6 @@ class FilterForm(FlaskForm):
     only = SelectField(
         "Show", choices=choices(("", "All stock"), *((only.value, words) for only, words in ONLY_WORDS.items()))
     )
-    sort = SelectField("Order of the list", choices=choices(("", "SKU, A to Z"), (BACKWARDS, "SKU, Z to A")))
 
     def __init__(self, args: Any, sellers: Iterable[Seller], hubs: Iterable[Hub]) -> None:
         super().__init__(args)

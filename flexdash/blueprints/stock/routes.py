@@ -5,11 +5,11 @@ from flask import flash, redirect, render_template, request, stream_with_context
 from werkzeug.wrappers import Response
 
 from flexdash import clock
-from flexdash.blueprints.fields import chosen, whole
+from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import Page, keyset_page, sifted_page, turned
 from flexdash.blueprints.stock import blueprint
-from flexdash.blueprints.stock.forms import BACKWARDS, AddForm, FilterForm
+from flexdash.blueprints.stock.forms import AddForm, FilterForm
 from flexdash.blueprints.stock.released import AT_MOST, released_words
 from flexdash.extensions import db
 from flexdash.models import Hub, StockLevel
@@ -31,7 +31,7 @@ def index() -> str:
     own_sellers = sellers.all_by_name(actor)
     form = FilterForm(request.args, own_sellers, _hubs(actor))
     filters = form.filters()
-    page, is_looking = _page(actor, filters, is_backwards=chosen(form.sort) == BACKWARDS)
+    page, is_looking = _page(actor, filters, is_backwards=form.is_backwards)
     return render_template(
         "stock/index.html",
         form=form,

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from wtforms import SelectField, StringField
 
 from flexdash import clock
-from flexdash.blueprints.fields import choices, chosen
+from flexdash.blueprints.fields import SkuSortMixin, choices, chosen
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import Page, keyset_page, sifted_page, turned
 from flexdash.blueprints.stores import blueprint
@@ -23,11 +23,10 @@ ONLY_WORDS = {
     Only.NO_PRICE: "Without a price",
     Only.REFUSED_PRICE: "Price refused by Amazon",
 }
-BACKWARDS = "z"
 LOOKED_AT = (1_000, 9_000)  # listings per page that are asked whether they have a price: the first, then more
 
 
-class FilterForm(FlaskForm):
+class FilterForm(SkuSortMixin, FlaskForm):
     """What the list of listings is narrowed to; it lives in the URL."""
 
     class Meta:
@@ -37,7 +36,6 @@ class FilterForm(FlaskForm):
     only = SelectField(
         "Show", choices=choices(("", "All listings"), *((only.value, words) for only, words in ONLY_WORDS.items()))
     )
-    sort = SelectField("Order of the list", choices=choices(("", "SKU, A to Z"), (BACKWARDS, "SKU, Z to A")))
 
     def filters(self) -> Filters:
         """Return what was chosen; a value that is none of the choices narrows nothing."""
@@ -54,7 +52,7 @@ def catalog(store_id: int) -> Response | str:
         return away
     form = FilterForm(request.args)
     filters = form.filters()
-    page, is_looking = _page(store, filters, is_backwards=chosen(form.sort) == BACKWARDS)
+    page, is_looking = _page(store, filters, is_backwards=form.is_backwards)
     return render_template(
         "stores/catalog.html",
         store=store,

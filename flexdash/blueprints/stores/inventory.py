@@ -8,7 +8,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import SelectField, StringField
 
-from flexdash.blueprints.fields import choices, chosen
+from flexdash.blueprints.fields import SkuSortMixin, choices, chosen
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import PARAMETER, keyset_page, turned
 from flexdash.blueprints.stores import blueprint
@@ -24,7 +24,6 @@ from flexdash.services.inventory.places import Location, active_locations
 from flexdash.services.sync_runs import RunInProgress, StoreCannotSync
 from flexdash.templating import count
 
-BACKWARDS = "z"
 START = "from"  # the SKU at which the part of the catalog begins that the page looks at
 ONLY_WORDS = {
     Only.DIFFERS: "Ours and Amazon's differ",
@@ -43,7 +42,7 @@ STATE_WORDS = {
 }
 
 
-class FilterForm(FlaskForm):
+class FilterForm(SkuSortMixin, FlaskForm):
     """What the list is narrowed to; it lives in the URL."""
 
     class Meta:
@@ -54,7 +53,6 @@ class FilterForm(FlaskForm):
         "Show", choices=choices(("", "All SKUs"), *((only.value, words) for only, words in ONLY_WORDS.items()))
     )
     hub = SelectField("Hub")
-    sort = SelectField("Order of the list", choices=choices(("", "SKU, A to Z"), (BACKWARDS, "SKU, Z to A")))
 
     def __init__(self, args: object, locations: Sequence[Location]) -> None:
         super().__init__(args)
@@ -69,7 +67,7 @@ class FilterForm(FlaskForm):
             text=(self.q.data or "").strip()[:100],
             mapping_id=int(hub) if (hub := chosen(self.hub)) else None,
             start=start_of_window(),
-            is_backwards=chosen(self.sort) == BACKWARDS,
+            is_backwards=self.is_backwards,
         )
 
 

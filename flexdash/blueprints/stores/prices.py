@@ -10,7 +10,7 @@ from wtforms import HiddenField, SelectField, StringField
 from wtforms.validators import ValidationError
 
 from flexdash import clock
-from flexdash.blueprints.fields import choices, chosen, whole
+from flexdash.blueprints.fields import SkuSortMixin, choices, chosen, whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.blueprints.stores import blueprint
@@ -38,10 +38,9 @@ FIGURE_WORDS = {
     Only.APPLIED: "On Amazon",
     Only.REFUSED: "Refused",
 }
-BACKWARDS = "z"
 
 
-class FilterForm(FlaskForm):
+class FilterForm(SkuSortMixin, FlaskForm):
     """What the list of prices is narrowed to; it lives in the URL."""
 
     class Meta:
@@ -51,7 +50,6 @@ class FilterForm(FlaskForm):
     state = SelectField(
         "Show", choices=choices(("", "All listings"), *((only.value, words) for only, words in ONLY_WORDS.items()))
     )
-    sort = SelectField("Order of the list", choices=choices(("", "SKU, A to Z"), (BACKWARDS, "SKU, Z to A")))
 
     def filters(self) -> Filters:
         """Return what was chosen; a value that is none of the choices narrows nothing."""
@@ -95,7 +93,7 @@ def index(store_id: int) -> Response | str:
         return away
     form = FilterForm(request.args)
     filters = form.filters()
-    order = turned([(Listing.sku_code, "asc")], chosen(form.sort) == BACKWARDS)
+    order = turned([(Listing.sku_code, "asc")], form.is_backwards)
     page = keyset_page(price_queries.of_store(actor, store, filters), order, request.args)
     standing = price_queries.standing(store)
     return render_template(

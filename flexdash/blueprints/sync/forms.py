@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
 
-from flexdash.blueprints.fields import DaysMixin, SortMixin, ToDoSortMixin, choices, chosen, midnight
+from flexdash.blueprints.fields import BACKWARDS, DaysMixin, SortMixin, ToDoSortMixin, choices, chosen, midnight
 from flexdash.models import RunState, Store, Sync, Trigger
 from flexdash.services.sync_runs import RunFilters
 from flexdash.services.syncs import FACTS
 
-BY_SKU, BACKWARDS = "sku", "z"
+BY_SKU = "sku"
 STATE_WORDS = {
     RunState.SUCCEEDED: "Healthy",
     RunState.RUNNING: "Running",

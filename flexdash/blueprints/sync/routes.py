@@ -6,11 +6,11 @@ from werkzeug.wrappers import Response
 
 from flexdash.blueprints import left_out
 from flexdash.blueprints.api_log.words import OUTCOME_WORDS as CALL_WORDS
-from flexdash.blueprints.fields import chosen
+from flexdash.blueprints.fields import BACKWARDS, chosen
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.paging import keyset_page, turned
 from flexdash.blueprints.sync import blueprint
-from flexdash.blueprints.sync.forms import BACKWARDS, TRIGGER_WORDS, FilterForm, ItemsForm, OutcomesForm
+from flexdash.blueprints.sync.forms import TRIGGER_WORDS, FilterForm, ItemsForm, OutcomesForm
 from flexdash.blueprints.sync.starting import start
 from flexdash.blueprints.sync.words import (
     ATTEMPT_WORDS,

@@ -136,7 +136,7 @@ def try_again(upload_id: int) -> Response:
 def discard(upload_id: int) -> ResponseReturnValue:
     """Ask whether the file is to be put aside, and do it."""
     upload = history.load(current_actor(), upload_id)
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("uploads/discard.html", upload=upload, kind_words=KIND_WORDS, place_of=place_of)
     try:
         deciding.discard(current_actor(), upload_id)

@@ -207,6 +207,16 @@ def n_waiting_since(before: datetime) -> dict[int, int]:
     return dict(db.session.execute(waiting_ones).all())
 
 
+def waiting_in(workspace_id: int) -> Select[tuple[datetime]]:
+    """Return a SELECT of since when each batch of a workspace that waits could have been begun, the oldest first."""
+    since = func.coalesce(WorkBatch.heartbeat_at, WorkBatch.made_at)
+    return (
+        select(since.label("since"))
+        .where(text(IS_BATCH_WORK), WorkBatch.state == BatchState.WAITING, WorkBatch.workspace_id + 0 == workspace_id)
+        .order_by(WorkBatch.id)
+    )
+
+
 def listing(
     actor: Actor, action: BatchAction | None = None, state: BatchState | None = None
 ) -> Select[tuple[WorkBatch]]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, and_, exists, func, select, text, update
+from sqlalchemy import Connection, Engine, Select, and_, exists, func, select, text, update
 from sqlalchemy.orm import Session, aliased
 
 from flexdash import clock
@@ -116,6 +116,16 @@ def n_waiting_since(before: datetime) -> dict[int, int]:
         .group_by(of_workspace)
     )
     return dict(db.session.execute(waiting_ones).all())
+
+
+def waiting_in(workspace_id: int) -> Select[tuple[datetime]]:
+    """Return a SELECT of since when each upload of a workspace that waits could have been begun, the oldest first."""
+    since = func.coalesce(Upload.heartbeat_at, Upload.uploaded_at)
+    return (
+        select(since.label("since"))
+        .where(text(IS_WORK), Upload.state.in_(STEPS), Upload.workspace_id + 0 == workspace_id, ~_is_blocked())
+        .order_by(Upload.id)
+    )
 
 
 def beat(engine: Engine, attempt: Attempt) -> bool:
