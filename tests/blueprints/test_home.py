@@ -310,6 +310,7 @@ def test_counting_stops_where_more_says_enough(workspace: Workspace, signed_in: 
         ("cancellation = 'not_sent'", "ix_orders_open_cancellations_of_store", 1),
         ("acknowledgement = 'refused'", "ix_orders_acknowledgement_refused", 1),
         ("orders.has_conflict", "ix_orders_has_conflict_of_store", 1),
+        ("order_steps.state = 'waiting'", "ix_order_steps_waiting", 1),
         ("order_steps.state = 'failed'", "ix_order_steps_failed_of_store", 1),
         ("orders.is_invoice_waiting", "ix_orders_invoice_waiting_of_store", 1),
         ("differences.closed_at IS NULL", "ix_differences_open", 1),
@@ -363,6 +364,6 @@ def test_the_last_run_of_each_sync_is_found_by_an_index(app: Flask, workspace: W
     plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
     steps = [step.detail for step in plan]
     assert (
-        sum("INDEX ix_sync_runs_store_id_sync_id (store_id=? AND sync=?)" in step for step in steps) == 6
+        sum("INDEX ix_sync_runs_store_id_sync_id (store_id=? AND sync=?)" in step for step in steps) == 12
     )  # the newest and the first of each sync
     assert not any("TEMP B-TREE" in step for step in steps)  # nothing is sorted
