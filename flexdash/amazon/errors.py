@@ -48,6 +48,13 @@ class AppCredentialsRefused(AmazonError):
     """Amazon does not accept FlexDash's own client id and secret: no store can be served until that is mended."""
 
 
+class TokenRefused(AmazonError):
+    """Amazon gives no access token, for a reason that is neither the seller's consent nor FlexDash's credentials.
+
+    It says nothing of any order, SKU or price: what was to be asked never reached Amazon.
+    """
+
+
 class AmazonUnavailable(AmazonError):
     """No usable answer: network, time-out or a fault on Amazon's side. Worth another try later."""
 

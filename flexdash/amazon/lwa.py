@@ -20,8 +20,8 @@ from flexdash.amazon.errors import (
     AmazonUnavailable,
     AppCredentialsRefused,
     AuthorizationRefused,
-    RequestRefused,
     Throttled,
+    TokenRefused,
     UnreadableAnswer,
 )
 from flexdash.amazon.records import CallRecord, redacted
@@ -89,7 +89,7 @@ class LoginWithAmazon:
 
         Tried up to three times on network faults and 5xx. `before_attempt` is called before each try. Raises
         AuthorizationRefused (invalid_grant, unauthorized_client, access_denied: only a new consent helps),
-        AppCredentialsRefused (invalid_client), RequestRefused (invalid_request, invalid_scope), Throttled,
+        AppCredentialsRefused (invalid_client), TokenRefused (invalid_request, invalid_scope), Throttled,
         AmazonUnavailable or UnreadableAnswer.
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
@@ -190,7 +190,7 @@ def _error(operation: str, reply: Reply) -> AmazonError | None:
         return AmazonUnavailable(f"Login with Amazon has a fault of its own{said}", **facts)
     if not code:
         return UnreadableAnswer("Login with Amazon answered something that is not its own form", **facts)
-    return RequestRefused(f"Login with Amazon refused the request{said}", **facts)
+    return TokenRefused(f"Login with Amazon refused the request{said}", **facts)
 
 
 def _read_grant(reply: Reply) -> TokenGrant | None:

@@ -23,8 +23,8 @@ from flexdash.amazon.errors import (
     AppCredentialsRefused,
     AuthorizationRefused,
     RedisUnavailable,
-    RequestRefused,
     Throttled,
+    TokenRefused,
     UnreadableAnswer,
 )
 from flexdash.amazon.lwa import MAX_ATTEMPTS, LoginWithAmazon, TokenGrant
@@ -48,7 +48,7 @@ _NONE_AT_HAND = ("", 0.0)
 _OUTCOME_SECONDS: dict[type[AmazonError], float] = {
     AuthorizationRefused: 600,
     AppCredentialsRefused: 60,  # and of every store: Amazon refuses FlexDash itself
-    RequestRefused: 30,
+    TokenRefused: 30,
     Throttled: 2,
     AmazonUnavailable: 1,
     UnreadableAnswer: 1,

@@ -108,8 +108,8 @@ class Transport:
     ) -> Answer:
         """Do `operation` and return Amazon's answer; `path` is a list of segments, encoded here.
 
-        Raises AuthorizationRefused, AppCredentialsRefused, AccessDenied, RequestRefused, NotFound, StateConflict,
-        Throttled, AmazonUnavailable or UnreadableAnswer.
+        Raises AuthorizationRefused, AppCredentialsRefused, TokenRefused, AccessDenied, RequestRefused, NotFound,
+        StateConflict, Throttled, AmazonUnavailable or UnreadableAnswer.
         """
         target = "/" + "/".join(quote(segment, safe="") for segment in path)
         query = list(query)

@@ -83,6 +83,14 @@ def _of_amazon(error: amazon.AmazonError) -> Ending:
             "corrects AMAZON_CLIENT_ID and AMAZON_CLIENT_SECRET.",
             is_waiting_for_person=True,
         )
+    if isinstance(error, amazon.TokenRefused):
+        return Ending(
+            "token_refused",
+            "Amazon gave FlexDash no access token for this store, so nothing can be fetched or sent. It says nothing "
+            "of any order, SKU or price. Whoever runs FlexDash has to look at what Amazon said; reconnecting the store "
+            "may help.",
+            is_waiting_for_person=True,
+        )
     if isinstance(error, amazon.Throttled):
         return Ending(
             "throttled",

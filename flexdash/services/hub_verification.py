@@ -98,6 +98,12 @@ def _in_words(error: amazon_errors.AmazonError) -> str:
             return "Amazon no longer accepts this store's authorization. Reconnect the store, then verify again."
         case amazon_errors.AppCredentialsRefused():
             return "Amazon does not accept FlexDash's own credentials. Ask whoever runs FlexDash to renew them."
+        case amazon_errors.TokenRefused():
+            return (
+                "Amazon gave FlexDash no access token for this store, which says nothing of the id. "
+                f"{as_sentence(error.message)} Tell whoever runs FlexDash; reconnecting the store may "
+                "help."
+            )
         case amazon_errors.AccessDenied():
             return (
                 "Amazon does not let FlexDash read this account's shipments: a role is missing, or Amazon has not "

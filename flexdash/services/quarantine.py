@@ -1,6 +1,7 @@
 """Shipments in quarantine: asked for again by their id, because no list brings back what has not changed since."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import or_, select, update
@@ -66,16 +67,32 @@ def read_again(
         run.check_in(progress="Reading quarantined shipments again.", n_fetched=len(found), **counts.as_dict())
 
 
-def came_in(rows: Sequence[QuarantinedShipment]) -> dict[str, int]:
-    """Return the orders that shipments which left the quarantine of one store came in as: their ids, by Amazon's
-    shipment id. One that is missing left it otherwise: Amazon does not know it any more, or it was no work of a hub."""
+@dataclass(frozen=True)
+class OrderRead:
+    """The order of a shipment that left quarantine. `was_here`: before that, so that it was a change of it which could
+    not be read."""
+
+    id: int
+    was_here: bool
+
+
+def orders_read(rows: Sequence[QuarantinedShipment]) -> dict[str, OrderRead]:
+    """Return the orders of shipments that left the quarantine of one store, by Amazon's shipment id.
+
+    One that is missing was no work of a hub. That there is an order does not say that it could be read: Amazon
+    may not know it any more.
+    """
     left = [row for row in rows if row.resolved_at is not None]
     if not left:
         return {}
-    found = select(Order.amazon_shipment_id, Order.id).where(
-        Order.store_id == left[0].store_id, Order.amazon_shipment_id.in_([row.amazon_shipment_id for row in left])
+    last_seen = {row.amazon_shipment_id: row.last_seen_at for row in left}
+    found = select(Order.amazon_shipment_id, Order.id, Order.imported_at).where(
+        Order.store_id == left[0].store_id, Order.amazon_shipment_id.in_(list(last_seen))
     )
-    return dict(db.session.execute(found).all())
+    return {
+        shipment_id: OrderRead(order_id, was_here=imported_at < last_seen[shipment_id])
+        for shipment_id, order_id, imported_at in db.session.execute(found)
+    }
 
 
 def _waiting(run: RunContext, only: Sequence[str] | None) -> Sequence[str]:

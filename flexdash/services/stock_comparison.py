@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 
 from flexdash import clock
 from flexdash.amazon.client import AmazonClient
-from flexdash.amazon.errors import AmazonError, AppCredentialsRefused, AuthorizationRefused
+from flexdash.amazon.errors import AmazonError, AppCredentialsRefused, AuthorizationRefused, TokenRefused
 from flexdash.amazon.inventory import MAX_BATCH, InventoryItem, InventoryResult
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db
@@ -74,7 +74,7 @@ def compare(run: RunContext, store: StoreAtAmazon, client: AmazonClient, calls: 
         _look(work, known, is_final=True)
         new = _look(work, others, is_final=False)
         _look(work, new[:LOOKED_AT_AGAIN], is_final=True)
-    except (AuthorizationRefused, AppCredentialsRefused):
+    except (AuthorizationRefused, AppCredentialsRefused, TokenRefused):
         raise
     except AmazonError as error:
         log.warning("stock_was_not_compared", error=error.code)

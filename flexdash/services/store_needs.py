@@ -35,6 +35,7 @@ from flexdash.models import (
     Sync,
 )
 from flexdash.models.order import IS_ACKNOWLEDGEMENT_REFUSED, IS_CANCELLATION_OPEN
+from flexdash.models.order_work import IS_STEP_WAITING
 from flexdash.services import store_contents, store_health
 from flexdash.services.order_work.step_rows import WAITS_FOR_A_PERSON
 from flexdash.services.store_health import Health, StoreHealth
@@ -60,6 +61,9 @@ class Need(StrEnum):
     LOOK_AT_SYNC = "look_at_sync"
     LOOK_AT_INVENTORY = "look_at_inventory"
     LOOK_AT_PRICES = "look_at_prices"
+    LOOK_AT_STEPS = "look_at_steps"
+    LOOK_AT_RETURNS = "look_at_returns"
+    LOOK_AT_RECONCILIATION = "look_at_reconciliation"
     ZERO_BRAKE = "zero_brake"
     HELD_ORDERS = "held_orders"
     ACKNOWLEDGEMENTS = "acknowledgements"
@@ -98,6 +102,7 @@ class Look:
     has_hub: bool
     has_listing: bool
     has_stock: bool
+    has_step: bool  # at Amazon, that still waits for its turn
 
 
 def is_live(store: Store) -> bool:
@@ -106,12 +111,18 @@ def is_live(store: Store) -> bool:
 
 
 def of(store: Store, health: StoreHealth, syncs: Mapping[Sync, SyncStatus], look: Look) -> list[Need]:
-    """Return what `store` needs a person for; `syncs` has its timed syncs, prices only where it ever had one to push.
+    """Return what `store` needs a person for.
+
+    `syncs` has its timed syncs, those without a toggle only where they ever had something to do.
 
     While a sync that is on is failing, silent for too long or held back, there always is something.
     """
     counts, live, is_connected = look.counts, is_live(store), store.status is StoreStatus.CONNECTED
-    orders, stock, prices = (syncs.get(one) for one in (Sync.ORDER_PULL, Sync.INVENTORY_PUSH, Sync.PRICE_PUSH))
+    stock = syncs.get(Sync.INVENTORY_PUSH)
+
+    def is_amiss(sync: Sync, *, in_part: bool = False) -> bool:
+        return is_connected and sync in syncs and _is_amiss(syncs[sync], in_part=in_part)
+
     wanted = {
         Need.FINISH_CONNECTING: store.status is StoreStatus.DRAFT,
         Need.REAUTHORIZE: store.status is StoreStatus.NEEDS_REAUTHORIZATION,
@@ -121,9 +132,13 @@ def of(store: Store, health: StoreHealth, syncs: Mapping[Sync, SyncStatus], look
         # Which hub the stock is to lie in is known only once one is mapped.
         Need.ADD_STOCK: live and look.has_hub and not look.has_stock,
         Need.TURN_ON_ORDER_SYNC: live and not store.is_order_sync_on,
-        Need.LOOK_AT_SYNC: is_connected and (_is_amiss(orders) or (orders is not None and orders.state == "Partial")),
-        Need.LOOK_AT_INVENTORY: is_connected and _is_amiss(stock),
-        Need.LOOK_AT_PRICES: is_connected and _is_amiss(prices),
+        Need.LOOK_AT_SYNC: is_amiss(Sync.ORDER_PULL, in_part=True),
+        Need.LOOK_AT_INVENTORY: is_amiss(Sync.INVENTORY_PUSH),
+        Need.LOOK_AT_PRICES: is_amiss(Sync.PRICE_PUSH),
+        # These come only while there is work: where that is gone, the last run would be said to have failed for ever.
+        Need.LOOK_AT_STEPS: look.has_step and is_amiss(Sync.ORDER_STEPS),
+        Need.LOOK_AT_RETURNS: store.is_order_sync_on and is_amiss(Sync.RETURN_PULL, in_part=True),
+        Need.LOOK_AT_RECONCILIATION: store.is_order_sync_on and is_amiss(Sync.RECONCILE),
         Need.ZERO_BRAKE: live and stock is not None and stock.held is not None,
         Need.HELD_ORDERS: counts.n_held > 0,
         Need.ACKNOWLEDGEMENTS: counts.n_acknowledgements > 0,
@@ -149,13 +164,18 @@ def look_at(store_ids: Sequence[int]) -> dict[int, Look]:
     rows = db.session.execute(_looks(MOST_COUNTED), {"store_ids": store_ids}).all()
     reasons = _hold_reasons([row[0] for row in rows if row[1]])
     return {
-        store_id: Look(Counts(*numbers, held=tuple(reasons.get(store_id, ()))), has_hub, has_listing, has_stock)
-        for store_id, *numbers, has_hub, has_listing, has_stock in rows
+        store_id: Look(
+            Counts(*numbers, held=tuple(reasons.get(store_id, ()))), has_hub, has_listing, has_stock, has_step
+        )
+        for store_id, *numbers, has_hub, has_listing, has_stock, has_step in rows
     }
 
 
-def _is_amiss(sync: SyncStatus | None) -> bool:
-    return sync is not None and (sync.is_failing or sync.state == "Stale")
+def _is_amiss(sync: SyncStatus, *, in_part: bool) -> bool:
+    """Say whether a person has to look at it; `in_part` where nothing else tells of what did not go through."""
+    if sync.held is not None:
+        return False  # that it is silent is what the push of zeros is for, which is said by itself
+    return sync.is_failing or sync.is_stale or (in_part and sync.state == "Partial")
 
 
 @cache
@@ -179,6 +199,9 @@ def _looks(most_counted: int) -> Select[Any]:
         store_contents.has_hub(Store.id),
         store_contents.has_listing(Store.id),
         store_contents.has_stock(Store.id, Store.seller_id),
+        (_count(0, OrderStep.order_id, OrderStep.store_id, text(IS_STEP_WAITING), is_ordered=True) > 0).label(
+            "has_step"
+        ),
     ).where(Store.id.in_(bindparam("store_ids", expanding=True)))
 
 

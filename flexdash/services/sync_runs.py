@@ -74,7 +74,9 @@ class RunDetail:
     attempts: Sequence[SyncAttempt]
     requested_by: str  # the person's name, "" when it was the clock
     quarantined: Sequence[QuarantinedShipment]
-    came_in: Mapping[str, int]  # the order's id, by Amazon's shipment id, of those that left quarantine as one
+    orders_read: Mapping[
+        str, quarantine.OrderRead
+    ]  # of those that left quarantine and are here, by Amazon's shipment id
     created: Sequence[Order]
     duration: timedelta | None
 
@@ -170,7 +172,7 @@ def load(actor: Actor, run_id: int) -> RunDetail:
         attempts=attempts.all(),
         requested_by=person.name if person else "",
         quarantined=kept_apart,
-        came_in=quarantine.came_in(kept_apart),
+        orders_read=quarantine.orders_read(kept_apart),
         created=db.session.scalars(created).all(),
         duration=duration_of(run),
     )

@@ -28,6 +28,8 @@ from flexdash.services.inventory import brake
 from flexdash.services.syncs import FACTS, SyncFacts
 
 _TOGGLED = [facts for facts in FACTS.values() if facts.toggle]
+# Without a toggle of their own: they come by the clock where there is something to do.
+_OTHERS = [FACTS[sync] for sync in (Sync.PRICE_PUSH, Sync.ORDER_STEPS, Sync.RETURN_PULL, Sync.RECONCILE)]
 
 
 @dataclass(frozen=True)
@@ -80,19 +82,20 @@ def of(store: Store) -> list[SyncStatus]:
     return of_each([store])[store.id]
 
 
-def of_each(stores: Sequence[Store], *, with_prices: bool = False) -> dict[int, list[SyncStatus]]:
+def of_each(stores: Sequence[Store], *, with_others: bool = False) -> dict[int, list[SyncStatus]]:
     """Return what `of` returns of each of `stores`, by store id; the same few queries however many they are.
 
-    `with_prices` adds how the price push stands, last, of the stores that ever had a price to push.
+    `with_others` adds, last, how the syncs stand that have no toggle and come by the clock, of the stores where they
+    ever had something to do.
     """
-    prices = [FACTS[Sync.PRICE_PUSH]] if with_prices else []
-    known = _known(stores, [*_TOGGLED, *prices])
+    others = _OTHERS if with_others else []
+    known = _known(stores, [*_TOGGLED, *others])
     n_cancelling = _n_cancelling([store for store in stores if store.is_automated_cancellation_on])
     return {
         store.id: [
             *(_timed(store, facts, known[store.id, facts.sync]) for facts in _TOGGLED),
             _cancellation(store, n_cancelling.get(store.id, 0)),
-            *(_timed(store, facts, one) for facts in prices if (one := known[store.id, facts.sync]).where),
+            *(_timed(store, facts, one) for facts in others if (one := known[store.id, facts.sync]).where),
         ]
         for store in stores
     }

@@ -57,8 +57,8 @@ def test_a_refresh_sends_the_refresh_token_and_keeps_it_when_amazon_returns_none
         (refusal(400, "unauthorized_client"), errors.AuthorizationRefused),
         (refusal(403, "access_denied"), errors.AuthorizationRefused),
         (refusal(401, "invalid_client"), errors.AppCredentialsRefused),
-        (refusal(400, "invalid_request"), errors.RequestRefused),
-        (refusal(400, "invalid_scope"), errors.RequestRefused),
+        (refusal(400, "invalid_request"), errors.TokenRefused),
+        (refusal(400, "invalid_scope"), errors.TokenRefused),
     ],
 )
 def test_a_refusal_is_final_after_one_call(login, stub, answer, kind):

@@ -89,12 +89,15 @@ def test_twenty_threads_whose_token_amazon_refused_cause_one_token_call(new_toke
     assert len(stub.token_calls) == 2
 
 
-def test_a_refused_token_is_refused_at_once_and_for_everybody(new_tokens, stub):
-    stub.token_answers = [REFUSED]
+@pytest.mark.parametrize(
+    ("code", "kind"), [("invalid_grant", errors.AuthorizationRefused), ("invalid_scope", errors.TokenRefused)]
+)
+def test_a_refused_token_is_refused_at_once_and_for_everybody(new_tokens, stub, code, kind):
+    stub.token_answers = [Give(400, {"error": code, "error_description": "Words of Amazon"})]
     for _ in range(5):
-        with pytest.raises(errors.AuthorizationRefused, match="The grant is gone") as caught:
+        with pytest.raises(kind, match="Words of Amazon") as caught:
             new_tokens().get()
-        assert (caught.value.code, caught.value.status) == ("invalid_grant", 400)
+        assert (caught.value.code, caught.value.status) == (code, 400)
     assert len(stub.token_calls) == 1
 
 

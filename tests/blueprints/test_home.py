@@ -53,8 +53,10 @@ def workspace(app: Flask) -> Workspace:
     return make_workspace()
 
 
-def page_for(signed_in: SignedIn, workspace: Workspace, role: Role = Role.MERCHANT, **values: object) -> str:
-    return signed_in(make_user(workspace, role, **values)).get("/").text
+def page_for(
+    signed_in: SignedIn, workspace: Workspace, role: Role = Role.MERCHANT, at: str = "/", **values: object
+) -> str:
+    return signed_in(make_user(workspace, role, **values)).get(at).text
 
 
 def working_store(workspace: Workspace, name: str = "Pune Store") -> Store:
@@ -239,15 +241,18 @@ def test_what_amazon_refused_is_counted_with_the_list_that_says_why(workspace: W
 def test_a_push_that_waits_for_a_person_says_so(workspace: Workspace, signed_in: SignedIn) -> None:
     store = working_store(workspace)
     brake = kept(ZeroBrake(workspace_id=workspace.id, store_id=store.id, n_to_zero=50, n_published=60))
-    html = page_for(signed_in, workspace)
-    assert f'href="/stores/{store.id}/inventory">Approve or decline a push of zeros</a>' in html
-    assert "A push of zeros waits</a>" in page_for(signed_in, workspace, Role.SUPPORT)
+    line = f'href="/stores/{store.id}/inventory/zeros/{brake.id}">50 quantities would go to zero on Amazon</a>'
+    for address in ("/", f"/stores/{store.id}"):  # in the same words on both pages
+        for role, who in ((Role.MERCHANT, "you look"), (Role.SUPPORT, "a merchant or an admin looks")):
+            page = page_for(signed_in, workspace, role, address)
+            assert line in page
+            assert f"so nothing is sent until {who} at the list" in text_of(page)
     brake.state, brake.decided_at, brake.decided_by_name = BrakeState.DECLINED, clock.now(), "Ravi"
     db.session.commit()
-    assert "Ravi declined a push of zeros, so pushes wait" in page_for(signed_in, workspace)
+    assert "Ravi declined it, so no stock is sent" in text_of(page_for(signed_in, workspace))
     brake.state = BrakeState.OVER
     db.session.commit()
-    assert "push of zeros" not in page_for(signed_in, workspace)
+    assert "would go to zero" not in page_for(signed_in, workspace)
 
 
 def test_a_failed_inventory_run_is_shown_with_its_sentence(workspace: Workspace, signed_in: SignedIn) -> None:
@@ -310,6 +315,7 @@ def test_counting_stops_where_more_says_enough(workspace: Workspace, signed_in: 
         ("cancellation = 'not_sent'", "ix_orders_open_cancellations_of_store", 1),
         ("acknowledgement = 'refused'", "ix_orders_acknowledgement_refused", 1),
         ("orders.has_conflict", "ix_orders_has_conflict_of_store", 1),
+        ("order_steps.state = 'waiting'", "ix_order_steps_waiting", 1),
         ("order_steps.state = 'failed'", "ix_order_steps_failed_of_store", 1),
         ("orders.is_invoice_waiting", "ix_orders_invoice_waiting_of_store", 1),
         ("differences.closed_at IS NULL", "ix_differences_open", 1),
@@ -363,6 +369,6 @@ def test_the_last_run_of_each_sync_is_found_by_an_index(app: Flask, workspace: W
     plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
     steps = [step.detail for step in plan]
     assert (
-        sum("INDEX ix_sync_runs_store_id_sync_id (store_id=? AND sync=?)" in step for step in steps) == 6
+        sum("INDEX ix_sync_runs_store_id_sync_id (store_id=? AND sync=?)" in step for step in steps) == 12
     )  # the newest and the first of each sync
     assert not any("TEMP B-TREE" in step for step in steps)  # nothing is sorted

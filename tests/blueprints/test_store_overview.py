@@ -182,7 +182,7 @@ def paused(store: Store, **values) -> str:
 def failed(store: Store, sync: Sync = Sync.ORDER_PULL, state: str = "failed", **values) -> str:
     """The sync is on, and its last run ended so; the page of that run."""
     store.is_inventory_sync_on = True
-    if sync is Sync.PRICE_PUSH:
+    if sync in (Sync.PRICE_PUSH, Sync.ORDER_STEPS, Sync.RETURN_PULL, Sync.RECONCILE):
         factories.make_sync_state(store, sync)
     return f"/sync-runs/{factories.make_run(store, state, sync=sync, **values).id}"
 
@@ -191,6 +191,24 @@ def stale(store: Store, sync: Sync) -> str:
     factories.make_sync_state(store, sync, minutes_since_good=100)
     store.authorized_at = clock.now() - timedelta(days=30)
     return failed(store, sync, "succeeded")
+
+
+def never_run(store: Store) -> str:
+    """Order Sync is on for hours, and the scheduler is away."""
+    factories.make_sync_state(store, last_success_at=None, on_since=clock.now() - timedelta(hours=2))
+    store.authorized_at = clock.now() - timedelta(days=30)
+    return f"/stores/{store.id}#syncs"
+
+
+def hung(store: Store) -> str:
+    factories.make_sync_state(store, minutes_since_good=100)
+    store.authorized_at = clock.now() - timedelta(days=30)
+    return failed(store, state="running")
+
+
+def failed_with_a_step(store: Store) -> str:
+    factories.make_step(make_order(store, "Packed"), "labels", "waiting")
+    return failed(store, Sync.ORDER_STEPS)
 
 
 def refused_stock(store: Store) -> None:
@@ -207,6 +225,17 @@ NEEDS = [
     (Need.LOOK_AT_SYNC, failed, "Look at the last Order Sync run", ""),
     (Need.LOOK_AT_SYNC, lambda s: failed(s, **RETRYING), "Look at the last Order Sync run", ""),
     (Need.LOOK_AT_SYNC, lambda s: stale(s, Sync.ORDER_PULL), "Look at the last Order Sync run", ""),
+    (Need.LOOK_AT_SYNC, never_run, "Look at Order Sync", ""),
+    (Need.LOOK_AT_SYNC, hung, "Look at the last Order Sync run", ""),
+    (Need.LOOK_AT_STEPS, failed_with_a_step, "Look at the last run of order updates", ""),
+    (Need.LOOK_AT_RETURNS, lambda s: failed(s, Sync.RETURN_PULL), "Look at the last run that fetched returns", ""),
+    (
+        Need.LOOK_AT_RETURNS,
+        lambda s: failed(s, Sync.RETURN_PULL, "partial"),
+        "Look at the last run that fetched returns",
+        "",
+    ),
+    (Need.LOOK_AT_RECONCILIATION, lambda s: failed(s, Sync.RECONCILE), "Look at the last comparison with Amazon", ""),
     (Need.LOOK_AT_INVENTORY, lambda s: failed(s, Sync.INVENTORY_PUSH), "Look at the last Inventory Sync run", ""),
     (Need.LOOK_AT_INVENTORY, lambda s: stale(s, Sync.INVENTORY_PUSH), "Look at the last Inventory Sync run", ""),
     (Need.LOOK_AT_PRICES, lambda s: failed(s, Sync.PRICE_PUSH), "Look at the last price push", ""),

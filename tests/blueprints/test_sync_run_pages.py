@@ -147,12 +147,17 @@ def test_the_list_pages_by_key(web, store):
 # One run ----------------------------------------------------------------------------------------------------------
 
 
+SEEN_SINCE = {"last_seen_at": clock.now() + timedelta(days=1)}  # the order was here by then
+
+
 @pytest.mark.parametrize(
     ("values", "has_order", "sentence"),
     [
         ({"resolved_at": None}, False, "Still in quarantine"),
         ({"resolved_at": None}, True, "Still in quarantine"),  # a change of an order that is here could not be read
         ({}, True, "Came in just now as FD-"),
+        (SEEN_SINCE, True, "Could be read just now : a change of FD-"),
+        ({"error_sentence": quarantine.GONE}, True, "Left quarantine just now , for there is nothing left to read"),
         ({"error_sentence": quarantine.GONE}, False, "Left quarantine just now , for there is nothing left to read"),
         ({}, False, "Could be read just now and was not taken in: it was cancelled or had left its hub by then"),
     ],

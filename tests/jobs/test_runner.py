@@ -141,6 +141,7 @@ def test_what_may_pass_is_tried_again_by_itself(queued, error, code, words, deta
 LASTING = [
     (amazon.AuthorizationRefused("invalid_grant"), "authorization_refused", "reconnects the store", "invalid_grant"),
     (amazon.AppCredentialsRefused("bad"), "app_credentials_refused", "AMAZON_CLIENT_ID", "bad"),
+    (amazon.TokenRefused("bad scope"), "token_refused", "no access token", "bad scope"),
     (
         amazon.AccessDenied("No access", status=403, request_id="r-9"),
         "access_denied",

@@ -156,7 +156,7 @@ def key_lost(scene: Scene, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def token_refused(scene: Scene, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise errors.RequestRefused("Amazon refused the request: invalid_scope", operation="refreshToken")
+        raise errors.TokenRefused("Login with Amazon refused the request: invalid_scope", operation="refreshToken")
 
     monkeypatch.setattr(LoginWithAmazon, "refresh", refuse)
 
@@ -172,7 +172,11 @@ NO_ANSWERS = [
         faulty("invalid_client"),
         "Amazon does not accept FlexDash's own credentials. Tell whoever runs FlexDash to renew them.",
     ),
-    (token_refused, "Amazon answered with an error: invalid_scope."),
+    (
+        token_refused,
+        "Amazon was not asked, for it gave no access token. Login with Amazon refused the request: invalid_scope. Tell "
+        "whoever runs FlexDash; reconnecting the store may help.",
+    ),
     (
         faulty("access_denied", operation="getShipment"),
         "Amazon does not let FlexDash read this here: a role is missing, or Amazon has not opened External Fulfillment "

@@ -10,7 +10,7 @@ from amazon_sandbox.serving import Running
 from flexdash.amazon.errors import AmazonUnavailable
 from flexdash.amazon.inventory import Inventory, InventoryResult, InventoryUpdate
 from flexdash.extensions import db
-from flexdash.models import Hub, HubMapping, PublishedStock, Role, RunState, StockLevel, Store, Sync
+from flexdash.models import Hub, HubMapping, PublishedStock, PushState, Role, RunState, StockLevel, Store, Sync
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
@@ -391,6 +391,23 @@ def test_stock_that_amazon_never_answered_about_is_not_said_to_be_taken(scene: S
     assert sentence(scene.why()).endswith(
         "goes with the next one: 12 at Pune Warehouse, and whether Amazon took the 10 sent last is not known."
     )
+
+
+def test_stock_that_a_killed_worker_was_sending_is_not_said_to_have_changed(scene: Scene) -> None:
+    run = do_push(scene.store)
+    scene.change(PublishedStock, state=PushState.SENDING, quantity=None)
+    found = scene.why()
+    assert sentence(found) == (
+        "A push was broken off while this was being sent, so whether Amazon took it is not known. It goes again with "
+        "the next push: 10 at Pune Warehouse."
+    )
+    assert outcome(found) is Outcome.FAILED
+    scene.stock(TEE=12)
+    assert sentence(scene.why()).endswith(
+        "12 at Pune Warehouse, and whether Amazon took the 10 sent last is not known."
+    )
+    factories.make_run(scene.store, RunState.RUNNING, sync=Sync.INVENTORY_PUSH, trigger="manual", retry_of_id=run.id)
+    assert sentence(scene.why()) == "It is being sent right now. Look again in a minute."
 
 
 def test_a_buffer_that_holds_back_one_hub_of_two_is_noted(scene: Scene) -> None:

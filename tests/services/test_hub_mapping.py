@@ -358,6 +358,7 @@ def test_amazons_refusal_of_the_id_is_kept_in_its_words(asha, store, pune, amazo
     [
         (amazon_errors.AuthorizationRefused("revoked"), "Reconnect the store"),
         (amazon_errors.AppCredentialsRefused("no"), "FlexDash's own credentials"),
+        (amazon_errors.TokenRefused("bad scope"), "says nothing of the id"),
         (amazon_errors.AccessDenied("no", status=403), "a role is missing"),
         (amazon_errors.Throttled("slow", status=429), "Try again in a minute"),
         (amazon_errors.AmazonUnavailable("gone"), "Amazon did not answer"),

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import delete, event, update
 
 from flexdash import clock
+from flexdash.amazon import lwa
 from flexdash.amazon.errors import AmazonUnavailable
 from flexdash.amazon.inventory import Inventory, InventoryResult, InventoryUpdate
+from flexdash.amazon.wire import Reply
 from flexdash.extensions import db
 from flexdash.jobs import runner, stopping
 from flexdash.models import (
@@ -431,6 +434,16 @@ def test_lines_that_never_get_an_answer_count_as_failed_and_go_with_the_next_run
     monkeypatch.undo()
     assert do_push(store).state is RunState.SUCCEEDED
     assert at_amazon(sandbox)["S7"] == 7
+
+
+def test_a_token_that_amazon_does_not_give_refuses_no_quantity(place, monkeypatch):
+    store, hub = place
+    stock_up(store, hub, {"A": 1, "B": 2})
+    refused = lwa._error("refreshToken", Reply(status=400, body=b'{"error": "invalid_scope"}'))
+    monkeypatch.setattr(Inventory, "update", Mock(side_effect=refused))
+    run = attempt(new_run(store))
+    assert (run.state, run.error_code) == (RunState.FAILED, "token_refused")
+    assert PushState.REFUSED not in {line.state for line in published(store).values()}
 
 
 def test_a_line_that_amazon_fails_at_is_not_said_to_be_refused():

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -13,8 +14,10 @@ from sqlalchemy import func, select
 from amazon_sandbox.serving import Running
 from amazon_sandbox.world.people import SKU_CODES
 from flexdash import clock
-from flexdash.amazon.errors import AmazonError, AuthorizationRefused
+from flexdash.amazon import lwa
+from flexdash.amazon.errors import AmazonError, AuthorizationRefused, TokenRefused
 from flexdash.amazon.shipments import ShipmentPage, Shipments
+from flexdash.amazon.wire import Reply
 from flexdash.extensions import db
 from flexdash.models import (
     Acknowledgement,
@@ -256,6 +259,17 @@ def test_a_refused_token_makes_the_store_need_reauthorization_and_stops_calling(
     run = factories.make_run(store, RunState.QUEUED, trigger="manual")
     assert sync_attempts.begin(run.id) is None
     assert sandbox.control.stats()["n_calls"] == 0
+
+
+def test_a_token_that_amazon_does_not_give_says_nothing_of_the_orders(
+    store: Store, sandbox: Running, monkeypatch
+) -> None:
+    sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER)
+    refused = lwa._error("refreshToken", Reply(status=400, body=b'{"error": "invalid_scope"}'))
+    monkeypatch.setattr(Shipments, "confirm", Mock(side_effect=refused))
+    with pytest.raises(TokenRefused):
+        run_once(store)
+    assert {acknowledgement for _, acknowledgement in states(store)} == {Acknowledgement.PENDING}
 
 
 def test_orders_of_an_unmapped_id_name_it(store: Store, sandbox: Running) -> None:

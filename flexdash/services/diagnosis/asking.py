@@ -19,7 +19,7 @@ from flexdash.amazon.statuses import STATUS_TABLE
 from flexdash.models import Store
 from flexdash.services.amazon_access import StoreNotConnected, amazon_for
 from flexdash.services.order_pages import order_id_of
-from flexdash.services.words import after_refusals
+from flexdash.services.words import after_refusals, as_sentence
 from flexdash.vault import UnreadableSecret
 
 LOOK_BACK = timedelta(days=30)  # how far Amazon's lists are read for an order id, which Amazon cannot be asked for
@@ -69,9 +69,7 @@ def of_shipment(store: Store, shipment_id: str) -> AmazonSays:
             return AmazonSays(read_shipment(client.shipments.get(shipment_id)))
         except errors.NotFound:
             return AmazonSays(is_unknown=True)
-        except errors.RequestRefused as error:
-            if error.operation == "refreshToken":
-                raise  # the token service said so, of all that this store asks
+        except errors.RequestRefused:
             return AmazonSays(is_unknown=True)  # its form is none that a shipment's id has
         except UnreadableShipment as error:
             return AmazonSays(unreadable=error.reason, shipment_id=error.shipment_id or "")
@@ -151,6 +149,11 @@ def words_of(error: errors.AmazonError) -> str:
             return "Amazon no longer accepts this store's authorization, so it did not answer. Reconnect the store."
         case errors.AppCredentialsRefused():
             return "Amazon does not accept FlexDash's own credentials. Tell whoever runs FlexDash to renew them."
+        case errors.TokenRefused():
+            return (
+                f"Amazon was not asked, for it gave no access token. {as_sentence(error.message)} Tell whoever runs "
+                "FlexDash; reconnecting the store may help."
+            )
         case errors.AccessDenied():
             return (
                 "Amazon does not let FlexDash read this here: a role is missing, or Amazon has not opened External "

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from flexdash.extensions import db
-from flexdash.models import Hub, HubMapping, PublishedStock, PushState, StockLevel, Store, Sync
+from flexdash.models import Hub, HubMapping, PublishedStock, PushState, RunState, StockLevel, Store, Sync, SyncRun
 from flexdash.services import access, sync_status
 from flexdash.services.actors import Actor
 from flexdash.services.diagnosis import asking, one_sku
@@ -32,6 +32,8 @@ from flexdash.services.store_settings import Toggle
 from flexdash.services.words import after_refusals, as_sentence, listed
 
 LOCATIONS_ASKED = 10  # as many as one call to Amazon takes
+_NO_ANSWER = (PushState.UNKNOWN, PushState.SENDING)  # the second after a crash, for no push is at work by then
+_BROKEN_OFF = "A push was broken off while this was being sent, so whether Amazon took it is not known."
 NOTHING_SENT = "nothing was sent to Amazon: "  # how the words begin on a line that broke Amazon's rules
 
 
@@ -172,12 +174,15 @@ def _was_it_sent(case: Case) -> Finding:
     waiting = _waiting(case)
     if not waiting:
         return passed("Amazon took exactly what there is now.", moments=_sent(_lines(case)))
+    if any(_state(line) is PushState.SENDING for line in waiting) and _is_push_at_work(case.store):
+        return answered("It is being sent right now. Look again in a minute.")
     status = sync_status.of_sync(case.store, Sync.INVENTORY_PUSH)
     mends = sync_now(case.store, Sync.INVENTORY_PUSH), _listing(case)
     moments = [*_sent(waiting), ("Next push", status.next_due_at)]
     if all(_is_unanswered(line) for line in waiting):
         named = listed([f"{line.ours:,} at {line.hub_name}" for line in waiting[:5]])
-        return failed(f"{_words(waiting[0])} It goes again with the next push: {named}.", *mends, moments=moments)
+        said = _BROKEN_OFF if _state(waiting[0]) is PushState.SENDING else _words(waiting[0])
+        return failed(f"{said} It goes again with the next push: {named}.", *mends, moments=moments)
     named = listed([_difference(line) for line in waiting[:5]])
     return answered(f"It changed since the last push and goes with the next one: {named}.", *mends, moments=moments)
 
@@ -185,7 +190,15 @@ def _was_it_sent(case: Case) -> Finding:
 def _is_unanswered(line: DriftLine) -> bool:
     """Say whether what there is now was sent, and Amazon did not say whether it took it."""
     told = line.told
-    return told is not None and told.state is PushState.UNKNOWN and told.sent_quantity == line.ours
+    return told is not None and told.state in _NO_ANSWER and told.sent_quantity == line.ours
+
+
+def _is_push_at_work(store: Store) -> bool:
+    """Say whether a push is at work, be it one that takes up what failed in another."""
+    at_work = select(SyncRun.id).where(
+        SyncRun.store_id == store.id, SyncRun.state == RunState.RUNNING, SyncRun.sync == Sync.INVENTORY_PUSH
+    )
+    return db.session.scalars(at_work.limit(1)).first() is not None
 
 
 def _what_amazon_shows(case: Case) -> Finding:
@@ -228,7 +241,7 @@ def _waiting(case: Case) -> list[DriftLine]:
 def _difference(line: DriftLine) -> str:
     told: PublishedStock | None = line.told
     here = f"{line.ours:,} at {line.hub_name}"
-    if told is not None and told.state is PushState.UNKNOWN and told.sent_quantity is not None:
+    if told is not None and told.state in _NO_ANSWER and told.sent_quantity is not None:
         return f"{here}, and whether Amazon took the {told.sent_quantity:,} sent last is not known"
     known = "nothing yet" if told is None or told.quantity is None else f"{told.quantity:,}"
     return f"{here}, and Amazon was told {known}"

@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from sqlalchemy import select
 
 from flexdash.amazon.client import AmazonClient
-from flexdash.amazon.errors import AmazonError, AppCredentialsRefused, AuthorizationRefused
+from flexdash.amazon.errors import AmazonError, AppCredentialsRefused, AuthorizationRefused, TokenRefused
 from flexdash.amazon.shipment_reader import Shipment
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db
@@ -86,7 +86,7 @@ def _do_all(run: RunContext, client: AmazonClient, calls: CallLog) -> int | None
 
 def _ends_the_run(error: AmazonError | None) -> bool:
     """Say whether Amazon lets nobody in: no other step would fare better, and none is to blame."""
-    return isinstance(error, AuthorizationRefused | AppCredentialsRefused)
+    return isinstance(error, AuthorizationRefused | AppCredentialsRefused | TokenRefused)
 
 
 def _write_all(run: RunContext, found: Sequence[Result], calls: CallLog) -> int | None:
