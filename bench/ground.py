@@ -1,5 +1,6 @@
 """What the benchmarks stand on: an app on a fresh database, a private Redis, and the sandbox as a process."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from flexdash import create_app
 from flexdash.cli import embedded_redis
 from flexdash.extensions import db, settings
 
+_NUMBERS = itertools.count(1)
 SANDBOX_SELLER = "A3SBXSUNRISEIN"
 
 
@@ -102,7 +104,7 @@ def _postgres() -> Iterator[str]:
     for short in ("postgres://", "postgresql://"):
         if server.startswith(short):
             server = f"postgresql+psycopg://{server.removeprefix(short)}"
-    name = f"flexdash_bench_{os.getpid()}"
+    name = f"flexdash_bench_{os.getpid()}_{next(_NUMBERS)}"
     engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f'CREATE DATABASE "{name}"')

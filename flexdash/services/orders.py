@@ -109,8 +109,8 @@ class OrderListing:
 def listing(actor: Actor, filters: OrderFilters, *, is_newest_first: bool = True) -> OrderListing:
     """Return the orders that `actor` may see and the filters leave; `is_newest_first` if they will be ordered so."""
     needed = _NEEDS_AS_SQL.get(filters.needs) if filters.needs else None
-    # By the store's own index of them, which holds them in the order of their ids.
-    are_few = needed is not None and filters.store_id is not None and is_newest_first
+    # By the store's own index of them. Ordered otherwise they are sorted, and not looked for along that order.
+    are_few = needed is not None and (filters.store_id is not None or not is_newest_first)
     query = access.visible(actor, Order, are_few=are_few).options(
         joinedload(Order.store), joinedload(Order.hub), selectinload(Order.holds)
     )

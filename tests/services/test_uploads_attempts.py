@@ -478,3 +478,11 @@ def test_counts_are_those_of_the_rows(store, actor) -> None:
     assert {RowOutcome.NEW, RowOutcome.REFUSED} == set(
         db.session.scalars(select(UploadRow.outcome).where(UploadRow.outcome.is_not(None)))
     )
+
+
+def test_a_file_is_in_the_configuration_log_from_when_it_comes_in_whatever_becomes_of_it(store, actor) -> None:
+    upload = checked(actor, store, catalog("TEE", header="sku_code"))
+    assert upload.state is UploadState.REFUSED
+    event = db.session.scalars(select(ConfigEvent).order_by(ConfigEvent.id.desc())).first()
+    assert event.sentence == "Asha uploaded the catalog file “autumn.csv” for Pune Store, to be checked"
+    assert (event.actor_name, event.store_id, event.new_value["upload_id"]) == ("Asha", store.id, upload.id)

@@ -2,9 +2,9 @@
 
 An attempt that dies leaves whole pieces, and the next one goes on behind them; what is applied is applied once.
 
-The Configuration Log tells of what was changed: of a file that was applied, and of one given up in the middle, with how
-far it came. One that was put aside, refused as a whole or given up before its first row changed nothing; the list of
-uploads says so, with who and why.
+The Configuration Log tells that a file was uploaded, and of what it changed: of one that was applied, and of one given
+up in the middle, with how far it came. One that was put aside, refused as a whole or given up before its first row
+changed nothing more; the list of uploads, to which the log's row leads, says so with who and why.
 """
 
 import time

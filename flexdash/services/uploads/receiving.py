@@ -19,12 +19,13 @@ from flexdash.models import (
     UploadKind,
     UploadState,
 )
-from flexdash.services import access
+from flexdash.services import access, config_log
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
 from flexdash.services.uploads import places
 from flexdash.services.uploads.deciding import UNDECIDED
 from flexdash.services.uploads.encodings import FirstLook, NotUsable
+from flexdash.services.uploads.registry import KINDS
 from flexdash.services.words import one_line, quoted
 
 CHUNK = 256 * 1024  # bytes; also how much is read, checked and decoded at once
@@ -130,6 +131,7 @@ def receive(
             )
         )
         _put_older_aside(upload.id, name)
+        _record(actor, upload.id)
     return upload.id
 
 
@@ -138,6 +140,20 @@ def too_large(megabytes: int) -> str:
     return (
         f"The file is larger than {megabytes} MB, the most that is taken at once. Split it into several files, each "
         "with the row that names the columns, and apply one after the other."
+    )
+
+
+def _record(actor: Actor, upload_id: int) -> None:
+    upload = db.session.get_one(Upload, upload_id, populate_existing=True)
+    kind = KINDS[upload.kind]
+    where = upload.store.name if upload.store else upload.seller.name
+    config_log.record(
+        actor,
+        kind.section,
+        f"{actor.name} uploaded the {kind.label} file {quoted(upload.file_name)} for {where}, to be checked",
+        store=upload.store,
+        seller=upload.seller,
+        new={"upload_id": upload.id, "file": upload.file_name},
     )
 
 
