@@ -559,8 +559,14 @@ def _password_hash(password: str) -> str:
 
 def _kept(row: Any) -> Any:
     # Written from a fresh state: on SQLite what was read before a worker wrote could not be written from.
-    db.session.commit()
-    db.session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
-    db.session.add(row)
-    db.session.commit()
+    session = db.session()
+    # What a test has in hand stays as it was read: else each row made would have all rows before it read once more.
+    session.expire_on_commit = False
+    try:
+        session.commit()
+        session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+        session.add(row)
+        session.commit()
+    finally:
+        session.expire_on_commit = True
     return row

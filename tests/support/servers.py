@@ -23,10 +23,12 @@ from tests.support import nursery
 def wait_for(is_so: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
     """Return as soon as `is_so()`; fail, naming `what` was waited for, after `timeout` seconds."""
     deadline = time.monotonic() + timeout
+    pause = 0.01
     while not is_so():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:g} seconds in vain for {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.1)  # asking costs the processor that what is waited for needs
 
 
 def reserved_socket() -> socket.socket:
