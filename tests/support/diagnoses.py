@@ -1,10 +1,16 @@
 """Reading a diagnosis as a person does: the sentence that says why, and what there is to do."""
 
+from flexdash.blueprints.help import routes
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
 from flexdash.services.diagnosis.common import Parts
 
 AT_WORK = Parts()
 TICKLESS = Parts(is_scheduler_seen=False)
+
+
+def parts_seen() -> Parts:
+    """Which parts a page sees at work at this moment."""
+    return routes._parts()
 
 
 def sentence(found: Diagnosis) -> str:
