@@ -262,20 +262,22 @@ def test_the_cause_of_an_open_order_is_named(scene: Scene, state, words, ends, o
     assert (outcome(found), fixes(found)) == (ends, offered)
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        pytest.param(lambda scene: scene.worked(Event.PICK), id="picked just now"),
-        label_not_made_yet,
-        shipped_not_told,
-        told_not_taken,
-    ],
-)
-def test_a_worker_that_is_down_is_why_the_rest_at_amazon_is_not_done(scene: Scene, environment, state: State) -> None:
-    order = state(scene)
+def picked_just_now(scene: Scene) -> Order:
+    return scene.worked(Event.PICK)
+
+
+def test_a_worker_that_is_down_is_why_the_rest_at_amazon_is_not_done(scene: Scene, environment) -> None:
+    order = picked_just_now(scene)
     with nobody_syncs(environment) as parts:
         found = scene.why_open(order, parts)
     assert sentence(found).startswith("No worker has been seen lately for sync, so runs wait.")
+    assert by_name(found)["Has everything gone well at Amazon?"] is Outcome.PASSED
+
+
+@pytest.mark.parametrize("state", [picked_just_now, label_not_made_yet, shipped_not_told, told_not_taken])
+def test_a_scheduler_that_is_down_is_why_the_rest_at_amazon_is_not_done(scene: Scene, state: State) -> None:
+    found = scene.why_open(state(scene), parts_seen())
+    assert sentence(found).startswith("The scheduler has not been seen lately, so no sync starts by itself.")
     assert by_name(found)["Has everything gone well at Amazon?"] is Outcome.PASSED
 
 
