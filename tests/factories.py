@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -140,10 +142,13 @@ def make_sku(seller: Seller, sku_code: str | None = None, name: str | None = Non
 
 def make_listing(store: Store, sku_code: str | None = None, asin: str | None = None, **values: Any) -> Listing:
     """Return a new entry of the store's catalog, without a price unless given."""
+    return _kept(_listing(sku_code, asin, workspace_id=store.workspace_id, store_id=store.id, **values))
+
+
+def _listing(sku_code: str | None = None, asin: str | None = None, **values: Any) -> Listing:
     n = number()
     code = sku_code or f"SKU-{n}"
-    values = {"name": f"Item {code}", "asin": asin or f"B0{n:08d}", **values}
-    return _kept(Listing(workspace_id=store.workspace_id, store_id=store.id, sku_code=code, **values))
+    return Listing(sku_code=code, **{"name": f"Item {code}", "asin": asin or f"B0{n:08d}", **values})
 
 
 def make_stock(seller: Seller, hub: Hub, sku_code: str, on_hand: int = 10, reserved: int = 0) -> StockLevel:
@@ -163,23 +168,27 @@ def make_stock(seller: Seller, hub: Hub, sku_code: str, on_hand: int = 10, reser
 def make_sellable(store: Store, hub: Hub, *sku_codes: str, on_hand: int = 1_000_000) -> list[StockLevel]:
     """Let the store sell the SKUs from `hub`: a catalog entry where there is none, and stock with a ledger row."""
     wanted = dict.fromkeys(sku_codes)
-    has = select(Listing.sku_code).where(Listing.store_id == store.id, Listing.sku_code.in_(wanted))
-    for code in wanted.keys() - set(db.session.scalars(has)):
-        make_listing(store, code)
-    levels = [make_stock(store.seller, hub, code, on_hand) for code in wanted]
-    db.session.add_all(
-        StockMovement(
-            workspace_id=store.workspace_id,
-            stock_level_id=level.id,
-            cause=StockCause.UPLOAD,
-            on_hand_change=on_hand,
-            reserved_change=0,
-            on_hand_after=on_hand,
-            reserved_after=0,
+    own, store_id = {"workspace_id": store.workspace_id}, store.id
+    place = {**own, "seller_id": store.seller_id, "hub_id": hub.id}
+    with _writing():
+        has = select(Listing.sku_code).where(Listing.store_id == store_id, Listing.sku_code.in_(wanted))
+        listed = set(db.session.scalars(has))
+        levels = [StockLevel(**place, sku_code=code, on_hand=on_hand, reserved=0) for code in wanted]
+        db.session.add_all(_listing(sku_code=code, store_id=store_id, **own) for code in wanted if code not in listed)
+        db.session.add_all(levels)
+        db.session.flush()
+        db.session.add_all(
+            StockMovement(
+                **own,
+                stock_level_id=level.id,
+                cause=StockCause.UPLOAD,
+                on_hand_change=on_hand,
+                reserved_change=0,
+                on_hand_after=on_hand,
+                reserved_after=0,
+            )
+            for level in levels
         )
-        for level in levels
-    )
-    db.session.commit()
     return levels
 
 
@@ -557,16 +566,22 @@ def _password_hash(password: str) -> str:
     return passwords.hash_password(password)
 
 
-def _kept(row: Any) -> Any:
-    # Written from a fresh state: on SQLite what was read before a worker wrote could not be written from.
+@contextmanager
+def _writing() -> Iterator[None]:
     session = db.session()
     # What a test has in hand stays as it was read: else each row made would have all rows before it read once more.
     session.expire_on_commit = False
     try:
+        # From a fresh state: on SQLite what was read before a worker wrote could not be written from.
         session.commit()
         session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
-        session.add(row)
+        yield
         session.commit()
     finally:
         session.expire_on_commit = True
+
+
+def _kept(row: Any) -> Any:
+    with _writing():
+        db.session.add(row)
     return row

@@ -80,6 +80,8 @@ def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, s
         if not here.plans.is_allowed(seller_id, name):
             raise errors.throttled()
         record = here.shelf.find(path.get("shipment_id", ""), seller_id)
+        if record and here.faults.fires(("vanished",), name, seller_id=seller_id, shipment_id=record.id):
+            raise errors.not_found(f"Shipment {record.id} does not exist.")
         if record and here.faults.fires(("names_buyer",), name, seller_id=seller_id, shipment_id=record.id):
             raise errors.names_buyer(record.shipment()["shippingInfo"].get("shipToAddress", {}))
         status, body = work(seller_id, **path)
@@ -96,10 +98,12 @@ def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, s
 
 
 def wait(here: World, name: str, seller_id: str | None = None) -> None:
-    """The latency set for every answer, and the fault `slow`."""
+    """The latency set for every answer, and the faults `slow` and `held`."""
     milliseconds = here.options.latency_ms
-    fault = here.faults.fires(("slow",), name, seller_id=seller_id)
-    if fault is not None:
+    fault = here.faults.fires(("slow", "held"), name, seller_id=seller_id)
+    if fault is not None and fault.kind == "held":
+        here.faults.wait_until_off(fault)
+    elif fault is not None:
         milliseconds += fault.ms
     if milliseconds:
         time.sleep(milliseconds / 1000)

@@ -1,6 +1,7 @@
 """getShipments, getShipment and processShipment of External Fulfillment shipments 2024-09-11."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from flask import Blueprint
 
@@ -29,7 +30,13 @@ def get_shipments(seller_id: str) -> Answer:
     if status not in STATUSES:
         raise invalid_input(f"status is required and must be one of {', '.join(STATUSES)}.")
     limit = _max_results(given)
-    wanted = _wanted(given)
+    is_asked_for = _wanted(given)
+
+    def is_shown(record: Record) -> bool:
+        return is_asked_for(record) and not here.faults.fires(
+            ("vanished",), "getShipments", seller_id=seller_id, shipment_id=record.id
+        )
+
     arguments = (seller_id, *(given.get(name) for name in FILTERS), limit)
     token = given.get("paginationToken")
     place = here.page_tokens.read(token, arguments) if token is not None else Place()
@@ -44,7 +51,7 @@ def get_shipments(seller_id: str) -> Answer:
         beyond=None if is_offset else place.beyond,
         skip=place.n_passed if is_offset else 0,
         limit=limit,
-        wanted=wanted,
+        wanted=is_shown,
     )
     next_token = None
     if fault is not None and fault.kind == "stuck_token":
@@ -62,8 +69,11 @@ def get_shipments(seller_id: str) -> Answer:
 def get_shipment(seller_id: str, shipment_id: str) -> Answer:
     """One shipment of the seller."""
     query()
-    with world().journey.of(seller_id, shipment_id) as record:
-        return 200, _served(world(), record, "getShipment")
+    here = world()
+    with here.journey.of(seller_id, shipment_id) as record:
+        if here.faults.fires(("shown_late",), "getShipment", seller_id=seller_id, shipment_id=shipment_id):
+            record = replace(record, body=record.body_before or record.body)
+        return 200, _served(here, record, "getShipment")
 
 
 @blueprint.post(f"{BASE}/<shipment_id>")

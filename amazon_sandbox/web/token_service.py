@@ -14,7 +14,17 @@ from amazon_sandbox.world.world import World
 
 SCOPES = ("sellingpartnerapi::notifications", "sellingpartnerapi::client_credential:rotation")
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
-FAULTS = ("cut", "html_instead_of_json", "error_500", "error_503", "throttle", "revoked_token", "invalid_client")
+FAULTS = (
+    "cut",
+    "html_instead_of_json",
+    "error_500",
+    "error_503",
+    "throttle",
+    "revoked_token",
+    "invalid_client",
+    "invalid_scope",
+)
+SCOPE_FAULT = "The requested scope is invalid, unknown, or malformed"
 blueprint = Blueprint("token_service", __name__)
 
 
@@ -69,7 +79,7 @@ def _tokens(here: World, config: Config, fields: dict[str, str]) -> Tokens:
         raise LwaError(401, "invalid_client", "Client authentication failed")
     if grant_type == "client_credentials":
         if _needed(fields, "scope") not in SCOPES:
-            raise LwaError(400, "invalid_scope", "The requested scope is invalid, unknown, or malformed")
+            raise LwaError(400, "invalid_scope", SCOPE_FAULT)
         return here.authorizations.grantless()
     if grant_type == "refresh_token":
         return here.authorizations.refresh(_needed(fields, "refresh_token"), client_id)
@@ -100,6 +110,7 @@ def _error_of(kind: str) -> LwaError:
         "throttle": LwaError(429, "temporarily_unavailable", "Too many requests: a fault set in the sandbox"),
         "revoked_token": LwaError(400, "invalid_grant", REFRESH_FAULT),
         "invalid_client": LwaError(401, "invalid_client", "Client authentication failed"),
+        "invalid_scope": LwaError(400, "invalid_scope", SCOPE_FAULT),
     }[kind]
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import threading
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ KINDS: dict[str, str] = {
     "error_503": "Answers 503",
     "html_instead_of_json": "Answers an HTML page where JSON belongs",
     "slow": "Waits before it answers (milliseconds)",
+    "held": "Waits to answer until this is switched off, a minute at most",
     "cut": "Cuts the connection before doing anything",
     "cut_body": "Does the work, then cuts the connection in the middle of the answer",
     "drop_after_effect": "Does the work, then cuts the connection without an answer",
@@ -23,6 +25,9 @@ KINDS: dict[str, str] = {
     "access_denied": "Says that the app lacks the role",
     "names_buyer": "Refuses a call about a shipment, and quotes its buyer in the refusal",
     "invalid_client": "Token service: refuses the app's own credentials",
+    "invalid_scope": "Token service: refuses the scope of the request",
+    "vanished": "Knows a shipment no more: it is in no list, and every call about it is answered 404",
+    "shown_late": "Shows a shipment by its id as it was before its last change",
     "empty_page": "Inserts an empty page into a listing",
     "repeated_page": "Gives a page of a listing twice",
     "stuck_token": "Gives back the same pagination token again and again",
@@ -50,6 +55,7 @@ KINDS: dict[str, str] = {
 }
 LISTING_KINDS = ("empty_page", "repeated_page", "stuck_token")
 ODD_KINDS = odd.KINDS
+HELD_SECONDS = 60  # a caller that is held and forgotten does not hold the program for ever
 TOKEN_OPERATION = "token"  # noqa: S105 - the token service's name among the operations
 # What goes on behind the addresses of feed documents; no operation of a model, and under no usage plan.
 DOCUMENT_OPERATIONS = ("uploadFeedDocument", "downloadFeedDocument")
@@ -84,6 +90,7 @@ class Faults:
     def __init__(self, database: Database):
         self._database = database
         self._lock = database.lock  # one lock for both, since each is taken while the other is held
+        self._cleared = threading.Condition(self._lock)
         self._chance = random.Random()  # noqa: S311
         self._current = [Fault(**kept) for kept in database.get("faults", [])]
         self._ids = itertools.count(max((fault.id for fault in self._current), default=0) + 1)
@@ -97,6 +104,8 @@ class Faults:
             raise ValueError("probability must be above 0 and at most 1")
         if fault.n_left is not None and fault.n_left < 1:
             raise ValueError("count must be 1 or more")
+        if fault.kind == "held" and fault.n_left is not None:
+            raise ValueError("held lasts until it is switched off: leave the count empty")
         with self._lock:
             self._current = [*self._current, fault]
             self._keep()
@@ -107,6 +116,12 @@ class Faults:
         with self._lock:
             self._current = [f for f in self._current if fault_id is not None and f.id != fault_id]
             self._keep()
+            self._cleared.notify_all()
+
+    def wait_until_off(self, fault: Fault) -> None:
+        """Returns once the fault is switched off, or after a minute."""
+        with self._cleared:
+            self._cleared.wait_for(lambda: all(other.id != fault.id for other in self._current), HELD_SECONDS)
 
     def all(self) -> list[Fault]:
         """The faults still on."""

@@ -30,7 +30,8 @@ Key = tuple[int, int]  # update time in milliseconds, then the order of creation
 @dataclass(frozen=True, slots=True)
 class Record:
     """One shipment as it stands. `body` is the JSON text Amazon would answer; `odd` names a lasting deformity;
-    `effects` counts what callers achieved (`confirm`, `packages`, `labels`, …). Never changed, only replaced."""
+    `effects` counts what callers achieved (`confirm`, `packages`, `labels`, …); `body_before` is the text before the
+    last change, known until the program ends. Never changed, only replaced."""
 
     seq: int
     id: str
@@ -43,6 +44,7 @@ class Record:
     body: bytes
     odd: str | None = None
     effects: dict[str, int] = field(default_factory=dict)
+    body_before: bytes | None = None
 
     @property
     def key(self) -> Key:
@@ -100,7 +102,9 @@ class Shelf:
             if effect:
                 effects[effect] = effects.get(effect, 0) + 1
             status, body = shipment["status"], encode(shipment)
-            new = replace(record, status=status, updated_ms=updated_ms, body=body, effects=effects)
+            new = replace(
+                record, status=status, updated_ms=updated_ms, body=body, effects=effects, body_before=record.body
+            )
             with self._database.transaction() as connection:
                 connection.execute(
                     "update shipments set status = ?, updated_ms = ?, effects = ?, body = ? where seq = ?",

@@ -1,6 +1,7 @@
 """Usage plans, faults, latency and counts."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -140,6 +141,7 @@ def test_a_fault_can_be_switched_off_alone(sandbox):
         {"kind": "cut", "probability": 2},
         {"kind": "cut", "operation": "fly"},
         {"kind": "slow", "ms": -1},
+        {"kind": "held", "count": 1},
         {"kind": "cut", "when": "now"},
     ],
 )
@@ -184,6 +186,39 @@ def test_latency_and_slowness_are_waited_before_the_answer(sandbox, api):
     started = time.monotonic()
     api("GET", SHIPMENTS, ACCEPTED)
     assert time.monotonic() - started >= 0.03
+
+
+def test_a_held_caller_has_its_answer_once_the_fault_is_switched_off(sandbox, api):
+    sandbox.control.fault("held", operation="getShipments")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(api, "GET", SHIPMENTS, ACCEPTED)
+        wait_for(lambda: sandbox.control.stats()["calls"] == {"getShipments": 1}, "the call to come")
+        assert api.get("SBNOSUCH1")["errors"], "other operations answer meanwhile"
+        assert not answer.done()
+        sandbox.control.clear_faults()
+        assert answer.result(timeout=10).status_code == 200
+
+
+def test_a_vanished_shipment_is_in_no_list_and_unknown_until_it_is_back(sandbox, api):
+    gone, there = sandbox.control.create_orders(2)
+    sandbox.control.fault("vanished", shipment_id=gone)
+    assert api.ids() == [there]
+    assert api("GET", f"{SHIPMENTS}/{gone}").status_code == api.confirm(gone).status_code == 404
+    assert api.get(there)["id"] == there
+    sandbox.control.clear_faults()
+    assert api.ids() == [gone, there]
+    assert api.get(gone)["status"] == "ACCEPTED"
+
+
+def test_a_shipment_that_is_shown_late_is_read_as_it_was_before_its_last_change(sandbox, api):
+    changed, unchanged = sandbox.control.create_orders(2)
+    sandbox.control.move(changed, "SHIPLABEL_GENERATED")
+    sandbox.control.move(changed, "SHIPPED")
+    sandbox.control.fault("shown_late")
+    assert [api.get(one)["status"] for one in (changed, unchanged)] == ["SHIPLABEL_GENERATED", "ACCEPTED"]
+    assert [shipment["status"] for shipment in api.page("SHIPPED")["shipments"]] == ["SHIPPED"], "a list is up to date"
+    sandbox.control.clear_faults()
+    assert api.get(changed)["status"] == "SHIPPED"
 
 
 def test_calls_are_counted_until_cleared(sandbox, api):

@@ -154,6 +154,7 @@ def test_token_calls_are_counted_by_grant_type(sandbox, ask):
     [
         ("revoked_token", 400, "invalid_grant"),
         ("invalid_client", 401, "invalid_client"),
+        ("invalid_scope", 400, "invalid_scope"),
         ("error_500", 500, "server_error"),
         ("error_503", 503, "temporarily_unavailable"),
     ],

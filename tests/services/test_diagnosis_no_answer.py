@@ -1,6 +1,8 @@
 """Why is my order not here? Where an asker has several stores, or Amazon gives no answer: what is said of that."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import redis
@@ -8,19 +10,20 @@ from cryptography.fernet import Fernet
 from flask import Flask
 
 from amazon_sandbox.serving import Running
-from flexdash import clock
-from flexdash.amazon import errors, transport
-from flexdash.amazon.lwa import LoginWithAmazon
+from flexdash.amazon import transport
 from flexdash.models import Store
+from flexdash.services import disconnecting, stores
 from flexdash.services.diagnosis import missed
 from flexdash.services.diagnosis.checks import FixKind, Outcome
 from flexdash.vault import Vault
 from tests import factories
-from tests.services.test_diagnosis_order_missing import UNKNOWN_ID, Scene, make_scene
 from tests.support.diagnoses import fixes, outcome, sentence
+from tests.support.missed_orders import UNKNOWN_ID, Scene, make_scene
 from tests.support.pulls import SELLER
 from tests.support.recoveries import lift_pace
+from tests.support.servers import running_redis
 
+DUBAI = "A3SBXNOVAHOMAE"  # a seller that the sandbox has in the Emirates
 UNKNOWN_ORDER_ID = "402-0000001-0000001"
 
 
@@ -31,24 +34,32 @@ def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def scene(app: Flask, sandbox: Running) -> Scene:
-    return make_scene(sandbox)
+def scene(app: Flask, sandbox: Running, time_machine) -> Scene:
+    return make_scene(sandbox, time_machine)
 
 
-def dubai_store(scene: Scene) -> Store:
+def other_store(scene: Scene, name: str, account: str = DUBAI) -> Store:
     """Another store of the asker's, of another account."""
-    token = scene.sandbox.control.issue_tokens("A3SBXNOVAHOMAE")["refresh_token"]
+    token = scene.sandbox.control.issue_tokens(DUBAI)["refresh_token"]
     return factories.make_store(
         scene.store.seller,
-        name="Dubai Store",
+        name=name,
+        country_code="AE",
         refresh_token=token,
-        amazon_selling_partner_id="A3SBXNOVAHOMAE",
+        amazon_selling_partner_id=account,
         is_order_sync_on=True,
     )
 
 
+def disconnected_store(scene: Scene, name: str) -> Store:
+    """A store that somebody disconnected from Amazon."""
+    store = other_store(scene, name)
+    disconnecting.disconnect(scene.admin, store.id)
+    return store
+
+
 def test_the_store_whose_account_has_it_is_found(scene: Scene) -> None:
-    dubai_store(scene)
+    other_store(scene, "Dubai Store")
     found = scene.why(scene.make(status="CREATED"))
     assert sentence(found).startswith("It is still pending")
     which = next(check for check in found.checks if check.name.startswith("Is a store connected"))
@@ -57,7 +68,7 @@ def test_the_store_whose_account_has_it_is_found(scene: Scene) -> None:
 
 
 def test_stores_that_cannot_be_asked_are_named_with_a_way_to_look_at_each(scene: Scene) -> None:
-    factories.make_store(scene.store.seller, "disconnected", name="Delhi Store")
+    disconnected_store(scene, "Delhi Store")
     found = scene.why(UNKNOWN_ID)
     assert sentence(found) == (
         "Amazon knows no such order in the accounts of Pune Store. Amazon could not be asked for Delhi Store: not "
@@ -67,28 +78,23 @@ def test_stores_that_cannot_be_asked_are_named_with_a_way_to_look_at_each(scene:
 
 
 def test_a_chosen_store_is_the_only_one_looked_at(scene: Scene) -> None:
-    delhi = factories.make_store(scene.store.seller, "disconnected", name="Delhi Store", is_order_sync_on=True)
+    delhi = disconnected_store(scene, "Delhi Store")
     assert sentence(scene.why(UNKNOWN_ID, store=delhi)).startswith("Delhi Store is disconnected")
     found = scene.why(UNKNOWN_ID, store=scene.store)
     assert sentence(found).startswith("Amazon knows no shipment with this id for Pune Store")
     assert fixes(found) == [FixKind.OTHER_STORE]
 
 
-def both_are_sure(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
+def both_are_sure(scene: Scene) -> str:
     return UNKNOWN_ID
 
 
-def an_order_id(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
+def an_order_id(scene: Scene) -> str:
     return UNKNOWN_ORDER_ID
 
 
-def no_answer_for_the_first(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
+def no_answer_for_the_first(scene: Scene) -> str:
     scene.sandbox.control.fault("error_503", operation="getShipment", seller_id=SELLER)
-    return UNKNOWN_ID
-
-
-def no_time_for_the_second(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(missed, "ASKED_AT_MOST", 1)
     return UNKNOWN_ID
 
 
@@ -113,22 +119,30 @@ def no_time_for_the_second(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str
             "Amazon knows no such order in the accounts of Dubai Store. There was no full answer for Pune Store.",
             [FixKind.OTHER_STORE],
         ),
-        (
-            no_time_for_the_second,
-            "Amazon knows no such order in the accounts of Pune Store. Not all stores could be asked while you wait: "
-            "choose the store.",
-            [FixKind.OTHER_STORE],
-        ),
     ],
 )
-def test_an_order_that_no_store_has_names_who_was_asked(scene: Scene, monkeypatch, state, words, offered) -> None:
-    dubai_store(scene)
-    found = scene.why(state(scene, monkeypatch))
+def test_an_order_that_no_store_has_names_who_was_asked(scene: Scene, state, words, offered) -> None:
+    other_store(scene, "Dubai Store")
+    found = scene.why(state(scene))
     assert (sentence(found), outcome(found), fixes(found)) == (words, Outcome.FAILED, offered)
 
 
+def test_no_more_stores_are_asked_than_a_person_waits_for(scene: Scene) -> None:
+    names = ["Abu Dhabi", "Ajman", "Dubai", "Fujairah", "Sharjah"]
+    assert len(names) == missed.ASKED_AT_MOST
+    for number, name in enumerate(names):
+        other_store(scene, name, f"{DUBAI}{number}")
+    found = scene.why(UNKNOWN_ID)
+    assert sentence(found) == (
+        "Amazon knows no such order in the accounts of Pune Store, Abu Dhabi, Ajman, Dubai and Fujairah. Not all "
+        "stores could be asked while you wait: choose the store."
+    )
+    assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.OTHER_STORE])
+
+
 def test_a_chosen_store_that_was_never_connected_is_named_as_such(scene: Scene) -> None:
-    found = scene.why(UNKNOWN_ID, store=factories.make_store(scene.store.seller, "draft"))
+    draft = stores.start_draft(scene.admin, scene.store.seller_id, "IN", "Delhi Store")
+    found = scene.why(UNKNOWN_ID, store=draft)
     assert sentence(found) == (
         "The store you chose was never connected to Amazon, so no order can come in. Connect one first."
     )
@@ -138,27 +152,30 @@ def test_a_chosen_store_that_was_never_connected_is_named_as_such(scene: Scene) 
 # Why Amazon gave no answer --------------------------------------------------------------------------------------------
 
 
-def redis_away(scene: Scene, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    away = redis.Redis.from_url("redis://127.0.0.1:1/0", retry=None)
-    monkeypatch.setitem(app.extensions, "flexdash_redis", away)
+@dataclass
+class Surroundings:
+    """What a state changes besides the scene: the app, for the one test only, and a folder."""
+
+    app: Flask
+    patch: pytest.MonkeyPatch
+    folder: Path
 
 
-def faulty(kind: str, **limits) -> Callable[..., None]:
-    def put(scene: Scene, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def redis_away(scene: Scene, around: Surroundings) -> None:
+    with running_redis(around.folder) as url:
+        around.patch.setitem(around.app.extensions, "flexdash_redis", redis.Redis.from_url(url, socket_timeout=5))
+
+
+def faulty(kind: str, **limits) -> Callable[[Scene, Surroundings], None]:
+    def put(scene: Scene, around: Surroundings) -> None:
         scene.sandbox.control.fault(kind, **limits)
 
     return put
 
 
-def key_lost(scene: Scene, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene.change(refresh_token_encrypted=Vault([Fernet.generate_key().decode()]).encrypt("Atzr|of-another-key"))
-
-
-def token_refused(scene: Scene, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise errors.TokenRefused("Login with Amazon refused the request: invalid_scope", operation="refreshToken")
-
-    monkeypatch.setattr(LoginWithAmazon, "refresh", refuse)
+def key_lost(scene: Scene, around: Surroundings) -> None:
+    """As FlexDash is when it was started with a new key, and without the one before."""
+    around.patch.setitem(around.app.extensions, "flexdash_vault", Vault([Fernet.generate_key().decode()]))
 
 
 NO_ANSWERS = [
@@ -173,9 +190,9 @@ NO_ANSWERS = [
         "Amazon does not accept FlexDash's own credentials. Tell whoever runs FlexDash to renew them.",
     ),
     (
-        token_refused,
-        "Amazon was not asked, for it gave no access token. Login with Amazon refused the request: invalid_scope. Tell "
-        "whoever runs FlexDash; reconnecting the store may help.",
+        faulty("invalid_scope"),
+        "Amazon was not asked, for it gave no access token. Login with Amazon refused the request: The requested scope "
+        "is invalid, unknown, or malformed. Tell whoever runs FlexDash; reconnecting the store may help.",
     ),
     (
         faulty("access_denied", operation="getShipment"),
@@ -194,8 +211,9 @@ NO_ANSWERS = [
 
 
 @pytest.mark.parametrize(("state", "words"), NO_ANSWERS)
-def test_why_amazon_gave_no_answer_is_said_in_words(scene: Scene, app: Flask, monkeypatch, state, words) -> None:
-    state(scene, app, monkeypatch)
-    scene.pulled_until(clock.now())
+def test_why_amazon_gave_no_answer_is_said_in_words(
+    scene: Scene, app: Flask, monkeypatch, tmp_path, state, words
+) -> None:
+    state(scene, Surroundings(app, monkeypatch, tmp_path))
     found = scene.why(UNKNOWN_ID)
     assert (sentence(found), outcome(found)) == (words, Outcome.UNKNOWN)

@@ -51,11 +51,11 @@ def make_pulled_store(
     the hub has of each SKU; a store made `beside` another is of the same seller and sells from the same hub.
     """
     seller = beside.seller if beside is not None else factories.make_seller(factories.make_workspace())
+    values = {"is_order_sync_on": True, **values}
     store = factories.make_store(
         seller,
         refresh_token=sandbox.control.issue_tokens(SELLER)["refresh_token"],
         amazon_selling_partner_id=partner,
-        is_order_sync_on=True,
         **values,
     )
     if beside is not None:

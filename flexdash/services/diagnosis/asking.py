@@ -52,8 +52,8 @@ class AmazonSays:
 class Patience:
     """How long a person is kept waiting for all calls of one diagnosis together."""
 
-    def __init__(self, seconds: float = PATIENCE_SECONDS) -> None:
-        self._until = time.monotonic() + seconds
+    def __init__(self) -> None:
+        self._until = time.monotonic() + PATIENCE_SECONDS
 
     @property
     def is_over(self) -> bool:

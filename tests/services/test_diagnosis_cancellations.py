@@ -1,39 +1,22 @@
 """Why was my cancellation not sent? One state for each cause, and the sentence that a person reads."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import pytest
 from flask import Flask
 
 from amazon_sandbox.serving import Running
-from flexdash import clock
-from flexdash.extensions import db
-from flexdash.models import (
-    ApiCall,
-    Listing,
-    Order,
-    OrderCancellation,
-    OrderState,
-    OrderStep,
-    Role,
-    Store,
-)
-from flexdash.services import store_settings
-from flexdash.services.actors import Actor
-from flexdash.services.diagnosis import cancellation, order_open
-from flexdash.services.diagnosis.checks import Diagnosis, Finding, FixKind, Outcome
-from flexdash.services.diagnosis.common import Parts
+from flexdash.extensions import db, settings
+from flexdash.jobs import dispatch
+from flexdash.models import ApiCall, Order, OrderCancellation, Role
+from flexdash.services import disconnecting
+from flexdash.services.diagnosis.checks import Finding, FixKind, Outcome
 from flexdash.services.order_numbers import number_of
 from flexdash.services.order_states import Event
-from flexdash.services.order_work import cancelling, moves
-from flexdash.services.order_work.cancelling import Reason
-from flexdash.services.store_settings import Toggle
+from flexdash.services.order_work import cancelling
 from tests import factories
-from tests.services.test_order_steps import do_steps, make_due, pulled
-from tests.support.diagnoses import AT_WORK, by_name, fixes, outcome, sentence
-from tests.support.pulls import do_run, make_pulled_store
+from tests.support.diagnoses import by_name, fixes, nobody_syncs, outcome, sentence
+from tests.support.pulls import do_run
 from tests.support.recoveries import lift_pace
+from tests.support.worked_orders import Scene, State, make_scene
 
 
 @pytest.fixture(autouse=True)
@@ -41,123 +24,9 @@ def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     lift_pace(monkeypatch)
 
 
-@dataclass
-class Scene:
-    """A store of the sandbox's seller, a merchant who works its orders, and support, who asks."""
-
-    sandbox: Running
-    store: Store
-    asha: Actor
-    asker: Actor
-
-    def pulled(self, **fields) -> Order:
-        """An order that came in by a pull."""
-        return pulled(self.store, self.sandbox, **fields)
-
-    def cancelled(self) -> Order:
-        """An order that came in, and that Asha cancelled."""
-        order = self.pulled()
-        cancelling.cancel(self.asha, order.id, Reason.OUT_OF_STOCK)
-        return order
-
-    def worked(self, *events: Event) -> Order:
-        """An order that came in and was worked this far here."""
-        order = self.pulled()
-        for event in events:
-            moves.move(self.asha, order.id, event)
-        return order
-
-    def change(self, **values) -> None:
-        """Change the store."""
-        for name, value in values.items():
-            setattr(self.store, name, value)
-        db.session.commit()
-
-    def why_not_sent(self, order: Order, parts: Parts = AT_WORK) -> Diagnosis:
-        """Ask about its cancellation."""
-        return cancellation.why_not_sent(self.asker, order.amazon_order_id, parts=parts)
-
-    def why_open(self, order: Order, parts: Parts = AT_WORK) -> Diagnosis:
-        """Ask why it is not completed on Amazon."""
-        return order_open.why_open(self.asker, order.amazon_shipment_id, parts=parts)
-
-
-def make_scene(sandbox: Running) -> Scene:
-    sandbox.control.plans({"*": None})
-    store = make_pulled_store(sandbox, name="Pune Store", is_automated_cancellation_on=True)
-    db.session.execute(db.update(Listing).values(length_cm=20, width_cm=15, height_cm=db.text("'4.5'"), weight_g=180))
-    db.session.commit()
-    people = (factories.make_user(store.seller.workspace, role, name=name) for role, name in ROLES)
-    asha, asker = map(factories.make_actor, people)
-    return Scene(sandbox, store, asha, asker)
-
-
 @pytest.fixture
-def scene(app: Flask, sandbox: Running) -> Scene:
-    return make_scene(sandbox)
-
-
-State = Callable[[Scene], Order]
-
-
-def try_steps(scene: Scene, order: Order, times: int) -> None:
-    """Try what is to be done at Amazon for the order so many times, each as if its pause were over."""
-    for _ in range(times):
-        make_due(order)
-        do_steps(scene.store)
-
-
-ROLES = ((Role.MERCHANT, "Asha"), (Role.SUPPORT, "Sam"))
-
-
-# An order that is not here --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("why", [cancellation.why_not_sent, order_open.why_open])
-@pytest.mark.parametrize(
-    ("text", "words", "offered"),
-    [
-        ("SBNOSUCH1", "You have no order with the id SBNOSUCH1. Find out first why it is not here.", ["order_missing"]),
-        ("FD-99", "You have no order with the id FD-99. Look it up among your orders.", ["orders"]),
-        ("402-12-3", "“402-12-3” looks like an Amazon order id, and those have 3, 7 and 7 digits.", []),
-    ],
-)
-def test_an_order_that_is_not_here_is_another_question(scene: Scene, why, text, words, offered) -> None:
-    found = why(scene.asker, text, parts=AT_WORK)
-    assert words in sentence(found)
-    assert fixes(found) == offered
-
-
-@pytest.mark.parametrize("why", [cancellation.why_not_sent, order_open.why_open])
-def test_an_id_in_small_letters_names_the_order_in_capitals(scene: Scene, why) -> None:
-    order = factories.make_order(scene.store, amazon_shipment_id="SB241PAGJ", amazon_order_id="S01-0000001-0000001")
-    for typed in ("sb241pagj", "s01-0000001-0000001"):
-        here = why(scene.asker, typed, parts=AT_WORK).checks[0].finding
-        assert here is not None
-        assert here.sentence.startswith(f"It is FD-{order.id:06d} of Pune Store.")
-
-
-def test_an_id_as_it_was_typed_goes_before_the_one_in_capitals(scene: Scene) -> None:
-    small = factories.make_order(scene.store, amazon_shipment_id="sb241pagj")
-    factories.make_order(scene.store, amazon_shipment_id="SB241PAGJ")
-    here = cancellation.why_not_sent(scene.asker, "sb241pagj", parts=AT_WORK).checks[0].finding
-    assert here is not None
-    assert here.sentence.startswith(f"It is FD-{small.id:06d} of Pune Store.")
-
-
-def test_the_newest_of_several_shipments_is_looked_at_and_the_others_are_named(scene: Scene) -> None:
-    first = factories.make_order(scene.store, amazon_order_id="402-0000001-0000001")
-    second = factories.make_order(scene.store, amazon_order_id="402-0000001-0000001")
-    found = scene.why_not_sent(first)
-    here = found.checks[0].finding
-    assert here is not None
-    assert here.sentence == (
-        f"It is FD-{second.id:06d} of Pune Store. The Amazon order has other shipments, too: FD-{first.id:06d} "
-        f"({first.amazon_shipment_id}). Paste one of their ids to look at it instead."
-    )
-
-
-# Why was my cancellation not sent? ------------------------------------------------------------------------------------
+def scene(app: Flask, sandbox: Running, time_machine) -> Scene:
+    return make_scene(sandbox, time_machine)
 
 
 def not_cancelled(scene: Scene) -> Order:
@@ -165,14 +34,15 @@ def not_cancelled(scene: Scene) -> Order:
 
 
 def not_cancelled_with_the_toggle_off(scene: Scene) -> Order:
-    scene.change(is_automated_cancellation_on=False)
+    scene.set_toggle(turn_on=False)
     return scene.pulled()
 
 
 def cannot_be_cancelled(scene: Scene) -> Order:
-    return factories.make_order(
-        scene.store, OrderState.PACKED, amazon_status="SHIPLABEL_GENERATED", rejectable_statuses=["ACCEPTED"]
-    )
+    order = scene.worked(Event.PICK)
+    scene.do_steps()
+    do_run(scene.store)
+    return order
 
 
 def cancelled_on_amazon(scene: Scene) -> Order:
@@ -183,7 +53,7 @@ def cancelled_on_amazon(scene: Scene) -> Order:
 
 
 def toggle_off(scene: Scene) -> Order:
-    scene.change(is_automated_cancellation_on=False)
+    scene.set_toggle(turn_on=False)
     return scene.cancelled()
 
 
@@ -195,14 +65,14 @@ def too_late(scene: Scene) -> Order:
 
 def refused(scene: Scene) -> Order:
     order = too_late(scene)
-    do_steps(scene.store)
+    scene.do_steps()
     return order
 
 
 def refused_in_amazons_words(scene: Scene) -> Order:
     order = scene.cancelled()
     scene.sandbox.control.fault("names_buyer", operation="processShipment")
-    do_steps(scene.store)
+    scene.do_steps()
     return order
 
 
@@ -210,13 +80,13 @@ def refused_after_all(scene: Scene) -> Order:
     order = toggle_off(scene)
     scene.sandbox.control.move(order.amazon_shipment_id, "SHIPLABEL_GENERATED")
     cancelling.send_now(scene.asha, order.id)
-    do_steps(scene.store)
+    scene.do_steps()
     return order
 
 
 def disconnected_since(scene: Scene) -> Order:
     order = scene.cancelled()
-    scene.change(status="disconnected", refresh_token_encrypted=None, disconnected_at=clock.now())
+    disconnecting.disconnect(scene.asha, scene.store.id)
     return order
 
 
@@ -261,10 +131,10 @@ CANCELLATIONS: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (cancelled_on_amazon, "so Amazon knows and there is nothing to send.", Outcome.ANSWERED, [FixKind.ORDER]),
     (
         toggle_off,
-        "in FlexDash only: Automated Order Cancellation on Sales Channel was off for Pune Store. Amazon still expects "
-        "it to be shipped. Send the cancellation now",
+        "in FlexDash only: Automated Order Cancellation on Sales Channel was off for Pune Store. Asha had turned it "
+        "off. Amazon still expects it to be shipped. Send the cancellation now",
         Outcome.FAILED,
-        [FixKind.SEND_CANCELLATION, FixKind.TOGGLES],
+        [FixKind.SEND_CANCELLATION, FixKind.TOGGLES, FixKind.LOG_ROW],
     ),
     (
         too_late,
@@ -304,16 +174,16 @@ def test_the_cause_of_an_unsent_cancellation_is_named(scene: Scene, state, words
     assert (outcome(found), fixes(found)) == (ends, offered)
 
 
-def set_cancellation_toggle(scene: Scene, turn_on: bool) -> None:
-    """Let Asha set the toggle as its page does."""
-    db.session.refresh(scene.store)
-    store_settings.set_toggle(
-        scene.asha,
-        scene.store.id,
-        Toggle.AUTOMATED_CANCELLATION,
-        turn_on=turn_on,
-        version=scene.store.settings_version,
-    )
+def test_a_toggle_that_nobody_turned_on_yet_is_named_without_anybody(
+    app: Flask, sandbox: Running, time_machine
+) -> None:
+    scene = make_scene(sandbox, time_machine, tells_amazon=False)  # as a store is once it is connected
+    found = scene.why_not_sent(scene.cancelled())
+    assert (
+        "in FlexDash only: Automated Order Cancellation on Sales Channel was off for Pune Store. Amazon still expects "
+        "it to be shipped. Send the cancellation now"
+    ) in sentence(found)
+    assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.SEND_CANCELLATION, FixKind.TOGGLES])
 
 
 def moments_of(finding: Finding | None) -> list[str]:
@@ -321,7 +191,7 @@ def moments_of(finding: Finding | None) -> list[str]:
 
 
 def test_who_cancelled_and_who_had_turned_the_toggle_off_are_named_to_support_too(scene: Scene) -> None:
-    set_cancellation_toggle(scene, turn_on=False)
+    scene.set_toggle(turn_on=False)
     order = scene.cancelled()
     found = scene.why_not_sent(order)
     assert f"Asha cancelled {number_of(order.id)} in FlexDash only: " in sentence(found)
@@ -329,8 +199,8 @@ def test_who_cancelled_and_who_had_turned_the_toggle_off_are_named_to_support_to
     assert moments_of(found.cause.finding) == ["Turned off", "Cancelled here"]
     assert FixKind.LOG_ROW in fixes(found)
 
-    set_cancellation_toggle(scene, turn_on=True)
-    set_cancellation_toggle(scene, turn_on=False)  # had nothing to do with it
+    scene.set_toggle(turn_on=True)
+    scene.set_toggle(turn_on=False)  # had nothing to do with it
     found = scene.why_not_sent(order)
     assert "turned it off" not in sentence(found)
     assert moments_of(found.cause.finding) == ["Cancelled here"]
@@ -341,7 +211,7 @@ def test_who_cancelled_stays_named_when_another_sends_it_and_amazon_refuses(scen
     scene.sandbox.control.move(order.amazon_shipment_id, "SHIPLABEL_GENERATED")
     ravi = factories.make_user(scene.store.seller.workspace, Role.ADMIN, name="Ravi")
     cancelling.send_now(factories.make_actor(ravi), order.id)
-    do_steps(scene.store)
+    scene.do_steps()
     found = scene.why_not_sent(order)
     was_cancelled = found.checks[1].finding
     assert was_cancelled is not None
@@ -352,22 +222,13 @@ def test_who_cancelled_stays_named_when_another_sends_it_and_amazon_refuses(scen
 def test_a_cancellation_that_got_no_answer_says_how_often_it_was_tried(scene: Scene) -> None:
     order = scene.cancelled()
     scene.sandbox.control.fault("error_500", operation="processShipment", count=3)
-    try_steps(scene, order, 3)
+    scene.try_again(order, 3)
     found = scene.why_not_sent(order)
     assert sentence(found) == (
         "It is still on its way: it was tried 3 times and got no good answer. Amazon has a fault of its own: "
         "InternalFailure: A fault set in the sandbox. It is tried again by itself until Amazon answers."
     )
     assert fixes(found) == [FixKind.RETRY_STEP, FixKind.ORDER]
-
-
-def test_a_cancellation_that_nothing_is_in_line_for_is_asked_for_again(scene: Scene) -> None:
-    order = scene.cancelled()
-    db.session.execute(db.delete(OrderStep))  # nothing of FlexDash does that
-    db.session.commit()
-    found = scene.why_not_sent(order)
-    assert sentence(found) == "FlexDash has nothing in line for it. Open the order and cancel it again."
-    assert (outcome(found), fixes(found)) == (Outcome.UNKNOWN, [FixKind.ORDER])
 
 
 def rejections() -> list[ApiCall]:
@@ -379,7 +240,7 @@ def rejections() -> list[ApiCall]:
 
 def test_a_cancellation_that_was_taken_has_its_time_and_request_id(scene: Scene) -> None:
     order = scene.cancelled()
-    do_steps(scene.store)
+    scene.do_steps()
     found = scene.why_not_sent(order)
     [call] = rejections()
     assert call.amazon_request_id
@@ -418,18 +279,18 @@ def test_a_buyer_who_was_first_is_named(scene: Scene) -> None:
 
 def test_a_cancellation_whose_calls_are_not_kept_any_more_is_not_said_to_be_unsent(scene: Scene) -> None:
     order = scene.cancelled()
-    do_steps(scene.store)
-    db.session.execute(db.delete(ApiCall))
-    db.session.commit()
+    scene.do_steps()
+    scene.later(days=settings.api_log_days + 1)
+    dispatch.tick()
+    assert not rejections()
     assert sentence(scene.why_not_sent(order)) == f"Amazon has the order as cancelled by the seller, {NONE_KEPT}"
 
 
 def test_a_cancellation_whose_answer_was_lost_was_sent(scene: Scene) -> None:
     order = scene.cancelled()
     scene.sandbox.control.fault("drop_after_effect", operation="processShipment", count=1)
-    do_steps(scene.store)
-    make_due(order)
-    do_steps(scene.store)
+    scene.do_steps()
+    scene.try_again(order)
     [call] = rejections()
     assert (call.status, call.amazon_request_id) == (None, "")
     assert sentence(scene.why_not_sent(order)) == (
@@ -441,9 +302,8 @@ def test_a_cancellation_whose_answer_was_lost_was_sent(scene: Scene) -> None:
 def test_of_several_calls_the_one_that_was_taken_is_told(scene: Scene) -> None:
     order = scene.cancelled()
     scene.sandbox.control.fault("error_500", operation="processShipment", count=1)
-    do_steps(scene.store)
-    make_due(order)
-    do_steps(scene.store)
+    scene.do_steps()
+    scene.try_again(order)
     failed, taken = rejections()
     assert (failed.status, taken.status) == (500, 204)
     assert taken.amazon_request_id in sentence(scene.why_not_sent(order))
@@ -460,5 +320,11 @@ def test_the_checks_of_a_cancellation_go_on_while_amazon_is_away(scene: Scene) -
     assert noted.finding.sentence == (
         "Whether Amazon takes it is not known: Amazon does not answer at the moment. Look again in a few minutes."
     )
-    away = scene.why_not_sent(order, Parts(unserved_queues=("sync",)))
-    assert sentence(away).startswith("No worker has been seen lately for sync")
+
+
+def test_a_worker_that_is_down_is_why_a_cancellation_is_not_sent(scene: Scene, environment) -> None:
+    order = scene.cancelled()
+    with nobody_syncs(environment) as parts:
+        found = scene.why_not_sent(order, parts)
+    assert sentence(found).startswith("No worker has been seen lately for sync")
+    assert outcome(found) is Outcome.FAILED
