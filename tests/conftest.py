@@ -49,7 +49,7 @@ hypothesis_settings.load_profile("untimed")
 # Garbage is collected between tests, once in so many: looking through all that lives each time some 700 more objects
 # were made takes a twentieth of the suite's time.
 gc.disable()
-TESTS_BETWEEN_COLLECTIONS = 50
+TESTS_BETWEEN_COLLECTIONS = 200
 
 
 def pytest_collection_finish() -> None:

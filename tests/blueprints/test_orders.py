@@ -474,6 +474,7 @@ def test_the_timeline_stays_light_however_often_amazon_was_called(
 ) -> None:
     monkeypatch.setattr("flexdash.services.order_timeline.MOST_ENTRIES", 20)
     order = factories.make_order(store)
+    address = f"/orders/{order.id}"
     db.session.add(happened(order, 90, "It came in."))
     db.session.commit()
     called(order, 80)
@@ -482,12 +483,12 @@ def test_the_timeline_stays_light_however_often_amazon_was_called(
         statements: list[str] = []
         counted = lambda *args: statements.append(args[2])  # noqa: E731
         event.listen(db.engine, "before_cursor_execute", counted)
-        page = merchant.get(f"/orders/{order.id}").text
+        page = merchant.get(address).text
         event.remove(db.engine, "before_cursor_execute", counted)
         assert page.count('class="timeline-call"') <= 20
         return len(statements)
 
-    assert "the newest" not in merchant.get(f"/orders/{order.id}").text
+    assert "the newest" not in merchant.get(address).text
     few = n_queries()
     for minutes in range(30, 0, -1):
         called(order, minutes)
