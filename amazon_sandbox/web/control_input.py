@@ -29,6 +29,7 @@ ORDER_FIELDS = (
     "odd",
     "seed",
     "buyer",
+    "order_id",
 )
 FAULT_FIELDS = ("operation", "count", "probability", "ms", "status", "skip", "seller_id", "shipment_id", "page")
 
@@ -64,6 +65,7 @@ def order_request(body: dict[str, Any]) -> OrderRequest:
         odd=_one_of(body, "odd", odd.KINDS, None),
         seed=body.get("seed"),
         buyer=dict(body.get("buyer", {})),
+        order_id=_order_id(body),
     )
 
 
@@ -88,6 +90,13 @@ def seller_named(body: dict[str, Any], *, is_required: bool = False) -> str | No
     if seller_id not in accounts.BY_ID:
         raise ValueError(f"seller_id must be one of {', '.join(accounts.BY_ID)}")
     return seller_id
+
+
+def _order_id(body: dict[str, Any]) -> str | None:
+    order_id = body.get("order_id")
+    if order_id is not None and (not isinstance(order_id, str) or not 0 < len(order_id) <= 50):
+        raise ValueError("order_id must be a text of at most 50 characters")
+    return order_id
 
 
 def _account(body: dict[str, Any], locations: list[str]) -> accounts.Account:

@@ -17,7 +17,8 @@ ID_DIGITS = "0123456789ABCDEFGHJKLMNPQRSTUVWX"
 
 @dataclass(frozen=True, kw_only=True)
 class OrderRequest:
-    """What a person or test asks for. Counts are numbers of shipments; `n_lines=0` varies from 1 to 4 lines."""
+    """What a person or test asks for. Counts are numbers of shipments; `n_lines=0` varies from 1 to 4 lines. With an
+    `order_id` all are shipments of one buyer's order."""
 
     account: Account
     location_ids: tuple[str, ...]
@@ -36,6 +37,7 @@ class OrderRequest:
     odd: str | None = None
     seed: int | None = None
     buyer: dict[str, str] = field(default_factory=dict)
+    order_id: str | None = None
 
 
 def make(request: OrderRequest, first_seq: int, now_ms: int) -> list[Record]:
@@ -94,7 +96,7 @@ def _shipment(
         "shipmentType": "NEW",
         "numberOfUnits": sum(line["numberOfUnits"] for line in lines),
         "priority": "HIGH" if chance.random() < 0.3 else "LOW",
-        "buyerOrderId": f"{400 + seq // 10**7 % 600}-{seq % 10**7:07d}-{seq * 7919 % 10**7:07d}",
+        "buyerOrderId": request.order_id or f"{400 + seq // 10**7 % 600}-{seq % 10**7:07d}-{seq * 7919 % 10**7:07d}",
         "orderStatesEligibleForRejection": list(request.rejectable_statuses),
         "orderPlacedTimestamp": str(placed_ms),
         "processingSource": request.processing_source,

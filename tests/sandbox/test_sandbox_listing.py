@@ -2,6 +2,8 @@
 
 import pytest
 
+from amazon_sandbox.control_client import ControlError
+
 SHIPMENTS = "/externalFulfillment/2024-09-11/shipments"
 
 
@@ -160,3 +162,10 @@ def test_buyer_fields_can_be_given_for_canaries(sandbox, api):
     [shipment_id] = sandbox.control.create_orders(1, buyer={"name": "Canary 42", "phoneNumber": "+1 555 0142"})
     address = api.get(shipment_id)["shippingInfo"]["shipToAddress"]
     assert (address["name"], address["phoneNumber"]) == ("Canary 42", "+1 555 0142")
+
+
+def test_several_shipments_can_be_of_one_order(sandbox, api):
+    ids = sandbox.control.create_orders(2, order_id="402-0000001-0000001")
+    assert {api.get(one)["shipmentInfo"]["buyerOrderId"] for one in ids} == {"402-0000001-0000001"}
+    with pytest.raises(ControlError, match="order_id"):
+        sandbox.control.create_orders(1, order_id="")
