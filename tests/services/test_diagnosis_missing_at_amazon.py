@@ -6,9 +6,8 @@ from flask import Flask
 from amazon_sandbox.serving import Running
 from flexdash.services.diagnosis import asking
 from flexdash.services.diagnosis.checks import FixKind, Outcome
-from flexdash.services.diagnosis.common import Parts
 from tests import factories
-from tests.support.diagnoses import by_name, fixes, outcome, sentence
+from tests.support.diagnoses import by_name, fixes, outcome, parts_seen, sentence
 from tests.support.missed_orders import UNKNOWN_ID, Scene, make_scene
 from tests.support.pulls import SELLER, do_run
 from tests.support.recoveries import lift_pace, order_id_of
@@ -168,5 +167,5 @@ def test_the_checks_here_go_on_while_amazon_is_away(scene: Scene) -> None:
     last = found.checks[-1].finding
     assert last is not None
     assert last.sentence.startswith("Nothing here stands in its way, but Amazon did not say how it stands there.")
-    stopped = scene.why(shipment_id, parts=Parts(is_scheduler_seen=False))
+    stopped = scene.why(shipment_id, parts=parts_seen())  # none was started
     assert sentence(stopped).startswith("The scheduler has not been seen lately")

@@ -1,6 +1,6 @@
 """Why is my order not here? What the parts of FlexDash and the runs say, and the sentence that a person reads."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -8,11 +8,11 @@ import redis
 from flask import Flask
 
 from amazon_sandbox.serving import Running
-from flexdash.extensions import redis_client, settings
-from flexdash.jobs import dispatch, presence
+from flexdash.extensions import settings
+from flexdash.jobs import dispatch
 from flexdash.models import RunState
 from flexdash.services.diagnosis.checks import FixKind, Outcome
-from tests.support.diagnoses import fixes, outcome, parts_seen, sentence
+from tests.support.diagnoses import fixes, nobody_syncs, outcome, parts_seen, sentence
 from tests.support.missed_orders import Scene, make_scene
 from tests.support.pulls import UNMAPPED, Workers, do_run, row, workers
 from tests.support.recoveries import lift_pace
@@ -38,19 +38,14 @@ def fleet(environment: Mapping[str, str]) -> Iterator[Workers]:
 # The parts ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_scheduler_or_worker_that_is_not_at_work_is_named(
-    scene: Scene, flexdash: Callable[..., object], fleet: Workers
-) -> None:
+def test_a_scheduler_or_worker_that_is_not_at_work_is_named(scene: Scene, environment: Mapping[str, str]) -> None:
     missed = scene.make()
     nobody = scene.why(missed, parts=parts_seen())
     assert sentence(nobody).startswith("The scheduler has not been seen lately, so no sync starts by itself.")
     assert outcome(nobody) is Outcome.FAILED
 
-    flexdash("scheduler")
-    fleet.start("tick,upload")
-    wait_for(lambda: presence.is_scheduler_seen(redis_client), "the scheduler")
-    wait_for(lambda: presence.unserved_queues(redis_client) == ["sync", "work"], "the worker")
-    idle = scene.why(missed, parts=parts_seen())
+    with nobody_syncs(environment) as parts:
+        idle = scene.why(missed, parts=parts)
     assert sentence(idle).startswith("No worker has been seen lately for sync, so runs wait.")
     assert outcome(idle) is Outcome.FAILED
 
@@ -100,6 +95,12 @@ def failed_run(scene: Scene) -> None:
     scene.sandbox.control.clear_faults()
 
 
+def run_to_be_tried_again(scene: Scene) -> None:
+    scene.sandbox.control.fault("error_503", operation="getShipments")
+    assert scene.do_due_run().is_retrying
+    scene.sandbox.control.clear_faults()
+
+
 def stale(scene: Scene) -> None:
     scene.do_due_run()
     scene.later(hours=3)
@@ -122,6 +123,12 @@ def not_due(scene: Scene) -> None:
     [
         (
             failed_run,
+            "The last run of Order Sync failed: Amazon",
+            Outcome.FAILED,
+            [FixKind.RUN, FixKind.SYNC_NOW],
+        ),
+        (
+            run_to_be_tried_again,
             "The last run of Order Sync failed: Amazon",
             Outcome.FAILED,
             [FixKind.RUN, FixKind.SYNC_NOW],

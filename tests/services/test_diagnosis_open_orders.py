@@ -4,19 +4,17 @@ import pytest
 from flask import Flask
 
 from amazon_sandbox.serving import Running
-from flexdash import clock
 from flexdash.extensions import db
-from flexdash.models import Listing, Order, OrderCancellation, OrderState, StepKind, StepState
+from flexdash.models import Hub, Order
+from flexdash.services import listings, stock
 from flexdash.services.diagnosis.checks import FixKind, Outcome
-from flexdash.services.diagnosis.common import Parts
 from flexdash.services.order_states import Event
-from flexdash.services.order_work import moves, step_rows
+from flexdash.services.order_work import moves
 from flexdash.services.order_work.results import MAX_ATTEMPTS
-from tests import factories
-from tests.services.test_diagnosis_orders import Scene, State, make_scene, toggle_off, try_steps
-from tests.services.test_order_steps import do_steps
-from tests.support.diagnoses import by_name, fixes, outcome, sentence
+from tests.support.diagnoses import by_name, fixes, nobody_syncs, outcome, parts_seen, sentence
+from tests.support.pulls import do_run
 from tests.support.recoveries import lift_pace
+from tests.support.worked_orders import Scene, State, make_scene
 
 ALL_SHIPPED = (Event.PICK, Event.PACK, Event.MAKE_READY, Event.SHIP)
 
@@ -27,8 +25,8 @@ def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def scene(app: Flask, sandbox: Running) -> Scene:
-    return make_scene(sandbox)
+def scene(app: Flask, sandbox: Running, time_machine) -> Scene:
+    return make_scene(sandbox, time_machine)
 
 
 def held(scene: Scene) -> Order:
@@ -41,13 +39,13 @@ def new(scene: Scene) -> Order:
 
 def picked(scene: Scene) -> Order:
     order = scene.worked(Event.PICK)
-    do_steps(scene.store)
+    scene.do_steps()
     return order
 
 
 def ready(scene: Scene) -> Order:
     order = scene.worked(*ALL_SHIPPED[:3])
-    do_steps(scene.store)
+    scene.do_steps()
     return order
 
 
@@ -57,10 +55,10 @@ def refused_by_amazon(operation: str, *events: Event) -> State:
     def put(scene: Scene) -> Order:
         scene.sandbox.control.fault("names_buyer", operation=operation)
         order = scene.worked(Event.PICK)
-        do_steps(scene.store)
+        scene.do_steps()
         for event in events:
             moves.move(scene.asha, order.id, event)
-        do_steps(scene.store)
+        scene.do_steps()
         return order
 
     return put
@@ -69,7 +67,7 @@ def refused_by_amazon(operation: str, *events: Event) -> State:
 def invoice_waits(scene: Scene) -> Order:
     order = scene.pulled(invoice_status="PENDING")
     moves.move(scene.asha, order.id, Event.PICK)
-    do_steps(scene.store)
+    scene.do_steps()
     return order
 
 
@@ -80,19 +78,19 @@ def label_not_made_yet(scene: Scene) -> Order:
 
 def label_tried_again(scene: Scene) -> Order:
     order = label_not_made_yet(scene)
-    try_steps(scene, order, 1)
+    scene.try_again(order)
     return order
 
 
 def label_failed(scene: Scene) -> Order:
     order = label_not_made_yet(scene)
-    try_steps(scene, order, MAX_ATTEMPTS - 1)
+    scene.try_again(order, MAX_ATTEMPTS - 1)
     return order
 
 
 def packed(scene: Scene) -> Order:
     order = scene.worked(*ALL_SHIPPED[:2])
-    do_steps(scene.store)
+    scene.do_steps()
     return order
 
 
@@ -101,9 +99,13 @@ def being_cancelled(scene: Scene) -> Order:
 
 
 def size_missing(scene: Scene) -> Order:
-    db.session.execute(db.update(Listing).values(weight_g=None))
-    db.session.commit()
-    return picked(scene)
+    listings.add(scene.asha, scene.store.id, "MUG", {"name": "A mug", "asin": "B0MUGMUG01"})
+    hub_id = db.session.scalars(db.select(Hub.id)).one()
+    stock.add(scene.asha, scene.store.seller_id, hub_id, "MUG", "5")
+    order = scene.pulled(sku_codes=["MUG"])
+    moves.move(scene.asha, order.id, Event.PICK)
+    scene.do_steps()
+    return order
 
 
 def acknowledgement_refused(scene: Scene) -> Order:
@@ -114,20 +116,20 @@ def acknowledgement_refused(scene: Scene) -> Order:
 def told_not_taken(scene: Scene) -> Order:
     order = shipped_not_told(scene)
     scene.sandbox.control.fault("error_500", operation="updatePackageStatus", count=2)
-    try_steps(scene, order, 2)
+    scene.try_again(order, 2)
     return order
 
 
 def shipped_not_told(scene: Scene) -> Order:
     order = scene.worked(*ALL_SHIPPED[:3])
-    do_steps(scene.store)
+    scene.do_steps()
     moves.move(scene.asha, order.id, Event.SHIP)
     return order
 
 
 def shipped_on_both(scene: Scene) -> Order:
     order = shipped_not_told(scene)
-    do_steps(scene.store)
+    scene.do_steps()
     return order
 
 
@@ -144,16 +146,20 @@ def cancelled_there_only(scene: Scene) -> Order:
 
 
 def unknown_there(scene: Scene) -> Order:
-    return factories.make_order(scene.store, OrderState.PICKED)
+    order = picked(scene)
+    scene.sandbox.control.fault("vanished")
+    return order
 
 
 def cancelled_here(scene: Scene) -> Order:
-    return toggle_off(scene)
+    scene.set_toggle(turn_on=False)
+    return scene.cancelled()
 
 
 def store_away(scene: Scene) -> Order:
     order = scene.pulled()
-    scene.change(status="needs_reauthorization", reauthorization_reason="invalid_grant")
+    scene.sandbox.control.revoke_tokens()
+    do_run(scene.store)
     return order
 
 
@@ -265,14 +271,16 @@ def test_the_cause_of_an_open_order_is_named(scene: Scene, state, words, ends, o
         told_not_taken,
     ],
 )
-def test_a_worker_that_is_down_is_why_the_rest_at_amazon_is_not_done(scene: Scene, state: State) -> None:
-    found = scene.why_open(state(scene), Parts(unserved_queues=("sync",)))
+def test_a_worker_that_is_down_is_why_the_rest_at_amazon_is_not_done(scene: Scene, environment, state: State) -> None:
+    order = state(scene)
+    with nobody_syncs(environment) as parts:
+        found = scene.why_open(order, parts)
     assert sentence(found).startswith("No worker has been seen lately for sync, so runs wait.")
     assert by_name(found)["Has everything gone well at Amazon?"] is Outcome.PASSED
 
 
 def test_nobody_is_told_of_a_worker_where_nothing_is_to_be_done_at_amazon(scene: Scene) -> None:
-    found = scene.why_open(picked(scene), Parts(unserved_queues=("sync",)))
+    found = scene.why_open(picked(scene), parts_seen())
     assert sentence(found).startswith("It is Picked here. It is picked and not packed.")
     assert "Are the scheduler and the workers at work?" not in by_name(found)
 
@@ -290,10 +298,8 @@ def test_an_answer_that_cannot_be_read_is_no_reason_and_is_noted(scene: Scene) -
 
 
 def test_amazon_took_the_hand_over_and_shows_it_later(scene: Scene) -> None:
-    order = shipped_not_told(scene)
-    step = next(one for one in step_rows.of_order(order) if one.kind is StepKind.SHIP)
-    step.state, step.done_at = StepState.DONE, clock.now()  # the sandbox shows it at once
-    db.session.commit()
+    order = shipped_on_both(scene)
+    scene.sandbox.control.fault("shown_late")
     found = scene.why_open(order)
     assert sentence(found).startswith("Amazon was told that it left and took it; its status there follows")
     assert outcome(found) is Outcome.ANSWERED
@@ -301,8 +307,9 @@ def test_amazon_took_the_hand_over_and_shows_it_later(scene: Scene) -> None:
 
 def test_an_order_worked_on_amazon_is_completed_by_amazon(scene: Scene) -> None:
     order = scene.pulled()
-    order.state, order.cancellation = OrderState.SHIPPED, OrderCancellation.NONE
-    db.session.commit()
+    scene.sandbox.control.move(order.amazon_shipment_id, "SHIPPED")
+    do_run(scene.store)
+    scene.sandbox.control.fault("shown_late")  # its list told of it, and the shipment itself is not that far yet
     found = scene.why_open(order)
     assert outcome(found) is Outcome.UNKNOWN
     assert "became Shipped by Amazon's own news" in sentence(found)

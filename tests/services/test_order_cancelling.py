@@ -26,8 +26,8 @@ from flexdash.services.order_states import Event
 from flexdash.services.order_work import cancelling, conflicts, moves
 from flexdash.services.order_work.cancelling import Reason
 from tests import factories
-from tests.services.test_order_steps import do_steps, effects, make_due, pulled
 from tests.support.ledgers import stock_problems
+from tests.support.order_steps import do_steps, effects, make_due, pulled
 from tests.support.pulls import do_run, make_pulled_store
 
 

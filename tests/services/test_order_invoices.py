@@ -17,7 +17,7 @@ from flexdash.services.errors import NotAllowed
 from flexdash.services.order_states import Event
 from flexdash.services.order_work import counts, invoices, moves, steps
 from tests import factories
-from tests.services.test_order_steps import do_steps, make_due, pulled, states
+from tests.support.order_steps import do_steps, make_due, pulled, states
 from tests.support.pulls import do_run, make_pulled_store
 
 

@@ -35,7 +35,7 @@ from flexdash.models import (
     Sync,
     SyncRun,
 )
-from flexdash.services import amazon_access, sync_attempts
+from flexdash.services import amazon_access
 from flexdash.services.actors import Actor
 from flexdash.services.order_states import Event
 from flexdash.services.order_work import documents, moves, overview, packing_edit, results, steps
@@ -43,9 +43,10 @@ from flexdash.services.order_work.at_amazon import AmazonNotAsked
 from flexdash.services.order_work.packing_edit import LineInput, PackageInput
 from tests import factories
 from tests.support.ledgers import stock_problems
-from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
+from tests.support.order_steps import do_steps, effects, make_due, pulled, states
+from tests.support.pulls import SELLER, do_run, make_pulled_store
 
-NOT_SERIALIZED, SERIALIZED = "TEE-BLK-M", sorted(SERIALIZED_SKU_CODES)[0]
+SERIALIZED = sorted(SERIALIZED_SKU_CODES)[0]
 
 
 @pytest.fixture(autouse=True)
@@ -68,35 +69,6 @@ def store(app: Flask, sandbox: Running) -> Store:
 @pytest.fixture
 def asha(store: Store) -> Actor:
     return factories.make_actor(factories.make_user(store.seller.workspace, Role.MERCHANT, name="Asha"))
-
-
-def pulled(store: Store, sandbox: Running, **fields) -> Order:
-    """Return the one order that the sandbox makes and a pull brings in."""
-    fields = {"sku_codes": [NOT_SERIALIZED], "lines": 1, **fields}
-    sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER, **fields)
-    do_run(store)
-    return db.session.scalars(select(Order).order_by(Order.id.desc())).first()
-
-
-def do_steps(store: Store) -> SyncRun:
-    """Do the store's steps as a worker does and return the run."""
-    db.session.rollback()
-    run = factories.make_run(db.session.get(Store, store.id), RunState.QUEUED, sync=Sync.ORDER_STEPS, trigger="manual")
-    context = sync_attempts.begin(run.id)
-    steps.work(context)
-    sync_attempts.succeed(context)
-    db.session.rollback()
-    return db.session.get(SyncRun, run.id, populate_existing=True)
-
-
-def states(order: Order) -> dict[StepKind, StepState]:
-    db.session.rollback()
-    rows = db.session.execute(select(OrderStep.kind, OrderStep.state).where(OrderStep.order_id == order.id))
-    return dict(rows.all())
-
-
-def effects(sandbox: Running, order: Order) -> dict[str, int]:
-    return sandbox.control.stats(per_shipment=True)["per_shipment"].get(order.amazon_shipment_id, {})
 
 
 def test_picked_is_packed_invoiced_and_labelled_by_itself(store: Store, sandbox: Running, asha: Actor) -> None:
@@ -224,12 +196,6 @@ def test_an_answer_lost_on_the_way_is_looked_up_and_nothing_is_done_twice(
 def order_events(order: Order) -> list[OrderEvent]:
     query = select(OrderEvent).where(OrderEvent.order_id == order.id).order_by(OrderEvent.id)
     return list(db.session.scalars(query))
-
-
-def make_due(order: Order) -> None:
-    db.session.rollback()
-    db.session.execute(db.update(OrderStep).where(OrderStep.order_id == order.id).values(not_before=None))
-    db.session.commit()
 
 
 def test_a_step_without_an_answer_waits_for_longer_each_time_and_is_given_up_with_amazons_words(

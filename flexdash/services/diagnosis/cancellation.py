@@ -168,9 +168,7 @@ def _does_amazon_take_it(case: Case) -> Finding:
 
 
 def _how_far(case: Case) -> Finding:
-    step = case.step(StepKind.CANCEL)
-    if step is None:
-        return unknown("FlexDash has nothing in line for it. Open the order and cancel it again.", case.link)
+    step = case.known_step(StepKind.CANCEL)  # made in the transaction in which the order began to wait for Amazon
     moments = [("Asked for", step.made_at), ("Next try", step.not_before)]
     if step.error_sentence:
         tried = "once" if step.n_attempts == 1 else f"{step.n_attempts} times"

@@ -45,6 +45,13 @@ class Case:
         """Return the step of this kind that is done, or to be done, at Amazon for the order."""
         return next((step for step in step_rows.of_order(self.order) if step.kind is kind), None)
 
+    def known_step(self, kind: StepKind) -> OrderStep:
+        """Return the step of this kind, which the order's state says there is."""
+        step = self.step(kind)
+        if step is None:
+            raise LookupError(f"{self.number} has no step {kind}")
+        return step
+
 
 def of(actor: Actor, text: str, parts: Parts, *, last: Callable[[Order], bool]) -> Case:
     """Return the case of a pasted id; raise FieldRefused for `q` when the text is no single id.
