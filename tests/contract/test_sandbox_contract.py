@@ -164,6 +164,9 @@ def test_inventory_answers_hold_the_model(sandbox, call):
     ]
     answer = call("POST", INVENTORIES, body={"requests": requests}, expect=207)
     assert [part["status"]["statusCode"] for part in answer["responses"]] == [200, 400, 200, 200, 200]
+    sandbox.control.fault("inventory_left_out", sku_code="MUG-STD")
+    left = call("POST", INVENTORIES, body={"requests": requests}, expect=207)
+    assert [part["body"]["skuId"] for part in left["responses"]] == ["NOT-LISTED-1", "NO-WEIGHT-1", "NEVER-SENT"]
     eleven = {"requests": [line("fetch", "MUG-STD")] * 11}
     refused = call("POST", INVENTORIES, body=eleven, expect=400, is_sound=False)
     assert refused["errors"][0]["code"] == "BATCH_SIZE_EXCEED"
