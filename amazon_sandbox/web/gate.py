@@ -24,7 +24,7 @@ HTML = b"<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Somethi
 LIMIT_STATUSES = (200, 201, 202, 204, 207, 400, 404)
 SELLERS_LIMIT_STATUSES = (*LIMIT_STATUSES, 413, 415, 429, 500, 503)
 BEFORE = ("cut", "html_instead_of_json", "error_500", "error_503")
-AFTER_TOKEN = ("expired_token", "revoked_token", "access_denied", "throttle")
+AFTER_TOKEN = ("expired_token", "revoked_token", "access_denied", "throttle", "error_400")
 AFTER_WORK = ("drop_after_effect", "cut_body")
 
 
@@ -134,6 +134,8 @@ def _refuse_by_fault(fault: Fault | None) -> None:
         return
     if fault.kind == "throttle":
         raise errors.throttled()
+    if fault.kind == "error_400":
+        raise errors.invalid_input("A fault set in the sandbox.")
     details = {"expired_token": errors.TOKEN_EXPIRED, "revoked_token": errors.TOKEN_REVOKED}
     raise errors.access_denied(details.get(fault.kind, ""))
 

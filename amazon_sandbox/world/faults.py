@@ -13,6 +13,7 @@ from amazon_sandbox.world.database import Database
 # Kind -> what happens, in words the control page shows.
 KINDS: dict[str, str] = {
     "throttle": "Answers 429, as if the usage plan were used up",
+    "error_400": "Answers 400, as if the call could not be taken",
     "error_500": "Answers 500",
     "error_503": "Answers 503",
     "html_instead_of_json": "Answers an HTML page where JSON belongs",

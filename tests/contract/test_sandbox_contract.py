@@ -141,7 +141,14 @@ def test_refusals_hold_the_model(sandbox, call):
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("throttle", 429), ("error_500", 500), ("error_503", 503), ("expired_token", 403), ("access_denied", 403)],
+    [
+        ("throttle", 429),
+        ("error_400", 400),
+        ("error_500", 500),
+        ("error_503", 503),
+        ("expired_token", 403),
+        ("access_denied", 403),
+    ],
 )
 @pytest.mark.parametrize("path", [SHIPMENTS, RETURNS, f"{RETURNS}/SR1", PARTICIPATIONS])
 def test_answers_made_by_faults_hold_the_model(sandbox, call, kind, status, path):

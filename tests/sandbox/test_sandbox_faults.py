@@ -72,6 +72,7 @@ def test_faulty_plans_are_refused_whole(sandbox, plans, words):
     ("kind", "status", "words"),
     [
         ("throttle", 429, "SC_00007"),
+        ("error_400", 400, "InvalidInput"),
         ("error_500", 500, "SC_00000"),
         ("error_503", 503, "SC_00001"),
         ("expired_token", 403, "has expired"),
