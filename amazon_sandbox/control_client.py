@@ -84,6 +84,13 @@ class Control:
         """Published quantities."""
         return self._call("GET", "/stock", params={"seller_id": seller_id} if seller_id else None)["stock"]
 
+    def set_stock(
+        self, sku_code: str, n_units: int, location_id: str = "EXSB", seller_id: str = "A3SBXSUNRISEIN"
+    ) -> list[dict[str, Any]]:
+        """Changes a published quantity at once, as the seller would in Seller Central."""
+        place = {"seller_id": seller_id, "location_id": location_id, "sku_code": sku_code}
+        return self._call("POST", "/stock", {**place, "n_units": n_units})["stock"]
+
     def listings(self, seller_id: str = "A3SBXSUNRISEIN") -> list[dict[str, Any]]:
         """The seller's listings: those of the demo, with stock, or changed."""
         return self._call("GET", "/listings", params={"seller_id": seller_id})["listings"]
@@ -92,9 +99,13 @@ class Control:
         """One listing as it shows now: price, mrp, currency, asin, attributes, n_pending."""
         return self._call("GET", "/listings", params={"seller_id": seller_id, "sku_code": sku_code})["listings"][0]
 
-    def set_price(self, sku_code: str, price: str, seller_id: str = "A3SBXSUNRISEIN") -> dict[str, Any]:
-        """Changes a price at once, as the seller would in Seller Central."""
+    def set_price(self, sku_code: str, price: str | None, seller_id: str = "A3SBXSUNRISEIN") -> dict[str, Any]:
+        """Changes a price at once, as the seller would in Seller Central; None takes the offer away."""
         return self._call("POST", "/listings", {"seller_id": seller_id, "sku_code": sku_code, "price": price})
+
+    def remove_listing(self, sku_code: str, seller_id: str = "A3SBXSUNRISEIN") -> list[dict[str, Any]]:
+        """Takes a listing away with its stock, as the seller would in Seller Central; those that are left."""
+        return self._call("DELETE", "/listings", {"seller_id": seller_id, "sku_code": sku_code})["listings"]
 
     def feeds(self, seller_id: str | None = None) -> list[dict[str, Any]]:
         """Feeds, oldest first."""

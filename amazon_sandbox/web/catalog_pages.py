@@ -46,6 +46,19 @@ def set_price() -> Response:
     return redirect(url_for(".listings", seller_id=account.selling_partner_id), 303)
 
 
+@blueprint.post("/catalog/remove")
+def remove() -> Response:
+    """Takes a listing away, as the seller would in Seller Central."""
+    account = _account(request.form.get("seller_id"))
+    sku_code = request.form.get("sku_code", "")
+    try:
+        world().remove_listing(account, sku_code)
+    except KeyError:
+        return _page(f"{sku_code or 'A SKU without a code'} is not listed.")
+    flash(f"{sku_code} has no listing any more.")
+    return redirect(url_for(".listings", seller_id=account.selling_partner_id), 303)
+
+
 @blueprint.post("/catalog/feeds/<feed_id>")
 def end_feed(feed_id: str) -> Response:
     """Ends a feed that is not over."""

@@ -8,11 +8,12 @@ from typing import Any
 from flask import Blueprint, request
 
 from amazon_sandbox.web import guard
-from amazon_sandbox.web.control_input import fault_limits, order_request, seller_named
+from amazon_sandbox.web.control_input import fault_limits, order_request, seller_named, whole
 from amazon_sandbox.web.gate import config, world
 from amazon_sandbox.world import accounts
 from amazon_sandbox.world.errors import ApiError
 from amazon_sandbox.world.feeds import Feed
+from amazon_sandbox.world.inventory import MAX_UNITS
 from amazon_sandbox.world.listings import Listing
 from amazon_sandbox.world.shelf import Record
 
@@ -222,6 +223,20 @@ def stock() -> dict[str, Any]:
     return {"stock": world().inventory.all(request.args.get("seller_id"))}
 
 
+@blueprint.post("/stock")
+def set_stock() -> dict[str, Any]:
+    """Changes what is to be sold of `sku_code` at `location_id` to `n_units` at once, as the seller would in Seller
+    Central."""
+    body = _body("seller_id", "location_id", "sku_code", "n_units")
+    account = accounts.BY_ID[str(seller_named(body, is_required=True))]
+    n_units = whole(body, "n_units", -1, 0, MAX_UNITS)
+    try:
+        world().inventory.set(account, str(body.get("location_id", "")), str(body.get("sku_code", "")), n_units)
+    except KeyError as error:
+        raise ValueError("sku_code is not listed") from error
+    return {"stock": world().inventory.all(account.selling_partner_id)}
+
+
 @blueprint.get("/listings")
 def listings() -> dict[str, Any]:
     """The listings of `seller_id`: those of the demo, with stock, or changed; `sku_code` gives one whatever it is."""
@@ -237,17 +252,30 @@ def listings() -> dict[str, Any]:
 
 @blueprint.post("/listings")
 def set_price() -> dict[str, Any]:
-    """Changes the `price` (a text) of `sku_code` of `seller_id` at once, as the seller would in Seller Central."""
+    """Changes the `price` (a text; null takes the offer away) of `sku_code` of `seller_id` at once, as the seller
+    would in Seller Central."""
     body = _body("seller_id", "sku_code", "price")
     account = accounts.BY_ID[str(seller_named(body, is_required=True))]
     try:
-        price = Decimal(str(body.get("price")))
+        price = None if body.get("price", "") is None else Decimal(str(body.get("price")))
     except InvalidOperation as error:
         raise ValueError("price must be an amount, such as 499.00") from error
     try:
         return _listing(world().listings.set_price(account, str(body.get("sku_code", "")), price))
     except KeyError as error:
         raise ValueError("sku_code is not listed") from error
+
+
+@blueprint.delete("/listings")
+def remove_listing() -> dict[str, Any]:
+    """Takes the listing of `sku_code` of `seller_id` away with its stock, as the seller would in Seller Central."""
+    body = _body("seller_id", "sku_code")
+    account = accounts.BY_ID[str(seller_named(body, is_required=True))]
+    try:
+        world().remove_listing(account, str(body.get("sku_code", "")))
+    except KeyError as error:
+        raise ValueError("sku_code is not listed") from error
+    return {"listings": [_listing(listing) for listing in world().listings.all(account)]}
 
 
 @blueprint.get("/feeds")

@@ -31,7 +31,18 @@ ORDER_FIELDS = (
     "buyer",
     "order_id",
 )
-FAULT_FIELDS = ("operation", "count", "probability", "ms", "status", "skip", "seller_id", "shipment_id", "page")
+FAULT_FIELDS = (
+    "operation",
+    "count",
+    "probability",
+    "ms",
+    "status",
+    "skip",
+    "seller_id",
+    "shipment_id",
+    "sku_code",
+    "page",
+)
 
 
 def order_request(body: dict[str, Any]) -> OrderRequest:
@@ -48,9 +59,9 @@ def order_request(body: dict[str, Any]) -> OrderRequest:
     return OrderRequest(
         account=account,
         location_ids=tuple(locations) or account.location_ids[:1],
-        n_orders=_whole(body, "count", 1, 1, MAX_ORDERS),
-        n_lines=_whole(body, "lines", 0, 0, 50),
-        n_units=_whole(body, "units", 0, 0, 10_000),
+        n_orders=whole(body, "count", 1, 1, MAX_ORDERS),
+        n_lines=whole(body, "lines", 0, 0, 50),
+        n_units=whole(body, "units", 0, 0, 10_000),
         status=_one_of(body, "status", STATUSES, "ACCEPTED"),
         sku_codes=tuple(sku_codes),
         channel_name=_one_of(body, "channel_name", ("FBA", "MFN", "DF"), "FBA"),
@@ -74,11 +85,11 @@ def fault_limits(body: dict[str, Any]) -> dict[str, Any]:
     _known(body, FAULT_FIELDS)
     limits = {name: value for name, value in body.items() if value is not None and name != "count"}
     if body.get("count") is not None:
-        limits["n_left"] = _whole(body, "count", 1, 1, 10**9)
+        limits["n_left"] = whole(body, "count", 1, 1, 10**9)
     _one_of(body, "operation", (*OPERATIONS, *DOCUMENT_OPERATIONS, TOKEN_OPERATION), None)
     for name in ("ms", "skip", "page", "status"):
         if name in limits:
-            limits[name] = _whole(limits, name, 0, 0, 600_000)
+            limits[name] = whole(limits, name, 0, 0, 600_000)
     return limits
 
 
@@ -117,7 +128,8 @@ def _known(body: dict[str, Any], names: tuple[str, ...]) -> None:
         raise ValueError(f"unknown field {min(unknown)!r}; known are {', '.join(names)}")
 
 
-def _whole(body: dict[str, Any], name: str, default: int, least: int, most: int) -> int:
+def whole(body: dict[str, Any], name: str, default: int, least: int, most: int) -> int:
+    """The whole number of this name, checked; `default` where there is none."""
     value = body.get(name, default)
     if isinstance(value, str) and value.isdecimal():
         value = int(value)

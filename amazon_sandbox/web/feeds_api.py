@@ -119,7 +119,8 @@ def _behind_address(name: str, document_id: str, work: Callable[[World, FeedDocu
 
 
 def _answer(here: World, name: str, document_id: str, work: Callable[[World, FeedDocument], Response]) -> Response:
-    gate.wait(here, name)
+    if not gate.wait(here, name):
+        return connection.cut(request.environ)
     fault = here.faults.fires(gate.BEFORE, name)
     if fault is not None:
         if fault.kind == "cut":

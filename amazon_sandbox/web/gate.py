@@ -4,7 +4,7 @@ import functools
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from flask import Response, current_app, request
@@ -14,6 +14,7 @@ from amazon_sandbox.web import connection
 from amazon_sandbox.world import errors
 from amazon_sandbox.world.errors import ApiError
 from amazon_sandbox.world.faults import Fault
+from amazon_sandbox.world.inventory import sku_codes_in
 from amazon_sandbox.world.world import World
 
 Answer = tuple[int, bytes | dict[str, Any] | None]
@@ -23,7 +24,7 @@ HTML = b"<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Somethi
 LIMIT_STATUSES = (200, 201, 202, 204, 207, 400, 404)
 SELLERS_LIMIT_STATUSES = (*LIMIT_STATUSES, 413, 415, 429, 500, 503)
 BEFORE = ("cut", "html_instead_of_json", "error_500", "error_503")
-AFTER_TOKEN = ("expired_token", "revoked_token", "access_denied", "throttle")
+AFTER_TOKEN = ("expired_token", "revoked_token", "access_denied", "throttle", "error_400")
 AFTER_WORK = ("drop_after_effect", "cut_body")
 
 
@@ -65,10 +66,12 @@ def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, s
     """The answer of one call, or None when its connection is to be cut."""
     token = request.headers.get("x-amz-access-token")
     claimed_id = here.authorizations.claimed_seller(token)
-    wait(here, name, claimed_id)
+    about = {"shipment_id": path.get("shipment_id"), "sku_codes": _sku_codes(path) if here.faults.all() else ()}
+    if not wait(here, name, seller_id=claimed_id, **about):
+        return None
     seller_id = None
     try:
-        fault = here.faults.fires(BEFORE, name, seller_id=claimed_id, shipment_id=path.get("shipment_id"))
+        fault = here.faults.fires(BEFORE, name, seller_id=claimed_id, **about)
         if fault is not None:
             if fault.kind == "cut":
                 return None
@@ -76,7 +79,7 @@ def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, s
                 return Response(HTML, fault.status, mimetype="text/html")
             raise unavailable(fault)
         seller_id = here.authorizations.seller_of(token)
-        _refuse_by_fault(here.faults.fires(AFTER_TOKEN, name, seller_id=seller_id, shipment_id=path.get("shipment_id")))
+        _refuse_by_fault(here.faults.fires(AFTER_TOKEN, name, seller_id=seller_id, **about))
         if not here.plans.is_allowed(seller_id, name):
             raise errors.throttled()
         record = here.shelf.find(path.get("shipment_id", ""), seller_id)
@@ -89,7 +92,7 @@ def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, s
         status, body = error.status, error.body()
     response = _response(here, name, status, body)
     if status < 400:
-        fault = here.faults.fires(AFTER_WORK, name, seller_id=seller_id, shipment_id=path.get("shipment_id"))
+        fault = here.faults.fires(AFTER_WORK, name, seller_id=seller_id, **about)
         if fault is not None and fault.kind == "drop_after_effect":
             return None
         if fault is not None:
@@ -97,16 +100,26 @@ def _pass(here: World, name: str, work: Callable[..., Answer], path: dict[str, s
     return response
 
 
-def wait(here: World, name: str, seller_id: str | None = None) -> None:
-    """The latency set for every answer, and the faults `slow` and `held`."""
+def wait(here: World, name: str, **about: Any) -> bool:
+    """The latency set for every answer, and the faults `slow` and `held`. Whether the call is to go on: one that was
+    held when the world was emptied is about nothing any more."""
     milliseconds = here.options.latency_ms
-    fault = here.faults.fires(("slow", "held"), name, seller_id=seller_id)
+    fault = here.faults.fires(("slow", "held"), name, **about)
     if fault is not None and fault.kind == "held":
-        here.faults.wait_until_off(fault)
+        if not here.faults.wait_until_off(fault):
+            return False
     elif fault is not None:
         milliseconds += fault.ms
     if milliseconds:
         time.sleep(milliseconds / 1000)
+    return True
+
+
+def _sku_codes(path: dict[str, str]) -> Collection[str]:
+    """The SKUs that the call is about: the one of its path, or those of a batch's lines."""
+    if "sku_code" in path:
+        return (path["sku_code"],)
+    return sku_codes_in(request.get_json(silent=True)) if request.is_json else ()
 
 
 def unavailable(fault: Fault) -> ApiError:
@@ -121,6 +134,8 @@ def _refuse_by_fault(fault: Fault | None) -> None:
         return
     if fault.kind == "throttle":
         raise errors.throttled()
+    if fault.kind == "error_400":
+        raise errors.invalid_input("A fault set in the sandbox.")
     details = {"expired_token": errors.TOKEN_EXPIRED, "revoked_token": errors.TOKEN_REVOKED}
     raise errors.access_denied(details.get(fault.kind, ""))
 

@@ -8,7 +8,7 @@ from amazon_sandbox.web.gate import Answer, amazon_operation, json_body, query, 
 from amazon_sandbox.world import errors
 from amazon_sandbox.world.accounts import Account
 from amazon_sandbox.world.errors import ApiError, invalid_input
-from amazon_sandbox.world.listings import account_of, item_body, submission_body
+from amazon_sandbox.world.listings import ODD_LISTINGS, account_of, item_body, submission_body
 from amazon_sandbox.world.offers import BadPatch
 
 blueprint = Blueprint("listings_api", __name__)
@@ -40,7 +40,9 @@ def get_listing(seller_id: str, partner_id: str, sku_code: str) -> Answer:
     except KeyError as error:
         market = account.marketplace.id
         raise ApiError(404, "NOT_FOUND", f"SKU '{sku_code}' not found in marketplace {market}.") from error
-    return 200, item_body(listing, frozenset(included), here.clock.now_ms())
+    about = {"seller_id": seller_id, "sku_codes": (sku_code,)}
+    faults = {kind for kind in ODD_LISTINGS if here.faults.fires((kind,), "getListingsItem", **about)}
+    return 200, item_body(listing, included, here.clock.now_ms(), faults)
 
 
 @blueprint.patch(ITEM)

@@ -35,8 +35,7 @@ def token() -> Response:
     here.stats.begin(TOKEN_OPERATION)
     outcome = "cut"
     try:
-        gate.wait(here, TOKEN_OPERATION)
-        response = _answer(here, gate.config())
+        response = _answer(here, gate.config()) if gate.wait(here, TOKEN_OPERATION) else None
         if response is None:
             return connection.cut(request.environ)
         outcome = str(response.status_code)

@@ -21,6 +21,8 @@ create table if not exists stock (
 create table if not exists listings (
     seller_id text not null, sku_code text not null, attributes text not null, changed_ms integer not null,
     pending text not null, primary key (seller_id, sku_code));
+create table if not exists removed_listings (
+    seller_id text not null, sku_code text not null, primary key (seller_id, sku_code)) without rowid;
 create table if not exists feed_documents (
     id text primary key, seller_id text not null, content_type text not null, is_gzip integer not null, content blob);
 create table if not exists feeds (
@@ -45,6 +47,7 @@ TABLES = (
     "shipments",
     "stock",
     "listings",
+    "removed_listings",
     "feed_documents",
     "feeds",
     "returns",

@@ -3,6 +3,7 @@
 import itertools
 import random
 import threading
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from amazon_sandbox.world.database import Database
 # Kind -> what happens, in words the control page shows.
 KINDS: dict[str, str] = {
     "throttle": "Answers 429, as if the usage plan were used up",
+    "error_400": "Answers 400, as if the call could not be taken",
     "error_500": "Answers 500",
     "error_503": "Answers 503",
     "html_instead_of_json": "Answers an HTML page where JSON belongs",
@@ -41,7 +43,11 @@ KINDS: dict[str, str] = {
     "odd_not_a_dict": "Text where a shipment belongs",
     "label_failure": "A package's label fails",
     "inventory_refused": "A line of an inventory batch is refused",
+    "inventory_left_out": "Does a line of an inventory batch, and leaves it out of the answer",
     "shuffled_batch": "Answers an inventory batch in another order",
+    "bare_listing": "Answers a listing without its attributes and offers",
+    "listing_issue": "A listing has an issue that is an error",
+    "offer_behind": "A listing's offers show the first price, whatever its attributes have",
     "price_refused": "Refuses a price: in a patch, or in a message of a feed",
     "price_ignored": "Accepts a price and never applies it",
     "feed_fatal": "A new feed ends as FATAL, without a report",
@@ -64,7 +70,8 @@ DOCUMENT_OPERATIONS = ("uploadFeedDocument", "downloadFeedDocument")
 @dataclass(frozen=True)
 class Fault:
     """One fault. It fires `n_left` more times (None: without end), each time with `probability`, after passing
-    `skip` chances. `operation`, `seller_id`, `shipment_id` and `page` (from 0) narrow where it applies."""
+    `skip` chances. `operation`, `seller_id`, `shipment_id`, `sku_code` and `page` (from 0) narrow where it applies:
+    with a SKU, to calls about it, a batch that holds it among them."""
 
     id: int
     kind: str
@@ -76,6 +83,7 @@ class Fault:
     skip: int = 0
     seller_id: str | None = None
     shipment_id: str | None = None
+    sku_code: str | None = None
     page: int | None = None
 
     @property
@@ -94,6 +102,7 @@ class Faults:
         self._chance = random.Random()  # noqa: S311
         self._current = [Fault(**kept) for kept in database.get("faults", [])]
         self._ids = itertools.count(max((fault.id for fault in self._current), default=0) + 1)
+        self._first_id = 0  # of the faults of this world
 
     def add(self, kind: str, **limits: Any) -> Fault:
         """Switches a fault on. ValueError for an unknown kind or a limit out of range."""
@@ -118,10 +127,17 @@ class Faults:
             self._keep()
             self._cleared.notify_all()
 
-    def wait_until_off(self, fault: Fault) -> None:
-        """Returns once the fault is switched off, or after a minute."""
+    def wait_until_off(self, fault: Fault) -> bool:
+        """Waits until the fault is switched off, or a minute; whether the world is still the one it was before."""
         with self._cleared:
             self._cleared.wait_for(lambda: all(other.id != fault.id for other in self._current), HELD_SECONDS)
+            return fault.id >= self._first_id
+
+    def reset(self) -> None:
+        """Switches all off; what is held then is about a world that is gone."""
+        with self._lock:
+            self._first_id = next(self._ids)
+            self.clear()
 
     def all(self) -> list[Fault]:
         """The faults still on."""
@@ -138,9 +154,11 @@ class Faults:
         *,
         seller_id: str | None = None,
         shipment_id: str | None = None,
+        sku_codes: Collection[str] = (),
         page: int | None = None,
     ) -> Fault | None:
-        """The first of these kinds of fault that strikes here and now; its count goes down by one."""
+        """The first of these kinds of fault that strikes here and now; its count goes down by one. `sku_codes` are
+        those that the call, or the part of it, is about."""
         if not self._current:
             return None
         with self._lock:
@@ -150,6 +168,7 @@ class Faults:
                     and fault.operation in (None, operation)
                     and fault.seller_id in (None, seller_id)
                     and fault.shipment_id in (None, shipment_id)
+                    and (fault.sku_code is None or fault.sku_code in sku_codes)
                     and fault.page in (None, page)
                     and self._strikes(fault)
                 ):

@@ -1,7 +1,7 @@
 """Stock per seller, location, SKU and channel, as the batchInventory operation keeps and answers it.
 
-The sandbox knows every SKU but those whose code begins with `NOT-LISTED-`; a code that begins with `NO-WEIGHT-` is
-taken with an actionable error beside it. Amazon does not say how an older sequence number is refused; here the line
+The sandbox knows every SKU that is listed; a code that begins with `NO-WEIGHT-` is taken with an actionable error
+beside it. Amazon does not say how an older sequence number is refused; here the line
 has status 409, the error INVALID_CLIENT_SEQUENCE_NUMBER, and the number that stands.
 """
 
@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from amazon_sandbox.world import accounts
+from amazon_sandbox.world.accounts import Account
 from amazon_sandbox.world.database import Database
 from amazon_sandbox.world.errors import ApiError, invalid_input
 from amazon_sandbox.world.faults import Faults
+from amazon_sandbox.world.listings import Listings
 from amazon_sandbox.world.options import Options
 from amazon_sandbox.world.shelf import Shelf
 
@@ -35,8 +37,9 @@ class Refusal(Exception):
 class Inventory:
     """The stock last published, in memory and in the database."""
 
-    def __init__(self, database: Database, shelf: Shelf, faults: Faults, options: Options):
+    def __init__(self, database: Database, shelf: Shelf, faults: Faults, options: Options, listings: Listings):
         self._database, self._shelf, self._faults, self._options = database, shelf, faults, options
+        self._listings = listings
         self.load()
 
     def load(self) -> None:
@@ -55,9 +58,29 @@ class Inventory:
             _check_types(request)
         with self._database.transaction() as connection:
             answers = [self._answer(connection, seller_id, request) for request in requests]
+            answers = [answer for answer in answers if not self._is_left_out(seller_id, answer)]
         if self._faults.fires(("shuffled_batch",), "batchInventory", seller_id=seller_id):
             answers.reverse()
         return {"responses": answers}
+
+    def set(self, account: Account, location_id: str, sku_code: str, n_units: int) -> None:
+        """Changes what is to be sold at once, as the seller would in Seller Central; the sequence number stays.
+        KeyError for a SKU that is not listed, ValueError for a location that is not the seller's."""
+        if location_id not in account.location_ids:
+            raise ValueError(f"location_id must be one of {', '.join(account.location_ids)}")
+        if not self._listings.is_listed(account.selling_partner_id, sku_code):
+            raise KeyError(sku_code)
+        place = (account.selling_partner_id, location_id, sku_code, CHANNELS[0])
+        with self._database.transaction() as connection:
+            self._keep(connection, place, n_units, self._stock.get(place, (0, 0))[1])
+
+    def forget(self, account: Account, sku_code: str) -> None:
+        """Lets go of the stock of a SKU whose listing is taken away."""
+        seller_id = account.selling_partner_id
+        with self._database.transaction() as connection:
+            connection.execute("delete from stock where seller_id = ? and sku_code = ?", (seller_id, sku_code))
+            for place in [place for place in self._stock if place[0] == seller_id and place[2] == sku_code]:
+                del self._stock[place]
 
     def all(self, seller_id: str | None = None) -> list[dict[str, Any]]:
         """Every published quantity (of one seller), for control calls."""
@@ -108,9 +131,9 @@ class Inventory:
             raise Refusal(400, "INVALID_LOCATION")
         if attributes.get("marketplaceId", account.marketplace.id) != account.marketplace.id:
             raise Refusal(400, "INVALID_MARKETPLACE")
-        if not sku_code or sku_code.startswith("NOT-LISTED-"):
+        if not self._listings.is_listed(seller_id, sku_code):
             raise Refusal(400, "INVALID_SKU")
-        if self._faults.fires(("inventory_refused",), "batchInventory", seller_id=seller_id):
+        if self._faults.fires(("inventory_refused",), "batchInventory", seller_id=seller_id, sku_codes=(sku_code,)):
             raise Refusal(400, "INVENTORY_UPDATE_FAILURE", "SANDBOX_FAULT")
 
     def _update(self, connection: Any, place: Place, asked: dict[str, Any]) -> None:
@@ -125,13 +148,30 @@ class Inventory:
             raise Refusal(409, "INVALID_CLIENT_SEQUENCE_NUMBER")
         elif self._options.inventory_sequence == "echo":
             number += 1
+        self._keep(connection, place, quantity, number)
+
+    def _keep(self, connection: Any, place: Place, quantity: int, number: int) -> None:
         self._stock[place] = (quantity, number)
         connection.execute("insert or replace into stock values (?, ?, ?, ?, ?, ?)", (*place, quantity, number))
+
+    def _is_left_out(self, seller_id: str, answer: dict[str, Any]) -> bool:
+        sku_codes = (answer["body"].get("skuId", ""),)
+        return bool(
+            self._faults.fires(("inventory_left_out",), "batchInventory", seller_id=seller_id, sku_codes=sku_codes)
+        )
 
     def _is_number_good(self, number: int, quantity: int, kept: tuple[int, int]) -> bool:
         if self._options.inventory_sequence == "echo":
             return number == kept[1]
         return number > kept[1] or (quantity, number) == kept
+
+
+def sku_codes_in(body: Any) -> frozenset[str]:
+    """The SKUs of a batch's lines, as far as it is a batch."""
+    requests = body.get("requests") if isinstance(body, dict) else None
+    uris = [request.get("uri") for request in requests or () if isinstance(request, dict)]
+    queries = [parse_qs(urlsplit(uri).query) for uri in uris if isinstance(uri, str)]
+    return frozenset(sku_code for query in queries for sku_code in query.get("skuId", ())[:1])
 
 
 def _error(error_type: str, error_sub_type: str) -> dict[str, str]:

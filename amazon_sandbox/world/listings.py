@@ -7,6 +7,7 @@ each time.
 
 import json
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -20,8 +21,10 @@ from amazon_sandbox.world.faults import Faults
 from amazon_sandbox.world.offers import Attributes, Issue
 from amazon_sandbox.world.options import Options
 
+ODD_LISTINGS = ("bare_listing", "listing_issue", "offer_behind")
 MADE_AT = "2024-01-01T00:00:00.000Z"
 REFUSED = Issue("SANDBOX_PRICE_REFUSED", "A fault set in the sandbox: this price is refused.", category="INVALID_PRICE")
+STRANGE = Issue("SANDBOX_ISSUE", "A fault set in the sandbox: this listing has an issue.")
 UNKNOWN = Issue("13013", "This SKU does not exist in the catalog. Your data was not processed.")
 
 
@@ -58,10 +61,19 @@ class Listings:
 
     def __init__(self, database: Database, clock: Clock, faults: Faults, options: Options):
         self._database, self._clock, self._faults, self._options = database, clock, faults, options
+        self.load()
+
+    def load(self) -> None:
+        """Reads anew which listings were taken away."""
+        self._removed = set(self._database.rows("select seller_id, sku_code from removed_listings"))
+
+    def is_listed(self, seller_id: str, sku_code: str) -> bool:
+        """Whether the seller has a listing for the SKU."""
+        return offers.is_listed(sku_code) and (seller_id, sku_code) not in self._removed
 
     def get(self, account: Account, sku_code: str) -> Listing:
         """The listing as it shows now. KeyError for a SKU that is not listed."""
-        if not offers.is_listed(sku_code):
+        if not self.is_listed(account.selling_partner_id, sku_code):
             raise KeyError(sku_code)
         rows = self._database.rows(
             "select attributes, changed_ms, pending from listings where seller_id = ? and sku_code = ?",
@@ -81,7 +93,7 @@ class Listings:
         found = {row[0]: self._as_of_now(_listing(account, *row)) for row in rows}
         stocked = self._database.rows("select distinct sku_code from stock where seller_id = ?", seller_id)
         for sku_code in (*people.SKU_CODES, *(row[0] for row in stocked)):
-            if sku_code not in found and offers.is_listed(sku_code):
+            if sku_code not in found and self.is_listed(seller_id, sku_code):
                 found[sku_code] = self.get(account, sku_code)
         return [found[sku_code] for sku_code in sorted(found)]
 
@@ -91,28 +103,40 @@ class Listings:
         """Checks the patches and, unless it is a preview or an issue is an ERROR, lets them take effect later.
         BadPatch for what no patch can be."""
         offers.patched({}, patches)
-        if not offers.is_listed(sku_code):
+        if not self.is_listed(account.selling_partner_id, sku_code):
             return [UNKNOWN]
         with self._database.transaction():
             listing = self.get(account, sku_code)
             issues = offers.issues_of(account, patches, offers.patched(listing.after_all(), patches))
             seller_id = account.selling_partner_id
-            if not is_preview and self._faults.fires(("price_refused",), operation, seller_id=seller_id):
+            about = {"seller_id": seller_id, "sku_codes": (sku_code,)}
+            if not is_preview and self._faults.fires(("price_refused",), operation, **about):
                 issues = [*issues, REFUSED]
             is_taken = not is_preview and all(issue.severity != "ERROR" for issue in issues)
-            if is_taken and not self._faults.fires(("price_ignored",), operation, seller_id=seller_id):
+            if is_taken and not self._faults.fires(("price_ignored",), operation, **about):
                 due_ms = self._clock.now_ms() + int(self._options.listing_delay_seconds * 1000)
                 self._keep(replace(listing, pending=(*listing.pending, (due_ms, patches))))
         return issues
 
-    def set_price(self, account: Account, sku_code: str, price: Decimal) -> Listing:
-        """Changes the price at once, as the seller would in Seller Central. KeyError for a SKU that is not listed."""
+    def remove(self, account: Account, sku_code: str) -> None:
+        """Takes a listing away, as the seller would in Seller Central. KeyError for a SKU that is not listed."""
+        with self._database.transaction() as connection:
+            self.get(account, sku_code)
+            place = (account.selling_partner_id, sku_code)
+            connection.execute("delete from listings where seller_id = ? and sku_code = ?", place)
+            connection.execute("insert into removed_listings values (?, ?)", place)
+            self._removed.add(place)
+
+    def set_price(self, account: Account, sku_code: str, price: Decimal | None) -> Listing:
+        """Changes the price at once, as the seller would in Seller Central; without one the listing is offered no
+        more. KeyError for a SKU that is not listed."""
         with self._database.transaction():
             listing = self.get(account, sku_code)
             market = account.marketplace
             offer = {"marketplace_id": market.id, "currency": market.currency, "audience": "ALL"}
-            value = [offer | {"our_price": offers.priced(price)}]
-            patches = [{"op": "merge", "path": offers.PREFIX + offers.OFFER, "value": value}]
+            value = [offer | ({} if price is None else {"our_price": offers.priced(price)})]
+            op = "delete" if price is None else "merge"
+            patches = [{"op": op, "path": offers.PREFIX + offers.OFFER, "value": value}]
             attributes = offers.patched(listing.attributes, patches)
             listing = replace(listing, attributes=attributes, changed_ms=self._clock.now_ms())
             self._keep(listing)
@@ -142,8 +166,10 @@ class Listings:
             )
 
 
-def item_body(listing: Listing, included: frozenset[str], now_ms: int) -> dict[str, Any]:
-    """A listing as getListingsItem answers it, with the data sets asked for."""
+def item_body(listing: Listing, included: Collection[str], now_ms: int, faults: Collection[str] = ()) -> dict[str, Any]:
+    """A listing as getListingsItem answers it, with the data sets asked for, and odd as these of ODD_LISTINGS say."""
+    if "bare_listing" in faults:
+        included = set(included) - {"attributes", "offers"}
     market = listing.account.marketplace
     product_type = offers.product_type_of(listing.account, listing.sku_code)
     body: dict[str, Any] = {"sku": listing.sku_code}
@@ -162,9 +188,12 @@ def item_body(listing: Listing, included: frozenset[str], now_ms: int) -> dict[s
     if "attributes" in included:
         body["attributes"] = listing.attributes
     if "issues" in included:
-        body["issues"] = []
+        body["issues"] = [STRANGE.body()] if "listing_issue" in faults else []
     if "offers" in included:
-        body["offers"] = _live_offers(listing, now_ms)
+        shown = listing
+        if "offer_behind" in faults:
+            shown = replace(listing, attributes=offers.first_attributes(listing.account, listing.sku_code))
+        body["offers"] = _live_offers(shown, now_ms)
     if "fulfillmentAvailability" in included:
         body["fulfillmentAvailability"] = [{"fulfillmentChannelCode": "DEFAULT"}]
     if "productTypes" in included:

@@ -52,7 +52,7 @@ class BadPatch(ValueError):
 
 
 def is_listed(sku_code: str) -> bool:
-    """Whether the sandbox knows the SKU: every one but those whose code begins with `NOT-LISTED-`."""
+    """Whether a SKU has a listing from the start: every one but those whose code begins with `NOT-LISTED-`."""
     return bool(sku_code) and not sku_code.startswith("NOT-LISTED-")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from amazon_sandbox.world import generator
+from amazon_sandbox.world.accounts import Account
 from amazon_sandbox.world.authorizations import Authorizations
 from amazon_sandbox.world.clock import Clock
 from amazon_sandbox.world.database import Database
@@ -44,8 +45,8 @@ class World:
         self.plans = Plans()
         self.set_plans({}, **self.database.get("plans", {}))
         self.stats = Stats()
-        self.inventory = Inventory(self.database, self.shelf, self.faults, self.options)
         self.listings = Listings(self.database, self.clock, self.faults, self.options)
+        self.inventory = Inventory(self.database, self.shelf, self.faults, self.options, self.listings)
         self.feed_documents = FeedDocuments(self.database, self.secret, self.clock)
         self.feeds = Feeds(self.database, self.clock, self.faults, self.options, self.listings, self.feed_documents)
         self.journey = Journey(self)
@@ -61,6 +62,12 @@ class World:
             records = generator.make(request, self.shelf.next_seq, self.clock.now_ms())
             self.shelf.add(records)
         return records
+
+    def remove_listing(self, account: Account, sku_code: str) -> None:
+        """Takes a listing away with its stock. KeyError for a SKU that is not listed."""
+        with self.database.transaction():
+            self.listings.remove(account, sku_code)
+            self.inventory.forget(account, sku_code)
 
     def set_options(self, changes: dict[str, Any]) -> None:
         """Changes switches and keeps them. ValueError for one unknown or out of range."""
@@ -85,7 +92,7 @@ class World:
         """Empties the world: all it holds, tokens, faults, plans, options and counts start anew."""
         with self.database.transaction():
             self.database.clear()
-            self.faults.clear()
+            self.faults.reset()
             self.plans.use_defaults()
             self.database.put("plans", {})
             self.options.change(asdict(Options(app_is_draft=self._app_is_draft)))
@@ -94,6 +101,7 @@ class World:
             self.shelf.load()
             self.returns.load()
             self.authorizations.load()
+            self.listings.load()
             self.inventory.load()
             self.stats.clear()
 

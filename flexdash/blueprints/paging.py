@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
+from flask import request
 from sqlalchemy import ColumnElement, Label, Row, Select, TypeDecorator, and_, literal, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ExecutableOption
@@ -116,6 +117,15 @@ def sifted_page(
             return Page(rows, None, None), False
         values = list(edge[0])
     return Page(rows, _url(args, _FORWARD, edge[0], columns), None), True
+
+
+def present_query() -> str:
+    """Return what stands behind the path in the address of the request, with its question mark; "" when nothing does.
+
+    The forms of a list's page are sent to addresses that have it too, and lead back to the page as it was.
+    """
+    query = request.query_string.decode("ascii", "ignore")
+    return f"?{query}" if query else ""
 
 
 def turned(columns: Sequence[Column], is_turned: bool = True) -> list[Column]:

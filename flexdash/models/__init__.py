@@ -60,7 +60,16 @@ from flexdash.models.sync import (
     SyncState,
     Trigger,
 )
-from flexdash.models.upload import RowOutcome, StockMode, Upload, UploadChunk, UploadKind, UploadRow, UploadState
+from flexdash.models.upload import (
+    RowOutcome,
+    StockMode,
+    Upload,
+    UploadChunk,
+    UploadKind,
+    UploadPlace,
+    UploadRow,
+    UploadState,
+)
 from flexdash.models.user import Role, User, UserSession, user_sellers
 from flexdash.models.workspace import Workspace
 
@@ -143,6 +152,7 @@ __all__ = [
     "Upload",
     "UploadChunk",
     "UploadKind",
+    "UploadPlace",
     "UploadRow",
     "UploadState",
     "User",

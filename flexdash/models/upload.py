@@ -1,5 +1,6 @@
 """CSV files that people upload: the file itself, its rows once checked, and how far applying them is."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -37,6 +38,20 @@ class UploadState(StrEnum):
     REFUSED = "refused"  # the file as a whole cannot be used; `error_sentence` says why
     FAILED = "failed"  # given up after several attempts
     DISCARDED = "discarded"  # by a person, or because a newer file of the same kind came
+
+
+@dataclass(frozen=True)
+class UploadPlace:
+    """What a file is for: a store, or for stock a seller."""
+
+    kind: UploadKind
+    seller: Seller
+    store: Store | None
+
+    @property
+    def name(self) -> str:
+        """The name people know it by."""
+        return self.store.name if self.store else self.seller.name
 
 
 # What a worker still has to do, as SQL for the partial index.
@@ -99,6 +114,11 @@ class Upload(db.Model):
 
     seller: Mapped[Seller] = relationship()
     store: Mapped[Store | None] = relationship()
+
+    @property
+    def place(self) -> UploadPlace:
+        """What the file is for."""
+        return UploadPlace(self.kind, self.seller, self.store)
 
 
 class UploadChunk(db.Model):

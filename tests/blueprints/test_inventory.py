@@ -9,19 +9,16 @@ from sqlalchemy import event
 
 from flexdash import clock
 from flexdash.extensions import db
-from flexdash.jobs import queues
 from flexdash.models import (
     BrakeState,
     ConfigEvent,
     HubMapping,
-    PublishedStock,
     PushState,
     Role,
     RunState,
     Store,
     StoreStatus,
     Sync,
-    SyncRun,
     SyncRunItem,
     ZeroBrake,
 )
@@ -30,6 +27,7 @@ from flexdash.services.inventory.left_out import left_out
 from flexdash.services.inventory.places import active_locations
 from flexdash.services.inventory.plan import StoreFacts
 from tests import factories
+from tests.support.inventory_pages import path, runs, skus, tell
 from tests.support.stock import make_stocked_store, stock_up
 from tests.support.web import words
 
@@ -56,24 +54,6 @@ def support(signed_in, store):
     return signed_in(factories.make_user(store.seller.workspace, Role.SUPPORT))
 
 
-def skus(answer) -> list[str]:
-    cells = re.findall(r'class="inventory-sku"[^>]*><div class="cell"><a[^>]*>([^<]*)</a>', answer.text)
-    return [html.unescape(code) for code in cells]
-
-
-def tell(store, sku_code, quantity, state=PushState.ACCEPTED, **values):
-    """Make the row of what Amazon was told of a SKU at the mapped hub."""
-    now = clock.now()
-    facts = {"sent_quantity": quantity, "sequence_number": 5, "sent_at": now}
-    if state is PushState.ACCEPTED:
-        facts |= {"accepted_at": now, "quantity": quantity}
-    own = {"workspace_id": store.workspace_id, "store_id": store.id, "seller_flex_hub_id": "EXSB"}
-    row = PublishedStock(sku_code=sku_code, state=state, **own, **(facts | values))
-    db.session.add(row)
-    db.session.commit()
-    return row
-
-
 def fields(answer, action: str) -> dict[str, str]:
     """Return the hidden fields of the form that posts to `action`."""
     form = re.search(rf'<form[^>]*action="{re.escape(action)}"(?:(?!</form>).)*</form>', answer.text, re.DOTALL).group()
@@ -83,10 +63,6 @@ def fields(answer, action: str) -> dict[str, str]:
         if attributes["name"] != "csrf_token":
             found[attributes["name"]] = html.unescape(attributes.get("value", ""))
     return found
-
-
-def path(store, rest="") -> str:
-    return f"/stores/{store.id}/inventory{rest}"
 
 
 # The list -----------------------------------------------------------------------------------------------------------
@@ -262,106 +238,7 @@ def test_a_draft_leads_back_and_a_foreign_store_does_not_exist(web, store, signe
         assert stranger.get(path(store, rest)).status_code == 404
 
 
-# Acting on it ---------------------------------------------------------------------------------------------------------
-
-
-def runs():
-    return db.session.scalars(db.select(SyncRun).order_by(SyncRun.id)).all()
-
-
-def test_changes_or_everything_are_pushed_and_amazon_is_asked_on_demand(web, place):
-    store, hub = place
-    stock_up(store, hub, {"A": 1})
-    page = web.get(path(store))
-    for label in ("Push changes now", "Push everything now", "Fetch Amazon’s numbers", "Correct all that differ"):
-        assert label in page.text
-    sent = {"sync": "inventory_push", "full": "1"}
-    answer = web.post(f"/stores/{store.id}/sync-now", data=sent)
-    (run,) = runs()
-    assert (answer.location, run.sync, run.is_full) == (f"/sync-runs/{run.id}", Sync.INVENTORY_PUSH, True)
-    web.post(f"/stores/{store.id}/sync-now", data={"sync": "inventory_fetch"})
-    assert runs()[1].sync is Sync.INVENTORY_FETCH
-    assert {job.args[0] for job in queues.queue("sync").jobs} == {run.id for run in runs()}
-
-
-def test_with_the_toggle_off_only_asking_is_offered_and_a_push_is_refused_in_words(web, place):
-    store, hub = place
-    stock_up(store, hub, {"A": 1})
-    store.is_inventory_sync_on = False
-    db.session.commit()
-    page = web.get(path(store))
-    assert "Push changes now" not in page.text
-    assert "Fetch Amazon’s numbers" in page.text
-    assert "See what a push would change on Amazon" in words(page)
-    answer = web.post(f"/stores/{store.id}/sync-now", data={"sync": "inventory_push"})
-    assert answer.location == path(store)
-    assert "Inventory Sync is off for Pune Store" in words(web.get(answer.location))
-    listing = factories.make_listing(store, "B")
-    mapping = active_locations(store.id)[0].mapping_id
-    for rest in ("/correct", f"/{listing.id}/{mapping}/correct"):
-        answer = web.post(path(store, rest))
-        assert "so nothing is sent to Amazon" in words(web.get(answer.location))
-    assert runs() == []
-
-
-def test_one_line_is_corrected_by_the_next_push_and_the_list_stays_as_it_was(web, place):
-    store, hub = place
-    stock_up(store, hub, {"A": 5, "B": 5})
-    tell(store, "A", 5)
-    page = web.get(path(store, "?only=&q=A"))
-    action = re.search(r'action="([^"]+/correct)" class="post-button">(?:(?!</form>).)*Correct<', page.text, re.DOTALL)
-    line_action = next(a for a in re.findall(r'action="([^"]+/correct)"', page.text) if a != path(store, "/correct"))
-    assert action
-    answer = web.post(line_action, data=fields(page, line_action))
-    assert answer.location == path(store, "?only=&q=A")
-    (run,) = runs()
-    assert (run.sync, run.is_full) == (Sync.INVENTORY_PUSH, False)
-    assert f"Run {run.id} does it now" in words(web.get(answer.location))
-    marked = {row.sku_code: row.must_push for row in db.session.scalars(db.select(PublishedStock))}
-    assert marked == {"A": True}
-    web.post(line_action)
-    assert len(runs()) == 1
-
-
-def test_all_that_differ_at_amazon_are_marked_and_pushed(web, place):
-    store, hub = place
-    stock_up(store, hub, {"A": 5, "B": 5, "C": 5})
-    tell(store, "A", 5, amazon_sellable=4, fetched_at=clock.now())
-    tell(store, "B", 5, amazon_sellable=5, fetched_at=clock.now())
-    tell(store, "C", 5)
-    answer = web.post(path(store, "/correct"))
-    assert "1 quantity of which Amazon said something else" in words(web.get(answer.location))
-    marked = {row.sku_code: row.must_push for row in db.session.scalars(db.select(PublishedStock))}
-    assert marked == {"A": True, "B": False, "C": False}
-    assert len(runs()) == 1
-
-
-def test_one_line_is_asked_about_on_the_spot(signed_in, app, sandbox):
-    sandbox.control.plans({"*": None})
-    store, hub = make_stocked_store(sandbox)
-    web = signed_in(factories.make_user(store.seller.workspace))
-    stock_up(store, hub, {"A": 5, "NOT-LISTED-1": 5})
-    page = web.get(path(store))
-    first, second = (a for a in re.findall(r'action="([^"]+/fetch)"', page.text))
-    answer = web.post(first, data=fields(page, first))
-    assert "Amazon shows 0 units of A to sell, and 0 reserved." in words(web.get(answer.location))
-    answer = web.post(second, data=fields(page, second))
-    assert "INVALID_SKU" in words(web.get(answer.location))
-
-
-def test_a_form_cannot_lead_elsewhere(web, place):
-    store, hub = place
-    stock_up(store, hub, {"A": 5})
-    for there in ("//evil.example", "x\r\nLocation: y", "é"):
-        answer = web.post(path(store, "/correct"), data={"here": there})
-        assert answer.location.startswith(path(store))
-
-
-def test_support_looks_and_starts_syncs(support, place):
-    store, hub = place
-    stock_up(store, hub, {"A": 5})
-    assert "Push changes now" in support.get(path(store)).text
-    assert support.post(path(store, "/correct")).status_code == 303
+# Left out -------------------------------------------------------------------------------------------------------------
 
 
 def test_what_a_push_left_out_leads_to_its_skus(web, place):

@@ -62,6 +62,21 @@ def text_of(answer) -> str:
 # Handing a file in ----------------------------------------------------------------------------------------------------
 
 
+def test_each_page_names_a_stores_file_by_the_store_and_stock_by_the_seller(merchant, actor, store) -> None:
+    stock = b"hub_code,sku_code,quantity\nPUNE,TEE,5\n"
+    for place, kind, content, name in (
+        (store, "catalog", catalog("TEE,B0TESTTEE1,Tee"), "Pune Store"),
+        (store.seller, "stock", stock, "Sunrise"),
+    ):
+        which = f"{'store' if place is store else 'seller'}={place.id}"
+        upload_id = hand_in(actor, place, content, kind)
+        of_or_for = "of" if kind == "stock" else "for"
+        assert f"{of_or_for} {name}" in text_of(merchant.get(f"/uploads/new?kind={kind}&{which}"))
+        assert f"{kind.capitalize()} {of_or_for} {name}" in text_of(merchant.get(f"/uploads/{upload_id}"))
+        assert f"applied to {name}." in text_of(merchant.get(f"/uploads/{upload_id}/discard"))
+        assert name in text_of(merchant.get(f"/uploads?kind={kind}"))
+
+
 def test_a_file_is_kept_and_put_into_the_queue(merchant, store) -> None:
     answer = send(merchant, f"/uploads/new?kind=catalog&store={store.id}", catalog("TEE,B0TESTTEE1,Tee"))
     upload = newest()

@@ -1,5 +1,6 @@
-"""A browser that runs no scripts: the wizard, Hub Mapping, the toggles and an order's work go all the same."""
+"""A browser that runs no scripts: the wizard, Hub Mapping, Inventory, the toggles and an order's work go on."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -64,6 +65,11 @@ def test_from_sign_in_to_a_picked_order_without_scripts(
     page.get_by_role("button", name="Add this listing").click()
     expect(page.get_by_role("heading", name="TEE-BLK-M").first).to_be_visible()
     do_run(store)
+
+    page.goto(f"{live_server}/stores/{store.id}/inventory?only=never_sent&q=TEE")
+    page.get_by_role("button", name="Fetch TEE-BLK-M at Pune Warehouse").click()
+    expect(page).to_have_url(re.compile(r"/inventory\?only=never_sent&q=TEE#line-\d+-\d+$"))
+    expect(page.get_by_text("Amazon shows 0 units of TEE-BLK-M to sell")).to_be_visible()
 
     page.get_by_role("link", name="Orders").first.click()
     page.get_by_role("row").filter(has_text="New Order").get_by_role("link").first.click()

@@ -141,7 +141,14 @@ def test_refusals_hold_the_model(sandbox, call):
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("throttle", 429), ("error_500", 500), ("error_503", 503), ("expired_token", 403), ("access_denied", 403)],
+    [
+        ("throttle", 429),
+        ("error_400", 400),
+        ("error_500", 500),
+        ("error_503", 503),
+        ("expired_token", 403),
+        ("access_denied", 403),
+    ],
 )
 @pytest.mark.parametrize("path", [SHIPMENTS, RETURNS, f"{RETURNS}/SR1", PARTICIPATIONS])
 def test_answers_made_by_faults_hold_the_model(sandbox, call, kind, status, path):
@@ -164,6 +171,9 @@ def test_inventory_answers_hold_the_model(sandbox, call):
     ]
     answer = call("POST", INVENTORIES, body={"requests": requests}, expect=207)
     assert [part["status"]["statusCode"] for part in answer["responses"]] == [200, 400, 200, 200, 200]
+    sandbox.control.fault("inventory_left_out", sku_code="MUG-STD")
+    left = call("POST", INVENTORIES, body={"requests": requests}, expect=207)
+    assert [part["body"]["skuId"] for part in left["responses"]] == ["NOT-LISTED-1", "NO-WEIGHT-1", "NEVER-SENT"]
     eleven = {"requests": [line("fetch", "MUG-STD")] * 11}
     refused = call("POST", INVENTORIES, body=eleven, expect=400, is_sound=False)
     assert refused["errors"][0]["code"] == "BATCH_SIZE_EXCEED"

@@ -63,6 +63,12 @@ def test_listings_of_every_country_hold_the_model(sandbox, models):
         call.http.close()
 
 
+@pytest.mark.parametrize("kind", ["bare_listing", "listing_issue", "offer_behind"])
+def test_odd_listings_hold_the_model(sandbox, call, kind):
+    sandbox.control.fault(kind)
+    call("GET", ITEM, {"marketplaceIds": INDIA, "includedData": ALL_DATA}, expect=200)
+
+
 def test_submissions_hold_the_model(call):
     query = {"marketplaceIds": INDIA, "includedData": "issues"}
     assert call("PATCH", ITEM, query, patch(250), expect=200)["status"] == "ACCEPTED"

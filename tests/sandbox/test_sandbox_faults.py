@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from amazon_sandbox.control_client import ControlError
+from amazon_sandbox.world.database import Database
+from amazon_sandbox.world.faults import Faults
 from amazon_sandbox.world.plans import Plan, Plans
 from amazon_sandbox.world.stats import Stats
 from tests.support.servers import wait_for
@@ -15,6 +17,8 @@ HTTP = httpx.Client(trust_env=False, verify=False)
 
 SHIPMENTS = "/externalFulfillment/2024-09-11/shipments"
 PARTICIPATIONS = "/sellers/v1/marketplaceParticipations"
+INVENTORIES = "/externalFulfillment/inventory/2024-09-11/inventories"
+LISTINGS = "/listings/2021-08-01/items/A3SBXSUNRISEIN"
 ACCEPTED = {"status": "ACCEPTED"}
 
 
@@ -68,6 +72,7 @@ def test_faulty_plans_are_refused_whole(sandbox, plans, words):
     ("kind", "status", "words"),
     [
         ("throttle", 429, "SC_00007"),
+        ("error_400", 400, "InvalidInput"),
         ("error_500", 500, "SC_00000"),
         ("error_503", 503, "SC_00001"),
         ("expired_token", 403, "has expired"),
@@ -125,6 +130,31 @@ def test_probability_skip_and_shipment_narrow_a_fault(sandbox, api):
     sandbox.control.fault("error_500", shipment_id=second)
     assert api.confirm(first).status_code == 204
     assert api.confirm(second).status_code == 500
+
+
+def test_a_fault_about_a_sku_strikes_calls_about_it_and_no_others(sandbox, api):
+    def batch(*sku_codes):
+        lines = [{"method": "POST", "uri": f"/inventory/fetch?locationId=EXSB&skuId={code}"} for code in sku_codes]
+        return api("POST", INVENTORIES, body={"requests": lines}).status_code
+
+    def listing(sku_code):
+        return api("GET", f"{LISTINGS}/{sku_code}", {"marketplaceIds": "A21TJRUUN4KGV"}).status_code
+
+    sandbox.control.fault("error_500", sku_code="TEE")
+    assert [batch("MUG"), batch("MUG", "TEE"), batch("TEE")] == [207, 500, 500]
+    assert [listing("MUG"), listing("TEE")] == [200, 500]
+    assert api("GET", SHIPMENTS, ACCEPTED).status_code == 200
+    assert api("POST", INVENTORIES, body={"requests": "none"}).status_code == 400
+
+
+def test_a_caller_that_is_held_when_the_sandbox_is_emptied_is_about_a_world_that_is_gone():
+    faults = Faults(Database(None))
+    for end, is_the_same_world in ((faults.clear, True), (faults.reset, False)):
+        held = faults.add("held")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(faults.wait_until_off, held)
+            end()
+            assert waiting.result() is is_the_same_world
 
 
 def test_a_fault_can_be_switched_off_alone(sandbox):

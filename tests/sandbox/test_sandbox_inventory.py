@@ -4,6 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
+from amazon_sandbox.control_client import ControlError
+
 INVENTORIES = "/externalFulfillment/inventory/2024-09-11/inventories"
 
 
@@ -135,8 +137,28 @@ def test_what_the_model_forbids_is_refused_whole(api, requests):
     assert api("POST", INVENTORIES, body={"requests": requests}).status_code == 400
 
 
+def test_a_line_that_is_left_out_of_the_answer_is_done_all_the_same(sandbox, send):
+    sandbox.control.fault("inventory_left_out", sku_code="B", count=1)
+    answered = send(line("A", quantity=1), line("B", quantity=2), line("C", quantity=3))
+    assert [body["skuId"] for _, _, body in answered] == ["A", "C"]
+    assert [body["sellableQuantity"] for _, _, body in send(line("B"))] == [2]
+
+
+def test_a_quantity_is_changed_at_once_as_in_seller_central(sandbox, send):
+    send(line(quantity=15, number=4))
+    sandbox.control.set_stock("MUG-STD", 9)
+    [(_, _, body)] = send(line())
+    assert (body["sellableQuantity"], body["clientSequenceNumber"]) == (9, 4)
+    for cannot_be in (("NOT-LISTED-1", 1, "EXSB"), ("MUG-STD", 1, "DXB3"), ("MUG-STD", -1, "EXSB")):
+        with pytest.raises(ControlError, match="400"):
+            sandbox.control.set_stock(*cannot_be)
+
+
 def test_faults_refuse_a_line_and_shuffle_the_answers(sandbox, send):
     sandbox.control.fault("inventory_refused", count=1)
     assert [status for status, _, _ in send(line("A", quantity=1), line("B", quantity=1))] == [400, 200]
+    sandbox.control.fault("inventory_refused", sku_code="B")
+    assert [status for status, _, _ in send(line("A", quantity=1), line("B", quantity=1))] == [200, 400]
+    sandbox.control.clear_faults()
     sandbox.control.fault("shuffled_batch", count=1)
     assert [body["skuId"] for _, _, body in send(line("A"), line("B"))] == ["B", "A"]

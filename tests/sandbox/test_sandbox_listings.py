@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from amazon_sandbox.control_client import ControlError
 from amazon_sandbox.serving import running
 from flexdash.services import catalog_values
 from tests.sandbox.conftest import Api
@@ -95,6 +96,44 @@ def test_a_sku_that_is_not_listed_is_404_and_its_patch_invalid(api, patch):
     assert response.json()["errors"][0]["code"] == "NOT_FOUND"
     answer = patch([offer(10)], sku_code="NOT-LISTED-1")
     assert (answer["status"], codes(answer)) == ("INVALID", ["13013"])
+
+
+def test_a_listing_that_is_taken_away_is_gone_with_its_stock(sandbox, api, patch):
+    sandbox.control.set_stock("MUG-STD", 5)
+    left = sandbox.control.remove_listing("MUG-STD")
+    assert "MUG-STD" not in [listing["sku_code"] for listing in left]
+    assert api("GET", item("MUG-STD"), {"marketplaceIds": INDIA}).status_code == 404
+    assert codes(patch([offer(10)])) == ["13013"]
+    assert sandbox.control.stock() == []
+    for call in (sandbox.control.remove_listing, lambda code: sandbox.control.set_price(code, "1.00")):
+        with pytest.raises(ControlError, match="not listed"):
+            call("MUG-STD")
+    sandbox.control.reset()
+    assert sandbox.control.listing("MUG-STD")["price"] == "299.00"
+
+
+def test_a_listing_without_an_offer_has_no_price(sandbox, read):
+    assert sandbox.control.set_price("MUG-STD", None)["price"] is None
+    listing = read()
+    assert "ALL" not in offers_of(listing)
+    assert "B2C" not in [found["offerType"] for found in listing["offers"]]
+
+
+def test_a_listing_can_be_bare_have_an_issue_or_show_buyers_the_price_before(sandbox, read, patch, at_once):
+    first = read()
+    patch([offer(250)])
+    for kind in ("bare_listing", "listing_issue", "offer_behind"):
+        sandbox.control.fault(kind, sku_code="MUG-STD", count=1)
+    assert read("LAMP-OAK")["issues"] == []
+    odd = read()
+    assert "attributes" not in odd
+    assert "offers" not in odd
+    assert [issue["severity"] for issue in odd["issues"]] == ["ERROR"]
+    sandbox.control.fault("offer_behind", count=1)
+    behind = read()
+    assert offers_of(behind)["ALL"]["our_price"] == priced(250)
+    assert behind["offers"] == first["offers"]
+    assert read()["offers"] != first["offers"]
 
 
 def test_accepted_is_not_applied(sandbox, read, patch):
@@ -235,17 +274,19 @@ def test_prices_outlive_a_restart_and_a_reset_forgets_them(tmp_path):
         body = {"productType": "PRODUCT", "patches": [{"op": "merge", "path": OFFER, "value": [offer(250)]}]}
         caller("PATCH", item("MUG-STD"), {"marketplaceIds": INDIA}, body)
         sandbox.control.set_price("LAMP-OAK", "2100")
+        sandbox.control.remove_listing("NOTE-A5")
         caller.http.close()
     with running(tmp_path) as sandbox:
         assert sandbox.control.listing("MUG-STD")["n_pending"] == 1
         assert sandbox.control.listing("LAMP-OAK")["price"] == "2100.00"
+        assert "NOTE-A5" not in [listing["sku_code"] for listing in sandbox.control.listings()]
         sandbox.control.clock(advance_seconds=3601)
         assert sandbox.control.listing("MUG-STD")["price"] == "250.00"
         sandbox.control.reset()
         assert sandbox.control.listing("MUG-STD")["price"] == "299.00"
 
 
-def test_the_page_shows_listings_and_changes_a_price(sandbox, visitor):
+def test_the_page_shows_listings_changes_a_price_and_takes_one_away(sandbox, visitor):
     page = visitor.get("/catalog").text
     listing = sandbox.control.listing("MUG-STD")
     assert "MUG-STD" in page
@@ -258,6 +299,9 @@ def test_the_page_shows_listings_and_changes_a_price(sandbox, visitor):
         response = visitor.post("/catalog/price", data={**form, **wrong})
         assert response.status_code == 400
         assert "There is a problem" in response.text
+    assert visitor.post("/catalog/remove", data=form).status_code == 303
+    assert "MUG-STD has no listing any more." in visitor.get("/catalog").text
+    assert visitor.post("/catalog/remove", data=form).status_code == 400
     assert "AED" in visitor.get("/catalog?seller_id=A3SBXNOVAHOMAE").text
     assert visitor.get("/catalog?seller_id=nobody").status_code == 200
 

@@ -19,19 +19,22 @@ from flexdash.extensions import db
 from flexdash.jobs import dispatch
 from flexdash.jobs.scheduling import SEEN_KEY
 from flexdash.jobs.watching import PartsWatch
-from flexdash.models import BatchAction, Order, OrderState, RunState, Sync, User, UserSession, Workspace
-from flexdash.services import config_log_verify, connecting
+from flexdash.models import BatchAction, RunState, Sync, User, UserSession, Workspace
+from flexdash.services import config_log_verify, connecting, stores
 from flexdash.services.alarms import keeping
 from flexdash.services.alarms.findings import Parts
 from flexdash.services.connecting import AmazonAnswer
-from flexdash.services.order_work import batches
-from tests.factories import make_actor, make_order, make_store, make_user
+from flexdash.services.order_states import Event
+from flexdash.services.order_work import batches, moves
+from tests.factories import make_actor, make_user
+from tests.support import worked_orders
 from tests.support.chains import append, tampering
+from tests.support.order_steps import pulled
 from tests.support.pulls import MAPPED, SELLER, do_run, make_pulled_store
 from tests.support.recoveries import lift_pace
 from tests.support.schedules import scheduled
 from tests.support.servers import flexdash_process, running_redis, wait_for
-from tests.support.stock import do_push, make_stocked_store, stock_up
+from tests.support.skus import make_shop
 from tests.support.uploads import catalog, hand_in
 from tests.support.web import words
 
@@ -71,12 +74,11 @@ def test_an_authorization_that_was_revoked_at_amazon(sandbox, alarms_page) -> No
     assert "Pune Store: Amazon refuses FlexDash's access" in alarms_page(workspace)
 
 
-def test_an_authorization_that_comes_to_its_end(workspace, seller, settings, sandbox, alarms_page) -> None:
-    asha = make_actor(make_user(workspace, name="Asha"))
-    session = UserSession(user_id=asha.user_id, token_hash="of-asha", expires_at=clock.now() + timedelta(hours=12))
-    db.session.add(session)
-    db.session.commit()
-    address = connecting.begin(asha, session.id, make_store(seller, "draft", name="Pune Store").id)
+def test_an_authorization_that_comes_to_its_end(workspace, seller, settings, sandbox, signed_in, alarms_page) -> None:
+    user = make_user(workspace, name="Asha")
+    signed_in(user)
+    asha, session = make_actor(user), db.session.scalars(select(UserSession)).one()
+    address = connecting.begin(asha, session.id, stores.start_draft(asha, seller.id, "IN", "Pune Store").id)
     state = parse_qs(urlsplit(address).query)["state"][0]
     code = sandbox.control.issue_code(settings.amazon_redirect_uri, SELLER)
     connecting.finish(asha, session.id, AmazonAnswer(state=state, code=code, amazon_selling_partner_id=SELLER))
@@ -119,50 +121,61 @@ def test_a_shipment_that_cannot_be_read(sandbox, alarms_page) -> None:
     )
 
 
-def test_a_buyer_who_cancels_what_has_left_the_hub(sandbox, alarms_page) -> None:
-    store = make_pulled_store(sandbox, name="Pune Store")
-    workspace = store.seller.workspace
-    [shipment_id] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
-    do_run(store)
-    order = db.session.scalars(select(Order)).one()
-    order.state = OrderState.SHIPPED  # handed to the carrier here, which Amazon does not know of yet
-    db.session.commit()
-    sandbox.control.cancel(shipment_id)
-    do_run(store)
+def test_a_buyer_who_cancels_what_has_left_the_hub(sandbox, time_machine, alarms_page) -> None:
+    scene = worked_orders.make_scene(sandbox, time_machine)
+    workspace = scene.store.seller.workspace
+    order = scene.worked(Event.PICK)
+    scene.do_steps()
+    for event in (Event.PACK, Event.MAKE_READY, Event.SHIP):
+        moves.move(scene.asha, order.id, event)  # handed to the carrier here, which Amazon does not know of yet
+    sandbox.control.cancel(order.amazon_shipment_id)
+    do_run(scene.store)
     assert "Pune Store: Amazon and FlexDash disagree about 1 order." in alarms_page(workspace)
 
 
 def test_a_push_that_the_brake_holds(sandbox, alarms_page) -> None:
-    store, hub = make_stocked_store(sandbox)
-    workspace = store.seller.workspace
-    skus = {f"SKU-{n:02d}": 5 for n in range(40)}
-    stock_up(store, hub, skus)
-    assert do_push(store).n_updated == len(skus)
+    shop = make_shop(sandbox)
+    workspace = shop.store.seller.workspace
+    skus = [f"SKU-{n}" for n in range(6)]
+    shop.stock(**dict.fromkeys(skus, 5))
+    assert shop.push().n_updated == len(skus)
     assert "Pune Store:" not in alarms_page(workspace)
-    stock_up(store, hub, dict.fromkeys(skus, 0))
-    do_push(store)
+    shop.stock(**dict.fromkeys(skus, 0))
+    shop.push()
     assert (
-        "Pune Store: a push would set 40 of 40 quantities to zero on Amazon. No stock is sent until somebody"
+        "Pune Store: a push would set 6 of 6 quantities to zero on Amazon. No stock is sent until somebody"
         in alarms_page(workspace)
     )
 
 
 def test_a_push_of_which_amazon_takes_nothing(sandbox, alarms_page) -> None:
-    store, hub = make_stocked_store(sandbox)
-    workspace = store.seller.workspace
-    stock_up(store, hub, {f"NOT-LISTED-{n}": 5 for n in range(5)})
-    assert do_push(store).state is RunState.FAILED
+    shop = make_shop(sandbox)
+    workspace = shop.store.seller.workspace
+    shop.stock(**{f"NOT-LISTED-{n}": 5 for n in range(5)})
+    assert shop.push().state is RunState.FAILED
     assert (
         "Pune Store: Amazon refuses its stock. Amazon did not take any of the 5 items that this run sent. NOT-LISTED-"
         in alarms_page(workspace)
     )
 
 
+def test_a_price_push_of_which_amazon_takes_nothing(sandbox, alarms_page) -> None:
+    shop = make_shop(sandbox)
+    workspace = shop.store.seller.workspace
+    for n in range(5):
+        shop.price("10.00", f"NOT-LISTED-{n}")
+    assert shop.push(Sync.PRICE_PUSH).state is RunState.FAILED
+    assert (
+        "Pune Store: Amazon refuses its prices. Amazon did not take any of the 5 items that this run sent. NOT-LISTED-"
+        in alarms_page(workspace)
+    )
+
+
 def test_an_inventory_sync_after_whose_good_push_none_follows(sandbox, alarms_page) -> None:
-    store, hub = make_stocked_store(sandbox)
-    workspace = store.seller.workspace
-    stock_up(store, hub, {"TEE-BLK-M": 5})
-    assert do_push(store).state is RunState.SUCCEEDED
+    shop = make_shop(sandbox)
+    workspace = shop.store.seller.workspace
+    shop.stock(TEE=5)
+    assert shop.push().state is RunState.SUCCEEDED
     pushed_at = clock.now()
     with time_machine.travel(pushed_at + timedelta(minutes=89), tick=False):
         assert "Inventory Sync" not in alarms_page(workspace)
@@ -198,11 +211,12 @@ def test_a_configuration_log_whose_last_row_somebody_deleted(app, workspace, ala
     )
 
 
-def test_a_file_and_an_action_on_many_orders_that_no_worker_takes(workspace, seller, alarms_page) -> None:
-    store = make_store(seller)
-    asha = make_actor(make_user(workspace))
+def test_a_file_and_an_action_on_many_orders_that_no_worker_takes(sandbox, alarms_page) -> None:
+    store = make_pulled_store(sandbox, name="Pune Store")
+    workspace = store.seller.workspace
+    asha, order = make_actor(make_user(workspace)), pulled(store, sandbox)
     hand_in(asha, store, catalog("TEE,B0TESTTEE1,Tee"))
-    batches.ask(asha, BatchAction.PACK, [make_order(store, OrderState.PICKED).id])
+    batches.ask(asha, BatchAction.PICK, [order.id])
     now = clock.now()
     assert "Nothing is wrong." in alarms_page(workspace)
     with time_machine.travel(now + timedelta(minutes=16), tick=False):
@@ -233,7 +247,9 @@ def test_a_worker_a_scheduler_and_a_redis_that_end(environment, workspace, alarm
         with flexdash_process(own, "worker"), flexdash_process(own, "scheduler"):
             wait_for(lambda: watch.look() == Parts(), "worker and scheduler to be seen")
             assert "Nothing is wrong." in alarms_page(workspace, watch.look())
-        connection.delete(SEEN_KEY)  # it ends by itself a minute after the scheduler's last sign of life
+        connection.delete(
+            SEEN_KEY
+        )  # by hand, for it ends by itself only a minute after the scheduler's last sign of life
         page = alarms_page(workspace, watch.look())
         assert "No worker of the queue sync has been seen lately" in page
         assert "The scheduler has not been seen lately. No sync begins by the clock in any store." in page

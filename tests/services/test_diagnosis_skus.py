@@ -1,207 +1,187 @@
-"""Why is my SKU not updated? Its stock: one state for each cause, and the sentence that a person reads."""
+"""Why is my SKU not updated? Its stock: what keeps it here. Each state is made as people and Amazon make it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+import time_machine
 from flask import Flask
 
 from amazon_sandbox.serving import Running
-from flexdash.amazon.errors import AmazonUnavailable
-from flexdash.amazon.inventory import Inventory, InventoryResult, InventoryUpdate
-from flexdash.extensions import db
-from flexdash.models import Hub, HubMapping, PublishedStock, PushState, Role, RunState, StockLevel, Store, Sync
-from flexdash.services.actors import Actor
+from flexdash.models import Role, RunState, Sync
+from flexdash.services import hub_mapping, hubs, stock, stores
 from flexdash.services.diagnosis import sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
-from flexdash.services.diagnosis.common import Parts
 from flexdash.services.errors import FieldRefused, NotVisible
+from flexdash.services.store_settings import Toggle
+from flexdash.services.stores import AUTHORIZATION_LIFETIME
 from tests import factories
 from tests.support.diagnoses import AT_WORK, by_name, fixes, outcome, sentence
 from tests.support.recoveries import lift_pace
-from tests.support.stock import do_push, make_stocked_store, stock_up
+from tests.support.skus import Shop, make_shop
 
-TEE = "TEE"
-# What the sandbox has no listing for, what it misses the weight of, and what no call to Amazon may hold.
-UNLISTED, UNWEIGHED, INVISIBLE = "NOT-LISTED-1", "NO-WEIGHT-1", "C\u00a0D"
-
-
-@pytest.fixture(autouse=True)
-def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    lift_pace(monkeypatch)
-
-
-@dataclass
-class Scene:
-    """A store with Inventory Sync on, its hub with ten of a SKU that the catalog lists, and support, who asks."""
-
-    sandbox: Running
-    store: Store
-    hub: Hub
-    asker: Actor
-
-    def why(self, text: str = TEE, *, store: Store | None = None, parts: Parts = AT_WORK) -> Diagnosis:
-        """Ask about the SKU's stock."""
-        return sku_stock.why_not_updated(self.asker, text, store_id=store.id if store else None, parts=parts)
-
-    def change(self, model: type, **values) -> None:
-        """Change the one row of `model`."""
-        row = db.session.scalars(db.select(model).order_by(model.id)).first()
-        for name, value in values.items():
-            setattr(row, name, value)
-        db.session.commit()
-
-    def stock(self, **quantities: int) -> None:
-        """Set what lies in the hub of these SKUs, which the catalog lists then."""
-        stock_up(self.store, self.hub, quantities)
+TEE, UNLISTED = "TEE", "NOT-LISTED-1"  # the second is one that the sandbox has no listing for
 
 
 @pytest.fixture
-def scene(app: Flask, sandbox: Running, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def shop(app: Flask, sandbox: Running, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A store with ten of a SKU that its catalog lists."""
+    lift_pace(monkeypatch)
     sandbox.control.plans({"*": None})
     monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], run_max_attempts=1))
-    store, hub = make_stocked_store(sandbox)
-    stock_up(store, hub, {TEE: 10})
-    asker = factories.make_actor(factories.make_user(store.seller.workspace, Role.SUPPORT))
-    return Scene(sandbox, store, hub, asker)
+    shop = make_shop(sandbox)
+    shop.stock(TEE=10)
+    return shop
 
 
-# Stock ----------------------------------------------------------------------------------------------------------------
+def why(shop: Shop, text: str = TEE, store_id: int | None = None) -> Diagnosis:
+    """Ask about the SKU's stock."""
+    return sku_stock.why_not_updated(shop.asker, text, store_id=store_id, parts=AT_WORK)
 
 
-def nobody_knows(scene: Scene) -> str:
+State = Callable[[Shop], str]  # puts the shop into a state, and returns what is asked about
+
+
+def nobody_knows(shop: Shop) -> str:
     return "NOPE"
 
 
-def in_small_letters(scene: Scene) -> str:
+def in_small_letters(shop: Shop) -> str:
     return "tee"
 
 
-def cut_short(scene: Scene) -> str:
+def cut_short(shop: Shop) -> str:
     for code in ("MUG-STD", "mug-sta", "MUG-ST-2", "MUG-STX", "MUG-LARGE", "MUG_STD"):
-        factories.make_listing(scene.store, code)
-    factories.make_sku(scene.store.seller, "MUG-STA")
+        shop.list_it(code)
+    shop.count("MUG-STA", 1)
     return "MUG-ST"
 
 
-def cut_short_in_small_letters(scene: Scene) -> str:
-    factories.make_sku(scene.store.seller, "MUG-STD")
+def cut_short_in_small_letters(shop: Shop) -> str:
+    shop.count("MUG-STD", 1)
     return "mug-st"
 
 
-def of_another_seller(scene: Scene) -> str:
-    other = factories.make_seller(factories.make_workspace())
-    factories.make_listing(factories.make_store(other), "MUG-STD")
-    factories.make_sku(other, "MUG-STX")
+def of_another_seller(shop: Shop) -> str:
+    other = make_shop(shop.sandbox)
+    other.list_it("MUG-STD")
+    other.count("MUG-STX", 1)
     return "MUG-ST"
 
 
-def without_listing(scene: Scene) -> str:
-    factories.make_sku(scene.store.seller, "MUG")
+def without_listing(shop: Shop) -> str:
+    shop.count("MUG", 1)
     return "MUG"
 
 
-def no_store(scene: Scene) -> str:
+def no_store(shop: Shop) -> str:
     seller = factories.make_seller(factories.make_workspace())
-    factories.make_store(seller, "draft")
-    factories.make_sku(seller, "MUG")
-    scene.asker = factories.make_actor(factories.make_user(seller.workspace, Role.MERCHANT))
+    asha = factories.make_actor(factories.make_user(seller.workspace, Role.ADMIN))
+    stores.start_draft(asha, seller.id, "IN", "Pune Store")
+    place = {"city": "Pune", "country_code": "IN", "time_zone": "Asia/Kolkata"}
+    hub = hubs.add(asha, code="PUNE", name="Pune Warehouse", **place)
+    stock.add(asha, seller.id, hub.id, "MUG", "1")
+    shop.asker = asha
     return "MUG"
 
 
-def in_two_stores(scene: Scene) -> str:
-    factories.make_listing(factories.make_store(scene.store.seller, name="Delhi Store"), TEE)
+def in_two_stores(shop: Shop) -> str:
+    shop.list_it(TEE, factories.make_store(shop.store.seller, name="Delhi Store"))
     return TEE
 
 
-def off(scene: Scene) -> str:
-    scene.change(Store, is_inventory_sync_on=False)
-    return TEE
-
-
-def disconnected(scene: Scene) -> str:
-    scene.change(Store, status="disconnected", refresh_token_encrypted=None)
-    return TEE
-
-
-def unmapped(scene: Scene) -> str:
-    db.session.delete(db.session.scalars(db.select(HubMapping)).one())
-    db.session.commit()
-    return TEE
-
-
-def mapping_off(scene: Scene) -> str:
-    scene.change(HubMapping, is_active=False)
-    return TEE
-
-
-def hub_off(scene: Scene) -> str:
-    scene.change(Hub, is_active=False)
-    return TEE
-
-
-def elsewhere(scene: Scene) -> str:
-    other = factories.make_hub(scene.store.seller.workspace, name="Delhi Warehouse")
-    scene.change(StockLevel, hub_id=other.id)
-    return TEE
-
-
-def never_stocked(scene: Scene) -> str:
-    factories.make_listing(scene.store, "MUG")
+def never_turned_on(shop: Shop) -> str:
+    shop.list_it("MUG", factories.make_store(shop.store.seller, name="Delhi Store"))
     return "MUG"
 
 
-def braked(scene: Scene) -> str:
-    others = {f"SKU-{n}": 5 for n in range(6)}
-    scene.stock(**others)
-    do_push(scene.store)
-    scene.stock(**dict.fromkeys(others, 0))
-    do_push(scene.store)
+def turned_off(shop: Shop) -> str:
+    shop.turn_off(Toggle.INVENTORY_SYNC, "Stock count")
     return TEE
 
 
-def refused(scene: Scene) -> str:
-    scene.stock(**{UNLISTED: 5})
-    do_push(scene.store)
+def disconnected(shop: Shop) -> str:
+    shop.disconnect()
+    return TEE
+
+
+def authorization_revoked(shop: Shop) -> str:
+    shop.sandbox.control.revoke_tokens()
+    assert shop.push().state is RunState.FAILED
+    return TEE
+
+
+def unmapped(shop: Shop) -> str:
+    hub_mapping.remove(shop.asha, shop.store.id, shop.hub.id, version=1)
+    return TEE
+
+
+def mapping_off(shop: Shop) -> str:
+    hub_mapping.change(shop.asha, shop.store.id, shop.hub.id, "EXSB", is_active=False, version=1)
+    return TEE
+
+
+def hub_off(shop: Shop) -> str:
+    hubs.deactivate(shop.asha, shop.hub.id)
+    return TEE
+
+
+def elsewhere(shop: Shop) -> str:
+    shop.list_it("MUG")
+    shop.count("MUG", 10, shop.add_hub("Delhi Warehouse"))
+    return "MUG"
+
+
+def never_stocked(shop: Shop) -> str:
+    shop.list_it("MUG")
+    return "MUG"
+
+
+def braked(shop: Shop) -> str:
+    others = [f"SKU-{n}" for n in range(6)]
+    shop.stock(**dict.fromkeys(others, 5))
+    shop.push()
+    shop.stock(**dict.fromkeys(others, 0))
+    shop.push()
+    return TEE
+
+
+def refused(shop: Shop) -> str:
+    shop.stock(**{UNLISTED: 5})
+    shop.push()
     return UNLISTED
 
 
-def not_as_amazon_takes_it(scene: Scene) -> str:
-    scene.stock(**{INVISIBLE: 5})
-    do_push(scene.store)
-    return INVISIBLE
-
-
-def buffered(scene: Scene) -> str:
-    scene.change(Store, stock_buffer=10)
+def buffered(shop: Shop) -> str:
+    shop.hold_back(10)
     return TEE
 
 
-def failed_run(scene: Scene) -> str:
-    scene.sandbox.control.fault("error_500", operation="batchInventory")
-    assert do_push(scene.store).state is RunState.FAILED
+def failed_run(shop: Shop) -> str:
+    shop.sandbox.control.fault("error_500", operation="batchInventory")
+    assert shop.push().state is RunState.FAILED
     return TEE
 
 
-def changed_since(scene: Scene) -> str:
-    scene.stock(TEE=7)
-    do_push(scene.store)
-    scene.stock(TEE=10)
+def waits_for_a_worker(shop: Shop) -> str:
+    shop.ask_for(Sync.INVENTORY_PUSH)
     return TEE
 
 
-def never_sent(scene: Scene) -> str:
-    do_push(scene.store)
-    scene.stock(MUG=4)
+def changed_since(shop: Shop) -> str:
+    shop.stock(TEE=7)
+    shop.push()
+    shop.stock(TEE=10)
+    return TEE
+
+
+def never_sent(shop: Shop) -> str:
+    shop.push()
+    shop.stock(MUG=4)
     return "MUG"
 
 
-def running(scene: Scene) -> str:
-    factories.make_run(scene.store, RunState.RUNNING, sync=Sync.INVENTORY_PUSH)
-    return TEE
-
-
-STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
+STOCK: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (
         nobody_knows,
         "FlexDash does not know the SKU “NOPE”: no catalog, no stock and no seller has it.",
@@ -240,8 +220,26 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
     ),
     (without_listing, "The SKU has no ASIN in Pune Store", Outcome.FAILED, [FixKind.UPLOAD_CATALOG]),
     (in_two_stores, "2 stores list this SKU.", Outcome.FAILED, [FixKind.OTHER_STORE, FixKind.OTHER_STORE]),
-    (off, "Inventory Sync is off for Pune Store, so Amazon is told no stock.", Outcome.FAILED, [FixKind.TOGGLES]),
+    (
+        never_turned_on,
+        "Inventory Sync is off for Delhi Store, so Amazon is told no stock.",
+        Outcome.FAILED,
+        [FixKind.TOGGLES],
+    ),
+    (
+        turned_off,
+        "Asha turned Inventory Sync off for Pune Store, so Amazon is told no stock. Turn it on; before its first push, "
+        "a preview shows what that changes. The reason given: “Stock count”.",
+        Outcome.FAILED,
+        [FixKind.TOGGLES, FixKind.LOG_ROW],
+    ),
     (disconnected, "Pune Store is disconnected from Amazon", Outcome.FAILED, [FixKind.RECONNECT]),
+    (
+        authorization_revoked,
+        "Pune Store needs re-authorization: Amazon refuses FlexDash's access. Amazon's reason: ",
+        Outcome.FAILED,
+        [FixKind.RECONNECT],
+    ),
     (unmapped, "No hub is mapped in Pune Store", Outcome.FAILED, [FixKind.HUB_MAPPING]),
     (
         mapping_off,
@@ -270,13 +268,6 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
         [FixKind.LISTING],
     ),
     (
-        not_as_amazon_takes_it,
-        "Nothing was sent to Amazon of its stock at EXSB (Pune Warehouse): sku_code must not hold line breaks or other "
-        "invisible characters. Correct the SKU in the catalog: Amazon takes none like it.",
-        Outcome.FAILED,
-        [FixKind.LISTING],
-    ),
-    (
         buffered,
         "The stock buffer holds it all back: 10 units of each SKU and hub are kept from Amazon, and Pune Warehouse (10 "
         "available) has no more than that. So Amazon shows 0.",
@@ -289,7 +280,12 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
         Outcome.FAILED,
         [FixKind.RUN, FixKind.SYNC_NOW],
     ),
-    (running, "A run of Inventory Sync is at work now.", Outcome.ANSWERED, [FixKind.RUN]),
+    (
+        waits_for_a_worker,
+        "Inventory Sync is on its way: A run waits for a worker.",
+        Outcome.ANSWERED,
+        [FixKind.SYNC_NOW],
+    ),
     (
         changed_since,
         "It changed since the last push and goes with the next one: 10 at Pune Warehouse, and Amazon was told 7.",
@@ -306,117 +302,26 @@ STOCK: list[tuple[Callable[[Scene], str], str, Outcome, list[FixKind]]] = [
 
 
 @pytest.mark.parametrize(("state", "words", "ends", "offered"), STOCK)
-def test_the_cause_of_stock_that_is_not_updated_is_named(scene: Scene, state, words, ends, offered) -> None:
-    found = scene.why(state(scene))
+def test_the_cause_of_stock_that_is_not_updated_is_named(shop: Shop, state, words, ends, offered) -> None:
+    found = why(shop, state(shop))
     assert words in sentence(found)
     assert (outcome(found), fixes(found)) == (ends, offered)
 
 
-def test_stock_that_amazon_shows_is_up_to_date_with_the_time_it_was_sent(scene: Scene) -> None:
-    do_push(scene.store)
-    found = scene.why(f" '{TEE}' ")
-    assert sentence(found) == "It is up to date: Amazon shows what there is to sell, 10 at EXSB."
-    finding = found.cause.finding
-    assert finding is not None
-    assert [label for label, _ in finding.moments] == ["Sent"]
+def test_an_authorization_that_came_to_its_end_is_named(shop: Shop) -> None:
+    with time_machine.travel(shop.store.authorized_at + AUTHORIZATION_LIFETIME, tick=False):
+        found = why(shop)
+    assert sentence(found) == "The authorization of Pune Store ended after 365 days. Amazon wants it renewed."
+    assert fixes(found) == [FixKind.RECONNECT]
 
 
-def test_stock_that_somebody_changed_on_amazon_is_pushed_again(scene: Scene) -> None:
-    do_push(scene.store)
-    scene.change(StockLevel, on_hand=4)
-    scene.change(PublishedStock, quantity=4)
-    found = scene.why()
-    assert sentence(found).startswith("Amazon took 4 at EXSB, and shows 10 at EXSB now")
-    assert fixes(found) == [FixKind.INVENTORY]
-
-
-def test_amazon_away_leaves_what_it_was_told(scene: Scene) -> None:
-    do_push(scene.store)
-    scene.sandbox.control.fault("error_503", operation="batchInventory")
-    found = scene.why()
-    assert outcome(found) is Outcome.UNKNOWN
-    assert sentence(found) == (
-        "Amazon was told exactly this: 10 at EXSB. Whether it shows it is not known: Amazon does not answer at the "
-        "moment. Look again in a few minutes."
-    )
-
-
-def test_a_part_that_is_away_keeps_a_changed_quantity_here(scene: Scene) -> None:
-    changed_since(scene)
-    found = scene.why(parts=Parts(is_scheduler_seen=False))
-    assert sentence(found).startswith("The scheduler has not been seen lately")
-
-
-def test_what_amazon_took_and_wants_mended_is_noted_in_its_words(scene: Scene) -> None:
-    scene.stock(**{UNWEIGHED: 3})
-    do_push(scene.store)
-    found = scene.why(UNWEIGHED)
-    assert sentence(found) == "It is up to date: Amazon shows what there is to sell, 3 at EXSB."
-    [noted] = found.notes
-    assert noted.finding is not None
-    assert noted.finding.sentence == (
-        "Amazon took it and asks to mend: PRODUCT_ATTRIBUTE_VALIDATION_FAILURE/MISSING_WEIGHT. Add the weight and the "
-        "package's dimensions to the product in Seller Central."
-    )
-
-
-@pytest.fixture
-def deaf_for_tee(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No answer ever comes to a call that has the SKU in it."""
-    real = Inventory.update
-
-    def update(self: Inventory, items: Sequence[InventoryUpdate]) -> list[InventoryResult]:
-        if any(item.sku_code == TEE for item in items):
-            raise AmazonUnavailable("no answer in time", is_outcome_unknown=True)
-        return real(self, items)
-
-    monkeypatch.setattr(Inventory, "update", update)
-
-
-def test_stock_that_amazon_never_answered_about_is_not_said_to_be_taken(scene: Scene, deaf_for_tee: None) -> None:
-    scene.stock(**{f"SKU-{n}": 4 for n in range(10)})  # a call of their own, for the lowest go first
-    assert do_push(scene.store).state is RunState.PARTIAL
-    found = scene.why()
-    assert sentence(found) == (
-        "Amazon did not answer (no answer in time), so whether it took the quantity is not known. It goes again with "
-        "the next push: 10 at Pune Warehouse."
-    )
-    assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.SYNC_NOW, FixKind.LISTING])
-    assert found.notes == ()
-    said = [check.finding.sentence for check in found.checks if check.finding]
-    assert "The last push went through, though Amazon did not take everything." in said
-    assert sentence(scene.why(parts=Parts(unserved_queues=("sync",)))).startswith("No worker has been seen lately")
-
-    scene.stock(TEE=12)
-    assert sentence(scene.why()).endswith(
-        "goes with the next one: 12 at Pune Warehouse, and whether Amazon took the 10 sent last is not known."
-    )
-
-
-def test_stock_that_a_killed_worker_was_sending_is_not_said_to_have_changed(scene: Scene) -> None:
-    run = do_push(scene.store)
-    scene.change(PublishedStock, state=PushState.SENDING, quantity=None)
-    found = scene.why()
-    assert sentence(found) == (
-        "A push was broken off while this was being sent, so whether Amazon took it is not known. It goes again with "
-        "the next push: 10 at Pune Warehouse."
-    )
-    assert outcome(found) is Outcome.FAILED
-    scene.stock(TEE=12)
-    assert sentence(scene.why()).endswith(
-        "12 at Pune Warehouse, and whether Amazon took the 10 sent last is not known."
-    )
-    factories.make_run(scene.store, RunState.RUNNING, sync=Sync.INVENTORY_PUSH, trigger="manual", retry_of_id=run.id)
-    assert sentence(scene.why()) == "It is being sent right now. Look again in a minute."
-
-
-def test_a_buffer_that_holds_back_one_hub_of_two_is_noted(scene: Scene) -> None:
-    other = factories.make_hub(scene.store.seller.workspace, name="Delhi Warehouse")
-    factories.make_mapping(scene.store, other, "PNQ1")
-    factories.make_stock(scene.store.seller, other, TEE, on_hand=25)
-    scene.change(Store, stock_buffer=10)
-    do_push(scene.store)
-    found = scene.why()
+def test_a_buffer_that_holds_back_one_hub_of_two_is_noted(shop: Shop) -> None:
+    other = shop.add_hub("Delhi Warehouse")
+    hub_mapping.add(shop.asha, shop.store.id, other.id, "PNQ1")
+    shop.count(TEE, 25, other)
+    shop.hold_back(10)
+    shop.push()
+    found = why(shop)
     assert sentence(found) == "It is up to date: Amazon shows what there is to sell, 0 at EXSB and 15 at PNQ1."
     [noted] = found.notes
     assert noted.finding is not None
@@ -426,11 +331,10 @@ def test_a_buffer_that_holds_back_one_hub_of_two_is_noted(scene: Scene) -> None:
     assert [fix.kind for fix in noted.finding.fixes] == [FixKind.STOCK_RULES]
 
 
-def test_stock_in_a_hub_that_is_not_mapped_is_noted(scene: Scene) -> None:
-    do_push(scene.store)
-    other = factories.make_hub(scene.store.seller.workspace, name="Delhi Warehouse")
-    factories.make_stock(scene.store.seller, other, TEE, on_hand=3)
-    found = scene.why()
+def test_stock_in_a_hub_that_is_not_mapped_is_noted(shop: Shop) -> None:
+    shop.push()
+    shop.count(TEE, 3, shop.add_hub("Delhi Warehouse"))
+    found = why(shop)
     assert outcome(found) is Outcome.ANSWERED
     assert by_name(found)["Has an active mapped hub stock of it?"] is Outcome.NOTE
 
@@ -438,30 +342,30 @@ def test_stock_in_a_hub_that_is_not_mapped_is_noted(scene: Scene) -> None:
 # Who asks, and what is asked ------------------------------------------------------------------------------------------
 
 
-def test_a_chosen_store_settles_which_listing_is_meant(scene: Scene) -> None:
-    in_two_stores(scene)
-    do_push(scene.store)
-    assert outcome(scene.why(store=scene.store)) is Outcome.ANSWERED
+def test_a_chosen_store_settles_which_listing_is_meant(shop: Shop) -> None:
+    in_two_stores(shop)
+    shop.push()
+    assert outcome(why(shop, store_id=shop.store.id)) is Outcome.ANSWERED
 
 
-def test_a_chosen_store_that_was_never_connected_is_named_as_such(scene: Scene) -> None:
-    draft = factories.make_store(scene.store.seller, "draft")
-    found = scene.why(store=draft)
+def test_a_chosen_store_that_was_never_connected_is_named_as_such(shop: Shop) -> None:
+    draft = stores.start_draft(shop.asha, shop.store.seller_id, "AE", "Dubai Store")
+    found = why(shop, store_id=draft.id)
     assert sentence(found) == "The store you chose was never connected to Amazon, so nothing is sent there."
     assert fixes(found) == [FixKind.CONNECT_STORE]
 
 
-def test_another_sellers_sku_is_not_told_of(scene: Scene) -> None:
-    workspace = scene.store.seller.workspace
+def test_another_sellers_sku_is_not_told_of(shop: Shop) -> None:
+    workspace = shop.store.seller.workspace
     limited = factories.make_user(workspace, Role.MERCHANT, sellers=[factories.make_seller(workspace)])
-    scene.asker = factories.make_actor(limited)
-    assert sentence(scene.why()).startswith("FlexDash does not know the SKU “TEE”")
+    shop.asker = factories.make_actor(limited)
+    assert sentence(why(shop)).startswith("FlexDash does not know the SKU “TEE”")
     with pytest.raises(NotVisible):
-        scene.why(store=scene.store)
+        why(shop, store_id=shop.store.id)
 
 
 @pytest.mark.parametrize("text", ["", "  '' ", "x" * 101])
-def test_no_sku_is_refused_at_the_field(scene: Scene, text: str) -> None:
+def test_no_sku_is_refused_at_the_field(shop: Shop, text: str) -> None:
     with pytest.raises(FieldRefused) as refusal:
-        scene.why(text)
+        why(shop, text)
     assert refusal.value.field == "q"

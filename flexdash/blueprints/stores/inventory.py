@@ -10,7 +10,7 @@ from wtforms import SelectField, StringField
 
 from flexdash.blueprints.fields import SkuSortMixin, choices, chosen
 from flexdash.blueprints.guard import current_actor, requires
-from flexdash.blueprints.paging import PARAMETER, keyset_page, turned
+from flexdash.blueprints.paging import PARAMETER, keyset_page, present_query, turned
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
 from flexdash.jobs import queues
@@ -108,7 +108,7 @@ def inventory(store_id: int) -> Response | str:
         oversold=drift.oversold(store, locations) if locations else None,
         held=brake.holding(store),
         state_words=STATE_WORDS,
-        here=request.query_string.decode("ascii", "ignore"),
+        query=present_query(),
     )
 
 
@@ -144,11 +144,11 @@ def fetch_line(store_id: int, listing_id: int, mapping_id: int) -> Response:
     try:
         told = fetch.fetch_one(current_actor(), store_id, listing_id, mapping_id)
     except ServiceError as refusal:
-        flash(refusal.sentence, "error")
-    else:
-        sellable, reserved = count(told.amazon_sellable, "unit"), count(told.amazon_reserved)
-        flash(f"Amazon shows {sellable} of {told.sku_code} to sell, and {reserved} reserved.", "success")
-    return _back(store_id)
+        flash(refusal.sentence, "error")  # which is said at the top of the page and nowhere else
+        return _back(store_id)
+    sellable, reserved = count(told.amazon_sellable, "unit"), count(told.amazon_reserved)
+    flash(f"Amazon shows {sellable} of {told.sku_code} to sell, and {reserved} reserved.", "success")
+    return _back(store_id, f"#line-{listing_id}-{mapping_id}")
 
 
 def start_of_window() -> str:
@@ -178,9 +178,6 @@ def _push_now(store_id: int, told: str) -> Response:
     return _back(store_id)
 
 
-def _back(store_id: int) -> Response:
-    """Go back to the list as it was: the form carries the query of its address."""
-    query = request.form.get("here", "")[:1000]
-    address = url_for(".inventory", store_id=store_id)
-    # Only ever our own page: what the form says is nothing but the part behind the question mark.
-    return redirect(f"{address}?{query}" if query.isascii() and query.isprintable() and query else address, 303)
+def _back(store_id: int, anchor: str = "") -> Response:
+    """Go back to the list as it was: the address that the form was sent to has the query of the page's."""
+    return redirect(f"{url_for('.inventory', store_id=store_id)}{present_query()}{anchor}", 303)

@@ -9,7 +9,7 @@ from wtforms import BooleanField, HiddenField, SearchField, SelectField, StringF
 
 from flexdash.blueprints.fields import choices, chosen, whole
 from flexdash.blueprints.guard import current_actor, requires
-from flexdash.blueprints.paging import keyset_page
+from flexdash.blueprints.paging import keyset_page, present_query
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
 from flexdash.models import Hub, HubMapping, Store
@@ -180,7 +180,7 @@ def remove_mapping(store_id: int, hub_id: int) -> Response | tuple[str, int]:
         store=_fresh(store_id),
         tab="hubs",
         mapping=mapping,
-        query=_query(),
+        query=present_query(),
         form=form,
         refusal=refusal,
     )
@@ -228,13 +228,7 @@ def _saved(store_id: int, mapping: HubMapping) -> Response:
 
 def _back(store_id: int, anchor: str = "") -> Response:
     """Go back to the page as it was: the address that the form was sent to has the query of the page's."""
-    return redirect(f"{url_for('.hub_mapping', store_id=store_id)}{_query()}{anchor}", 303)
-
-
-def _query() -> str:
-    """Return what stands behind the path in the address, with its question mark."""
-    query = request.query_string.decode("ascii", "ignore")
-    return f"?{query}" if query else ""
+    return redirect(f"{url_for('.hub_mapping', store_id=store_id)}{present_query()}{anchor}", 303)
 
 
 def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> str:
@@ -264,7 +258,7 @@ def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> 
         page=page,
         rows=rows,
         hubs_form=hubs_form,
-        query=_query(),
+        query=present_query(),
         hub_forms={row.hub.id: _hub_form(row, typed.hub_forms.get(row.hub.id)) for row in rows},
         unmapped_forms=unmapped_forms,
         free_hubs=free_hubs,

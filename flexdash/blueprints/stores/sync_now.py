@@ -4,6 +4,7 @@ from flask import abort, request, url_for
 from werkzeug.wrappers import Response
 
 from flexdash.blueprints.guard import current_actor, requires
+from flexdash.blueprints.paging import present_query
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.sync.starting import start
 from flexdash.models import Sync
@@ -28,5 +29,5 @@ def sync_now(store_id: int) -> Response:
     back_to = ".inventory" if sync in _BACK_TO_INVENTORY else ".overview"
     return start(
         lambda: sync_runs.request_now(current_actor(), store_id, sync, is_full=is_full),
-        url_for(back_to, store_id=store_id),
+        f"{url_for(back_to, store_id=store_id)}{present_query()}",
     )

@@ -13,14 +13,13 @@ from flexdash.blueprints.uploads.forms import FileForm
 from flexdash.blueprints.uploads.words import KIND_WORDS, MODE_WORDS
 from flexdash.extensions import db, settings
 from flexdash.jobs import queues
-from flexdash.models import Seller, StockMode, Store, StoreStatus, UploadKind
+from flexdash.models import Seller, StockMode, Store, StoreStatus, UploadKind, UploadPlace
 from flexdash.request_checks import takes_large_body
 from flexdash.services import access
 from flexdash.services.actors import Permission
 from flexdash.services.errors import FieldRefused
 from flexdash.services.uploads import receiving
 from flexdash.services.uploads.kinds import Target
-from flexdash.services.uploads.receiving import Place
 from flexdash.services.uploads.registry import KINDS
 
 MODE_HINTS = {
@@ -71,7 +70,7 @@ def _kind() -> UploadKind | None:
     return UploadKind(name) if name in set(UploadKind) else None
 
 
-def _ask(place: Place, form: FileForm) -> str:
+def _ask(place: UploadPlace, form: FileForm) -> str:
     target = Target(
         0,
         current_actor().workspace_id,

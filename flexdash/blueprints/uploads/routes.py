@@ -18,7 +18,6 @@ from flexdash.blueprints.uploads.words import (
     OUTCOME_WORDS,
     STATE_WORDS,
     percent_of,
-    place_of,
     size_words,
 )
 from flexdash.extensions import db
@@ -55,7 +54,6 @@ def index() -> str:
         is_filtered=filters != history.Filters(),
         kind_words=KIND_WORDS,
         state_words=STATE_WORDS,
-        place_of=place_of,
     )
 
 
@@ -137,7 +135,7 @@ def discard(upload_id: int) -> ResponseReturnValue:
     """Ask whether the file is to be put aside, and do it."""
     upload = history.load(current_actor(), upload_id)
     if request.method != "POST":
-        return render_template("uploads/discard.html", upload=upload, kind_words=KIND_WORDS, place_of=place_of)
+        return render_template("uploads/discard.html", upload=upload, kind_words=KIND_WORDS)
     try:
         deciding.discard(current_actor(), upload_id)
     except ServiceError as refusal:
@@ -176,7 +174,6 @@ def _facts(
         "is_live": upload.state in LIVE,
         "live_url": url_for(".live", upload_id=upload.id, page=request.args.get("page") or None),
         "percent": percent_of(upload),
-        "place": place_of(upload),
         "kind_word": KIND_WORDS[upload.kind],
         "mode_words": MODE_WORDS,
         "state_words": STATE_WORDS,

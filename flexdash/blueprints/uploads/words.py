@@ -25,11 +25,6 @@ OUTCOME_WORDS = {
 LIVE = (UploadState.RECEIVED, UploadState.CHECKING, UploadState.ACCEPTED, UploadState.APPLYING)
 
 
-def place_of(upload: Upload) -> str:
-    """Return the name of the store, or of the seller where the file is not a store's."""
-    return (upload.store.name if upload.store else upload.seller.name) or "an unnamed store"
-
-
 def percent_of(upload: Upload) -> int:
     """Return how far the worker is with the present step, from 0 to 100."""
     if upload.state in (UploadState.ACCEPTED, UploadState.APPLYING):

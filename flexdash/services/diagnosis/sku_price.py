@@ -18,7 +18,6 @@ from flexdash.services.diagnosis.checks import (
     answered,
     diagnose,
     failed,
-    note,
     passed,
     unknown,
 )
@@ -46,18 +45,6 @@ def _has_price(case: Case) -> Finding:
             _price(case),
         )
     return passed(f"Its price here is {_money(case, listing)}.", moments=[("Set here", listing.price_changed_at)])
-
-
-def _is_below_mrp(case: Case) -> Finding:
-    listing = case.found
-    if listing.mrp is None or listing.price is None or listing.price <= listing.mrp:
-        return passed("It is not above the MRP.")
-    words = f"Its price of {_money(case, listing)} is above its MRP of {listing.mrp:,f} {case.store.currency}"
-    mends = (_price(case), _listing(case))
-    if listing.price_state is PriceState.REFUSED:
-        said = f" Amazon's words: {after_refusals(as_sentence(listing.price_message))}" if listing.price_message else ""
-        return failed(f"{words}, and Amazon refused it.{said} Lower the price, or correct the MRP.", *mends)
-    return note(f"{words}, which Amazon may refuse. Lower the price, or correct the MRP.", *mends)
 
 
 def _has_amazon_refused(case: Case) -> Finding:
@@ -196,7 +183,6 @@ STEPS: tuple[Step[Case], ...] = (
     Step("Does FlexDash know the SKU?", one_sku.is_known),
     Step("Does the store list it with an ASIN?", one_sku.has_listing),
     Step("Was a price given here?", _has_price),
-    Step("Is it below the MRP?", _is_below_mrp),
     Step("Has Amazon refused it?", _has_amazon_refused),
     Step("Does Amazon let FlexDash in?", one_sku.is_connected),
     Step("Are the scheduler and the workers at work?", _parts),

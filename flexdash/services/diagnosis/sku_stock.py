@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from flexdash.amazon.inventory import InventoryResult
 from flexdash.extensions import db
 from flexdash.models import Hub, HubMapping, PublishedStock, PushState, RunState, StockLevel, Store, Sync, SyncRun
 from flexdash.services import access, sync_status
@@ -25,16 +26,16 @@ from flexdash.services.diagnosis.checks import (
 )
 from flexdash.services.diagnosis.common import Parts, last_run, sync_now, toggle_off
 from flexdash.services.diagnosis.one_sku import Case
-from flexdash.services.inventory import brake, drift
+from flexdash.services.inventory import answers, brake, drift
 from flexdash.services.inventory.drift import DriftLine
 from flexdash.services.inventory.places import active_locations
+from flexdash.services.inventory.remedies import remedy_of
 from flexdash.services.store_settings import Toggle
 from flexdash.services.words import after_refusals, as_sentence, listed
 
 LOCATIONS_ASKED = 10  # as many as one call to Amazon takes
 _NO_ANSWER = (PushState.UNKNOWN, PushState.SENDING)  # the second after a crash, for no push is at work by then
 _BROKEN_OFF = "A push was broken off while this was being sent, so whether Amazon took it is not known."
-NOTHING_SENT = "nothing was sent to Amazon: "  # how the words begin on a line that broke Amazon's rules
 
 
 def why_not_updated(actor: Actor, text: str, *, store_id: int | None = None, parts: Parts) -> Diagnosis:
@@ -130,10 +131,10 @@ def _words(line: DriftLine) -> str:
 
 
 def _refusal(line: DriftLine) -> str:
-    said, stock = _words(line), f"its stock at {line.seller_flex_hub_id} ({line.hub_name})"
-    if said.startswith(NOTHING_SENT):
-        return f"Nothing was sent to Amazon of {stock}: {said.removeprefix(NOTHING_SENT)} {line.remedy}"
-    return f"Amazon refused {stock}: {after_refusals(said)} {line.remedy}"
+    return (
+        f"Amazon refused its stock at {line.seller_flex_hub_id} ({line.hub_name}): {after_refusals(_words(line))} "
+        f"{line.remedy}"
+    )
 
 
 def _is_buffer_in_the_way(case: Case) -> Finding | None:
@@ -209,10 +210,11 @@ def _what_amazon_shows(case: Case) -> Finding:
     told = listed([f"{n_units:,} at {location}" for location, n_units in ours.items()])
     results, trouble = asking.of_stock(case.store, list(ours)[:LOCATIONS_ASKED], case.sku_code)
     db.session.get_one(Store, store_id, populate_existing=True)
-    if trouble:
-        return unknown(
-            f"Amazon was told exactly this: {told}. Whether it shows it is not known: {trouble}", listing, moments=sent
-        )
+    refused = next((result for result in results.values() if _is_refused(result)), None)
+    if refused is not None:
+        said = answers.words_of(refused)
+        why = f"{after_refusals(as_sentence(said.message))} {remedy_of(said.code)}"
+        return failed(f"Amazon took {told}, and refuses to tell of it now: {why}", listing, moments=sent)
     others = [
         f"{result.sellable_quantity:,} at {location}"
         for location, result in results.items()
@@ -225,7 +227,18 @@ def _what_amazon_shows(case: Case) -> Finding:
             Fix(FixKind.INVENTORY, {"store_id": store_id, "q": case.sku_code}, case.sku_code),
             moments=sent,
         )
+    if silent := [location for location, result in results.items() if result.sellable_quantity is None]:
+        trouble = f"Amazon's answer just now had no number for {listed(silent)}. Look again in a few minutes."
+    if trouble:
+        return unknown(
+            f"Amazon was told exactly this: {told}. Whether it shows it is not known: {trouble}", listing, moments=sent
+        )
     return answered(f"It is up to date: Amazon shows what there is to sell, {told}.", listing, moments=sent)
+
+
+def _is_refused(result: InventoryResult) -> bool:
+    """Say whether Amazon answered that it does not tell; a fault of its own is no such answer."""
+    return not result.is_accepted and answers.state_of(result) is PushState.REFUSED
 
 
 def _lines(case: Case) -> list[DriftLine]:

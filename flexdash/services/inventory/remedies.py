@@ -6,7 +6,6 @@ Amazon publishes no list of these errors, only examples, so they are recognised 
 
 # Words looked for in Amazon's error, in this order: the first that is found says what to do.
 _REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("INVALIDARGUMENT",), "Correct the SKU in the catalog: Amazon takes none like it."),  # FlexDash's own word
     (
         ("WEIGHT", "DIMENSION"),
         "Add the weight and the package's dimensions to the product in Seller Central.",

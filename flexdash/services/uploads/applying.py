@@ -105,7 +105,7 @@ def _finish(session: Session, upload_id: int, what: str) -> None:
     actor = Actor(upload.workspace_id, upload.applied_by_id, upload.applied_by_name, address=upload.applied_from)
     words = what.format(
         file=f"{kind.label} file {quoted(upload.file_name)}",
-        place=upload.store.name if upload.store else upload.seller.name,
+        place=upload.place.name,
         outcome=outcome_words(upload),
         n_applied=upload.n_applied,
     )

@@ -1,7 +1,6 @@
 """Taking a file in: looked at while it arrives, and kept in the database in pieces, where any worker finds it."""
 
 import hashlib
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from sqlalchemy import delete, insert, update
@@ -17,6 +16,7 @@ from flexdash.models import (
     Upload,
     UploadChunk,
     UploadKind,
+    UploadPlace,
     UploadState,
 )
 from flexdash.services import access, config_log
@@ -33,21 +33,7 @@ _CHUNKS_AT_ONCE = 64  # in one transaction
 _NEVER_ARRIVED = "The file did not arrive whole, so nothing of it is used. Upload it again."
 
 
-@dataclass(frozen=True)
-class Place:
-    """What a file is for: a store, or for stock a seller."""
-
-    kind: UploadKind
-    seller: Seller
-    store: Store | None
-
-    @property
-    def name(self) -> str:
-        """The name people know it by."""
-        return self.store.name if self.store else self.seller.name
-
-
-def place(actor: Actor, kind: UploadKind, *, store_id: int | None = None, seller_id: int | None = None) -> Place:
+def place(actor: Actor, kind: UploadKind, *, store_id: int | None = None, seller_id: int | None = None) -> UploadPlace:
     """Return what a file of `kind` would be for.
 
     Raises NotVisible, NotAllowed, and ServiceError for a store that is not connected yet.
@@ -55,11 +41,11 @@ def place(actor: Actor, kind: UploadKind, *, store_id: int | None = None, seller
     if not actor.may(Permission.MANAGE_STOCK):
         raise NotAllowed("Your role does not include uploading files. Ask a merchant or an admin.")
     if kind is UploadKind.STOCK:
-        return Place(kind, access.get(actor, Seller, seller_id or 0), None)
+        return UploadPlace(kind, access.get(actor, Seller, seller_id or 0), None)
     store = access.get(actor, Store, store_id or 0)
     if store.status is StoreStatus.DRAFT:
         raise ServiceError("This store is not connected yet. Finish connecting it first, then upload files for it.")
-    return Place(kind, store.seller, store)
+    return UploadPlace(kind, store.seller, store)
 
 
 def receive(
@@ -145,12 +131,11 @@ def too_large(megabytes: int) -> str:
 
 def _record(actor: Actor, upload_id: int) -> None:
     upload = db.session.get_one(Upload, upload_id, populate_existing=True)
-    kind = KINDS[upload.kind]
-    where = upload.store.name if upload.store else upload.seller.name
+    kind, name = KINDS[upload.kind], quoted(upload.file_name)
     config_log.record(
         actor,
         kind.section,
-        f"{actor.name} uploaded the {kind.label} file {quoted(upload.file_name)} for {where}, to be checked",
+        f"{actor.name} uploaded the {kind.label} file {name} for {upload.place.name}, to be checked",
         store=upload.store,
         seller=upload.seller,
         new={"upload_id": upload.id, "file": upload.file_name},
