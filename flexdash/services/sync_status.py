@@ -32,6 +32,11 @@ _TOGGLED = [facts for facts in FACTS.values() if facts.toggle]
 _OTHERS = [FACTS[sync] for sync in (Sync.PRICE_PUSH, Sync.ORDER_STEPS, Sync.RETURN_PULL, Sync.RECONCILE)]
 
 
+# A look at the schedule comes each minute; a run that has not begun after two of them does not begin by itself.
+_BEGINS_WITHIN = timedelta(minutes=2)
+_OVERDUE = "No run has begun, though its turn has come. The scheduler or the worker may be away."
+
+
 @dataclass(frozen=True)
 class SyncStatus:
     """One toggle's sync.
@@ -51,6 +56,13 @@ class SyncStatus:
     is_stale: bool = False
     silent_since: datetime | None = None  # no good run since then, though there could have been one
     held: ZeroBrake | None = None  # a push of zeros that is held back
+    is_overdue: bool = False  # its first run should have begun by now
+
+    @property
+    def awaits_first_run(self) -> bool:
+        """Whether it is on, never ran, and is kept from it neither by the store nor by a person who has to decide."""
+        can_run = self.sync is not None and self.is_on and not self.paused_reason and self.held is None
+        return can_run and self.last_run is None
 
     @property
     def is_failing(self) -> bool:
@@ -191,6 +203,7 @@ def _timed(store: Store, facts: SyncFacts, known: _Known) -> SyncStatus:
         is_stale=is_stale,
         silent_since=_silent_since(store, known),
         held=known.held,
+        is_overdue=sentence == _OVERDUE,
     )
 
 
@@ -219,7 +232,8 @@ def _words(facts: SyncFacts, store: Store, paused: str, known: _Known, is_stale:
     if known.held:
         return "Paused", _waits_for_decision(known.held)
     if last_run is None:
-        return "Waiting", "The first run starts within a minute. If it does not, the scheduler or the worker is away."
+        sentence = _of_first_run(facts, store, known.where)
+        return "Stale" if is_stale and sentence == _OVERDUE else "Waiting", sentence
     if last_run.state is RunState.RUNNING:
         return "Running", last_run.progress or "A run is at work."
     if last_run.is_retrying:
@@ -237,6 +251,19 @@ def _words(facts: SyncFacts, store: Store, paused: str, known: _Known, is_stale:
         kept = "which go again with the next" if facts.sync is Sync.INVENTORY_PUSH else "which are kept apart"
         return "Partial", f"The last run went through, but for {last_run.n_failed:,} of its items, {kept}."
     return "Healthy", "The last run went through."
+
+
+def _of_first_run(facts: SyncFacts, store: Store, where: SyncState | None) -> str:
+    """Return what is to be said of a sync that is on, can run, and of which no run is known."""
+    due_at, now = where.next_due_at if where else None, clock.now()
+    if due_at is not None and due_at > now + _BEGINS_WITHIN:
+        return "The next run comes with its turn."
+    could_begin = [moment for moment in (due_at, where.on_since if where else None, store.authorized_at) if moment]
+    if not could_begin or now - max(could_begin) <= _BEGINS_WITHIN:
+        return "The first run starts within a minute."
+    if not facts.toggle and due_at is None:
+        return "Nothing is to be done now."
+    return _OVERDUE
 
 
 def _begun_again(facts: SyncFacts, store: Store, known: _Known, failed: SyncRun) -> str:

@@ -145,7 +145,7 @@ def test_what_others_may_do_is_read_without_the_marks_of_a_button(person, store:
 
 
 def test_sync_now_is_offered_to_support_with_the_sync_it_starts(person, failing: Store, monkeypatch) -> None:
-    monkeypatch.setattr(routes, "_parts", Parts)
+    monkeypatch.setattr(routes, "parts_seen", Parts)
     page = person(Role.SUPPORT).get("/help/sku?q=TEE").text
     assert "The last run of Inventory Sync failed: Amazon did not answer." in page
     assert f'action="/stores/{failing.id}/sync-now"' in page

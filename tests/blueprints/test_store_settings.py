@@ -8,7 +8,7 @@ import pytest
 
 from flexdash import clock
 from flexdash.extensions import db
-from flexdash.models import ConfigEvent, Role, RunState, Store, StoreStatus, Sync, SyncState
+from flexdash.models import ConfigEvent, Role, RunState, Store, StoreStatus
 from flexdash.services import store_settings
 from flexdash.services.order_work import cancelling
 from flexdash.services.store_settings import Toggle
@@ -308,13 +308,3 @@ def test_support_sees_the_stock_rules_and_sets_none(asha, store, signed_in) -> N
     support = signed_in(make_user(asha.workspace, Role.SUPPORT))
     assert "Stock buffer" in words(support.get(path(store)))
     assert support.post(f"{path(store)}/stock-rules", data=rules()).status_code == 403
-
-
-def test_a_sync_that_was_just_turned_on_says_that_its_run_comes_within_a_minute(merchant, store) -> None:
-    store.is_order_sync_on = True
-    db.session.add(SyncState(workspace_id=store.workspace_id, store_id=store.id, sync=Sync.PRICE_PUSH))
-    db.session.commit()
-    assert "Next run Within a minute" in words(merchant.get(f"/stores/{store.id}/settings"))
-    overview = words(merchant.get(f"/stores/{store.id}"))
-    assert "Within a minute" in overview
-    assert overview.count("Within a minute") == 1  # Inventory Sync is off, no price is due

@@ -110,6 +110,14 @@ def never_run(scene: Scene) -> None:
     pass
 
 
+def run_overdue(scene: Scene) -> None:
+    scene.later(minutes=5)
+
+
+def run_overdue_for_long(scene: Scene) -> None:
+    scene.later(hours=1)
+
+
 def run_in_line(scene: Scene) -> None:
     scene.begin_run()
 
@@ -139,6 +147,15 @@ def not_due(scene: Scene) -> None:
             "Order Sync is on its way: The first run starts within a minute.",
             Outcome.ANSWERED,
             [FixKind.SYNC_NOW],
+        ),
+        *(
+            (
+                overdue,
+                "No run has begun, though its turn has come. The scheduler or the worker may be away.",
+                Outcome.FAILED,
+                [FixKind.SYNC_NOW],
+            )
+            for overdue in (run_overdue, run_overdue_for_long)
         ),
         (
             run_in_line,

@@ -248,7 +248,23 @@ def test_a_sync_turned_off_is_off_and_nothing_is_due(store):
 
 def test_a_sync_just_turned_on_waits_for_its_first_run(store):
     assert order_sync(store).state == "Waiting"
-    assert "within a minute" in order_sync(store).sentence
+    assert order_sync(store).sentence == "The first run starts within a minute."
+
+
+def test_a_sync_of_which_no_run_is_kept_waits_for_its_turn(store):
+    own = {"workspace_id": store.workspace_id, "store_id": store.id}
+    due_at = now() + timedelta(minutes=20)
+    db.session.add(SyncState(**own, sync=Sync.ORDER_PULL, next_due_at=due_at))
+    db.session.commit()
+    assert (order_sync(store).state, order_sync(store).sentence) == ("Waiting", "The next run comes with its turn.")
+
+
+def test_a_sync_without_a_toggle_waits_for_something_to_do(store):
+    sync_schedule.begin_again(store, Sync.PRICE_PUSH)
+    db.session.commit()
+    assert sync_status.of_sync(store, Sync.PRICE_PUSH).sentence == "The first run starts within a minute."
+    with time_machine.travel(now() + timedelta(minutes=3), tick=False):  # in which no price came
+        assert sync_status.of_sync(store, Sync.PRICE_PUSH).sentence == "Nothing is to be done now."
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from flexdash.blueprints.help import routes
+from flexdash.blueprints.parts import parts_seen
 from flexdash.extensions import redis_client
 from flexdash.jobs import presence
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
@@ -13,11 +13,6 @@ from tests.support.servers import flexdash_process, wait_for
 
 AT_WORK = Parts()
 TICKLESS = Parts(is_scheduler_seen=False)
-
-
-def parts_seen() -> Parts:
-    """Which parts a page sees at work at this moment."""
-    return routes._parts()
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from flask import redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
-from redis.exceptions import RedisError
 from werkzeug.wrappers import Response
 
 from flexdash import limits
@@ -15,14 +14,13 @@ from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.help import blueprint
 from flexdash.blueprints.help.fixes import remedies
 from flexdash.blueprints.help.forms import PRICE, MissingForm, OrderForm, SkuForm
-from flexdash.extensions import db, redis_client, settings
-from flexdash.jobs import presence
+from flexdash.blueprints.parts import parts_seen
+from flexdash.extensions import db, settings
 from flexdash.models import Store, StoreStatus
 from flexdash.services import access, evidence
 from flexdash.services.actors import Permission
 from flexdash.services.diagnosis import cancellation, order_missing, order_open, sku_price, sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis
-from flexdash.services.diagnosis.common import Parts
 from flexdash.services.errors import FieldRefused
 
 Answer = str | tuple[str, int]
@@ -88,7 +86,7 @@ def order_missing_page() -> Answer:
     return _page(
         QUESTIONS[0],
         form,
-        lambda text: order_missing.why_missing(current_actor(), text, store_id=form.store_id(), parts=_parts()),
+        lambda text: order_missing.why_missing(current_actor(), text, store_id=form.store_id(), parts=parts_seen()),
     )
 
 
@@ -116,7 +114,7 @@ def cancellation_page() -> Answer:
     return _page(
         QUESTIONS[1],
         OrderForm(request.args),
-        lambda text: cancellation.why_not_sent(current_actor(), text, parts=_parts()),
+        lambda text: cancellation.why_not_sent(current_actor(), text, parts=parts_seen()),
     )
 
 
@@ -127,7 +125,9 @@ def sku() -> Answer:
     """Say why a SKU's stock or price is not updated on Amazon."""
     form = SkuForm(request.args, _stores())
     why = sku_price.why_not_updated if form.about.data == PRICE else sku_stock.why_not_updated
-    return _page(QUESTIONS[2], form, lambda text: why(current_actor(), text, store_id=form.store_id(), parts=_parts()))
+    return _page(
+        QUESTIONS[2], form, lambda text: why(current_actor(), text, store_id=form.store_id(), parts=parts_seen())
+    )
 
 
 @blueprint.get("/order-open", endpoint="order_open")
@@ -138,7 +138,7 @@ def order_open_page() -> Answer:
     return _page(
         QUESTIONS[3],
         OrderForm(request.args),
-        lambda text: order_open.why_open(current_actor(), text, parts=_parts()),
+        lambda text: order_open.why_open(current_actor(), text, parts=parts_seen()),
     )
 
 
@@ -166,12 +166,3 @@ def _page(question: Question, form: FlaskForm, why: Callable[[str], Diagnosis]) 
 def _stores() -> list[Store]:
     query = access.visible(current_actor(), Store).where(Store.status != StoreStatus.DRAFT)
     return list(db.session.scalars(query.order_by(Store.name, Store.id)))
-
-
-def _parts() -> Parts:
-    """Return which parts of FlexDash have been seen at work."""
-    try:
-        signs = presence.look(redis_client)
-    except RedisError:
-        return Parts(is_redis_away=True)
-    return Parts(tuple(signs.unserved_queues), signs.is_scheduler_seen)

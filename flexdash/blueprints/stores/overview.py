@@ -9,6 +9,7 @@ from flexdash import clock
 from flexdash.blueprints import charts
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.orders.forms import HOLD_WORDS
+from flexdash.blueprints.parts import why_none_starts
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.reconcile import KIND_WORDS
 from flexdash.extensions import settings
@@ -36,12 +37,14 @@ def overview(store_id: int) -> Response | str:
     scope, zone = Scope.of_store(store), viewer_zone()
     hours = figures.last_hours(scope, zone)
     uses, is_more_used = allowance.last_hour(scope)
+    syncs = [*summary.syncs, *([summary.prices] if summary.prices else [])]
     return render_template(
         "stores/overview.html",
         store=store,
         tab="overview",
         country_name=countries.name_of(store.country_code),
-        syncs=[*summary.syncs, *([summary.prices] if summary.prices else [])],
+        syncs=syncs,
+        none_starts=why_none_starts(store, syncs),
         runs_chart=charts.runs_per_day(store_overview.last_days(store, zone), store.id),
         orders_chart=charts.orders_per_hour(hours),
         calls_chart=charts.calls_per_hour(hours),

@@ -7,6 +7,7 @@ from wtforms import HiddenField, StringField
 
 from flexdash.blueprints.fields import whole
 from flexdash.blueprints.guard import current_actor, requires
+from flexdash.blueprints.parts import why_none_starts
 from flexdash.blueprints.stores import blueprint
 from flexdash.blueprints.stores.drafts import redirect_draft
 from flexdash.models import Store
@@ -147,7 +148,7 @@ def _page(
     refusal: ChangedByOther | None = None,
     rules_form: RulesForm | None = None,
 ) -> str:
-    views = store_settings.views(store)
+    views, syncs = store_settings.views(store), sync_status.of(store)
     forms = {}
     for view in views:
         form = typed.get(view.toggle) or ToggleForm(formdata=None, prefix=view.toggle.value)
@@ -168,7 +169,8 @@ def _page(
         forms=forms,
         form=form,
         rules_form=rules_form,
-        syncs={sync.label: sync for sync in sync_status.of(store)},
+        syncs={sync.label: sync for sync in syncs},
+        none_starts=why_none_starts(store, syncs),
         cancelled=cancelling.last_told(store),
         number_of=number_of,
         asking=next((view for view in views if view.toggle is asking), None),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flexdash.models import Store, StoreStatus, Sync
 from flexdash.services import countries, store_health, store_settings
 from flexdash.services.config_log import MAX_REASON_LENGTH
-from flexdash.services.diagnosis.checks import Finding, Fix, FixKind, answered, failed, passed
+from flexdash.services.diagnosis.checks import Finding, Fix, FixKind, Outcome, answered, failed, passed
 from flexdash.services.store_settings import Toggle
 from flexdash.services.sync_status import SyncStatus
 from flexdash.services.words import quoted
@@ -81,6 +81,12 @@ def parts_at_work(parts: Parts, queues: tuple[str, ...] = ("tick", "sync")) -> F
     return passed("The scheduler and the workers have been seen lately.")
 
 
+def keeps_from_starting(store: Store, parts: Parts) -> str:
+    """Return why no run of `store` starts by itself, its syncs being on and not paused; "" where nothing is known."""
+    found = (connection(store), parts_at_work(parts))
+    return next((finding.sentence for finding in found if finding.outcome is Outcome.FAILED), "")
+
+
 def last_run(store: Store, status: SyncStatus) -> Finding | None:
     """Say what the last run of a sync that is on has to do with it; None when runs go well and the next one is awaited.
 
@@ -101,6 +107,8 @@ def last_run(store: Store, status: SyncStatus) -> Finding | None:
             return answered(
                 f"A run of {status.label} is at work now. {status.sentence} Look again in a minute.", *of_run
             )
+        case "Waiting" if status.is_overdue:
+            return failed(status.sentence, again, moments=moments)
         case "Waiting":
             return answered(f"{status.label} is on its way: {status.sentence}", again, moments=moments)
     return None
