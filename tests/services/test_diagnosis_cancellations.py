@@ -90,6 +90,18 @@ def disconnected_since(scene: Scene) -> Order:
     return order
 
 
+def revoked_since(scene: Scene) -> Order:
+    order = scene.cancelled()
+    scene.sandbox.control.revoke_tokens()  # which nobody knows here before Amazon is asked
+    return order
+
+
+def unknown_there_since(scene: Scene) -> Order:
+    order = scene.cancelled()
+    scene.sandbox.control.fault("vanished")
+    return order
+
+
 def cancelled_there_meanwhile(scene: Scene) -> Order:
     order = scene.cancelled()
     scene.sandbox.control.cancel(order.amazon_shipment_id)
@@ -162,6 +174,13 @@ CANCELLATIONS: list[tuple[State, str, Outcome, list[FixKind]]] = [
         [FixKind.SEND_CANCELLATION, FixKind.SELLER_CENTRAL, FixKind.ORDER],
     ),
     (disconnected_since, "Pune Store is disconnected from Amazon", Outcome.FAILED, [FixKind.RECONNECT]),
+    (revoked_since, "Pune Store needs re-authorization", Outcome.FAILED, [FixKind.RECONNECT]),
+    (
+        unknown_there_since,
+        "Amazon does not know this shipment any more in the account of Pune Store.",
+        Outcome.FAILED,
+        [FixKind.SELLER_CENTRAL, FixKind.ORDER],
+    ),
     (cancelled_there_meanwhile, "Amazon has it as Cancelled already.", Outcome.ANSWERED, [FixKind.ORDER]),
     (not_yet_sent, "It is on its way: a worker sends it within a minute", Outcome.ANSWERED, [FixKind.ORDER]),
 ]

@@ -13,7 +13,7 @@ from amazon_sandbox.serving import Running
 from flexdash.amazon import transport
 from flexdash.models import Store
 from flexdash.services import disconnecting, stores
-from flexdash.services.diagnosis import missed
+from flexdash.services.diagnosis import asking, missed
 from flexdash.services.diagnosis.checks import FixKind, Outcome
 from flexdash.vault import Vault
 from tests import factories
@@ -67,6 +67,13 @@ def test_the_store_whose_account_has_it_is_found(scene: Scene) -> None:
     assert which.finding.sentence == f"Amazon has it in the account of Pune Store (account {SELLER}, India)."
 
 
+def test_the_store_whose_account_has_what_cannot_be_read_is_found(scene: Scene) -> None:
+    other_store(scene, "Dubai Store")
+    found = scene.why(scene.make(odd="odd_no_lines"))
+    assert sentence(found).startswith("Amazon has it, and it cannot be read: it has no lines.")
+    assert fixes(found) == [FixKind.SYNC_NOW]
+
+
 def test_stores_that_cannot_be_asked_are_named_with_a_way_to_look_at_each(scene: Scene) -> None:
     disconnected_store(scene, "Delhi Store")
     found = scene.why(UNKNOWN_ID)
@@ -83,6 +90,12 @@ def test_a_chosen_store_is_the_only_one_looked_at(scene: Scene) -> None:
     found = scene.why(UNKNOWN_ID, store=scene.store)
     assert sentence(found).startswith("Amazon knows no shipment with this id for Pune Store")
     assert fixes(found) == [FixKind.OTHER_STORE]
+
+
+def test_the_only_store_there_is_leads_to_no_other_when_it_is_chosen(scene: Scene) -> None:
+    found = scene.why(UNKNOWN_ID, store=scene.store)
+    assert sentence(found).startswith("Amazon knows no shipment with this id for Pune Store")
+    assert fixes(found) == []
 
 
 def both_are_sure(scene: Scene) -> str:
@@ -136,6 +149,18 @@ def test_no_more_stores_are_asked_than_a_person_waits_for(scene: Scene) -> None:
     assert sentence(found) == (
         "Amazon knows no such order in the accounts of Pune Store, Abu Dhabi, Ajman, Dubai and Fujairah. Not all "
         "stores could be asked while you wait: choose the store."
+    )
+    assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.OTHER_STORE])
+
+
+def test_no_further_store_is_asked_once_a_person_has_waited_long_enough(scene: Scene, monkeypatch) -> None:
+    other_store(scene, "Dubai Store")
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.4)  # twelve would only be waited for; less may pass before a call
+    scene.sandbox.control.fault("slow", operation="getShipment", ms=450)
+    found = scene.why(UNKNOWN_ID)
+    assert sentence(found) == (
+        "Amazon knows no such order in the accounts of Pune Store. Not all stores could be asked while you wait: "
+        "choose the store."
     )
     assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.OTHER_STORE])
 

@@ -163,9 +163,16 @@ def store_away(scene: Scene) -> Order:
     return order
 
 
+def revoked_since(scene: Scene) -> Order:
+    order = scene.pulled()
+    scene.sandbox.control.revoke_tokens()  # which nobody knows here before Amazon is asked
+    return order
+
+
 OPEN_ORDERS: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (cancelled_here, "was cancelled in FlexDash by Asha, so it is not to be completed.", Outcome.ANSWERED, ["order"]),
     (store_away, "Pune Store needs re-authorization", Outcome.FAILED, ["reconnect"]),
+    (revoked_since, "Pune Store needs re-authorization", Outcome.FAILED, ["reconnect"]),
     (unknown_there, "Amazon does not know this shipment any more", Outcome.FAILED, ["seller_central", "order"]),
     (
         shipped_there_only,
