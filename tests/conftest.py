@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from jinja2 import FileSystemBytecodeCache
 
 from amazon_sandbox import serving
+from amazon_sandbox.web import returns_api, shipments_api
 from config import Settings, load_settings
 from flexdash import create_app, logs
 from flexdash.amazon import stored_documents, transport
@@ -137,6 +138,18 @@ def sandbox(sandbox_server) -> serving.Running:
     """A real sandbox over HTTP in its first state, at the addresses the app's settings name; see amazon_sandbox."""
     sandbox_server.control.reset()
     return sandbox_server
+
+
+@pytest.fixture
+def pages_of(sandbox, monkeypatch) -> Callable[[int], None]:
+    """Lets the sandbox list at most so many shipments or returns on a page, so that a few of them fill several."""
+
+    def cap(most: int) -> None:
+        for api in (shipments_api, returns_api):
+            wanted = api._max_results
+            monkeypatch.setattr(api, "_max_results", lambda given, wanted=wanted: min(most, wanted(given)))
+
+    return cap
 
 
 @pytest.fixture(scope="session")

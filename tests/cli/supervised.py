@@ -1,6 +1,6 @@
 """A program for test_run_supervisor.py: supervises what its arguments say, and prints what becomes of it.
 
-usage: python supervised.py NAME=SHELL_COMMAND …   (the part named `last` is stopped after the others)
+usage: python -m tests.cli.supervised NAME=SHELL_COMMAND …   (the part named `last` is stopped after the others)
 The supervisor's spans of patience can be set in the environment, so that nobody waits for the real ones.
 """
 
@@ -8,8 +8,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from flexdash.cli import run_supervisor
 from flexdash.cli.run_supervisor import Part, PartEnded, StopRequested, Supervisor

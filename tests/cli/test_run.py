@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy
 
 from config import PROJECT_DIR
+from tests.support import nursery
 from tests.support.databases import is_postgres, make_database
 from tests.support.servers import free_port, wait_for
 
@@ -25,9 +26,12 @@ _open = build_opener(ProxyHandler({})).open
 
 
 class Run:
-    """One `flexdash run` in a session of its own, as a terminal has it."""
+    """One `flexdash run` in a session of its own, as a terminal has it.
 
-    def __init__(self, folder, **environ):
+    One that only has something to say is forked with everything imported; its parts, if it has any, are real commands.
+    """
+
+    def __init__(self, folder, *, is_forked=False, **environ):
         self.folder = folder
         self.port = environ.pop("port", None) or free_port()
         self.environ = environ
@@ -36,10 +40,14 @@ class Run:
         self._output_path = folder / f"output-{self.mark}"
         inherited = {name: value for name, value in os.environ.items() if not NOT_PASSED_ON.match(name)}
         own = {"PORT": str(self.port), "DATA_DIR": str(folder / "data"), MARK: self.mark}
+        env = {**inherited, **own, **environ}
         with self._output_path.open("wb") as output:
+            if is_forked:
+                self.process = nursery.fork("flexdash", ["run"], env, output)
+                return
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flexdash", "run"],
-                env={**inherited, **own, **environ},
+                env=env,
                 cwd=PROJECT_DIR,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -70,15 +78,24 @@ class Run:
         return self.output
 
     def processes(self):
-        """Every living process that has this run's mark in its environment."""
+        """Every living process that has this run's mark in its environment, and its first, which may be a fork."""
         found = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:
+                is_ours = process.pid == self.process.pid or process.environ().get(MARK) == self.mark
+                if is_ours and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
             except psutil.Error:
                 continue
         return found
+
+    def part(self, command):
+        """The living process below this run whose command line names `command`; None when there is none."""
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(self.process.pid).children(recursive=True):
+                if any(command in word for word in process.cmdline()):
+                    return process
+        return None
 
     def clear_away(self):
         for process in self.processes():
@@ -104,17 +121,40 @@ def password_hashes(database_url):
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory, worker_id):
-    """Holds the run that the tests of this file share: on PostgreSQL where the suite is, else on SQLite."""
+def place(tmp_path_factory, worker_id):
+    """The folder that the runs of this file share, and what names their database: PostgreSQL where the suite is."""
+    folder = tmp_path_factory.mktemp("run")
+    if not is_postgres():
+        yield folder, {}
+        return
+    database = make_database(folder, f"run_{worker_id}")
+    yield folder, {"DATABASE_URL": database.url}
+    database.drop()
+
+
+@pytest.fixture(scope="module")
+def broken(place):
+    """The first run in its place, which was never ready: Redis was killed when the web server began to start."""
+    folder, environ = place
+    run = Run(folder, is_forked=True, AMAZON_LWA_URL="http://127.0.0.1:1/token", **environ)
+    with ExitStack() as cleaning:
+        cleaning.callback(run.clear_away)
+        wait_for(lambda: run.part("gunicorn") or run.process.poll() is not None, "its web server", timeout=150)
+        run.had_sandbox = run.part("amazon_sandbox") is not None
+        run.part("redis-server").kill()
+        run.ends_with(1)
+        run.left_hashes = password_hashes(run.database_url)
+        yield run
+
+
+@pytest.fixture(scope="module")
+def shared(place, broken):
+    """Holds the run that the tests of this file share; it goes on with the data of one that broke down."""
+    folder, environ = place
     runs = []
 
     def living():
         if not runs or runs[-1].process.poll() is not None:
-            folder, environ = tmp_path_factory.mktemp("run"), {}
-            if is_postgres():
-                database = make_database(folder, f"run_{worker_id}_{len(runs)}")
-                cleaning.callback(database.drop)
-                environ = {"DATABASE_URL": database.url}
             runs.append(Run(folder, **environ))
             cleaning.callback(runs[-1].clear_away)
             runs[-1].wait_until_ready()
@@ -132,11 +172,11 @@ def running(shared):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts further runs, each with its own mark, in this test's folder."""
+    """Starts further runs that come to an end by themselves, each with its own mark, in this test's folder."""
     runs = []
 
     def begin(folder=tmp_path, **environ):
-        runs.append(Run(folder, **environ))
+        runs.append(Run(folder, is_forked=True, **environ))
         return runs[-1]
 
     yield begin
@@ -206,29 +246,28 @@ def test_other_data_on_a_held_port_is_told_who_holds_it(running, start):
     assert re.search(r"PORT=\d+ make run$", told.strip())
 
 
-def test_ctrl_c_stops_all_and_the_next_run_finds_the_data_and_names_a_part_of_it_that_dies(running, start):
-    first = running
-    assert len(first.processes()) >= 8
-    os.killpg(first.process.pid, signal.SIGINT)
-    told = first.ends_with(0)
+def test_a_part_that_dies_is_named_with_its_last_lines_and_the_next_run_finds_the_data(broken, running):
+    assert "its part redis ended by itself (signal 9)" in broken.output
+    assert "  redis | " in broken.output.partition("Its last lines:")[2]
+    wait_for(lambda: not broken.processes(), "every process to be gone")
+    assert not broken.had_sandbox
+    assert "sandbox" not in broken.output
+    assert broken.left_hashes
+    assert password_hashes(running.database_url) == broken.left_hashes, "salted anew, had the people been made anew"
+
+
+def test_ctrl_c_stops_all_and_keeps_the_data(running):
+    kept = password_hashes(running.database_url)
+    assert len(running.processes()) >= 8
+    os.killpg(running.process.pid, signal.SIGINT)
+    told = running.ends_with(0)
     assert told.strip().splitlines()[-1].startswith("FlexDash has stopped. Its data stays in ")
     assert "Traceback" not in told
-    wait_for(lambda: not first.processes(), "every process to be gone")
+    wait_for(lambda: not running.processes(), "every process to be gone")
     with pytest.raises(URLError):
-        _open(first.address, timeout=2)
-
-    kept = password_hashes(first.database_url)
-    own = {**first.environ, "DATA_DIR": str(first.folder / "data"), "AMAZON_LWA_URL": "http://127.0.0.1:1/token"}
-    second = start(first.folder, **own).wait_until_ready()
+        _open(running.address, timeout=2)
     assert kept
-    assert password_hashes(first.database_url) == kept, "salted anew, had the people been made anew"
-    assert "sandbox" not in second.output
-    worker = next(process for process in second.processes() if process.cmdline()[-1] == "tick")
-    worker.kill()
-    told = second.ends_with(1)
-    assert "its part tick-worker ended by itself (signal 9)" in told
-    assert "  tick-worker | " in told.partition("Its last lines:")[2]
-    wait_for(lambda: not second.processes(), "every process to be gone")
+    assert password_hashes(running.database_url) == kept
 
 
 def test_a_database_that_cannot_be_reached_is_said_without_a_stack_trace(start):

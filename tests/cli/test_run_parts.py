@@ -3,6 +3,7 @@
 import pytest
 
 from config import load_settings
+from flexdash.cli import run
 from flexdash.cli.run_parts import PART_NAMES, plan_parts
 from flexdash.jobs import schedule
 
@@ -35,3 +36,14 @@ def test_what_the_environment_names_is_not_started_beside_it(environment, tmp_pa
     assert bool(plan.sandbox_url) == ("sandbox" in own)
     assert plan.settings.amazon_api_url == (plan.sandbox_url or load_settings(environ).amazon_api_url)
     assert (plan.settings.redis_url == environment["REDIS_URL"]) == ("redis" not in own)
+
+
+@pytest.mark.parametrize("has_sandbox", [True, False])
+def test_who_is_greeted_is_told_of_a_sandbox_where_one_runs(environment, tmp_path, capsys, has_sandbox) -> None:
+    given = {**environment, "DATA_DIR": str(tmp_path)}
+    environ = {name: value for name, value in given.items() if not (has_sandbox and name in AMAZON)}
+    settings = load_settings(environ)
+    run._greet(settings, plan_parts(settings, environ), [("admin", "asha@demo.example", "a password")], 3.2)
+    told = capsys.readouterr().out
+    assert "FlexDash is ready after 3.2 seconds" in told
+    assert ("sandbox" in told) == has_sandbox

@@ -12,16 +12,21 @@ from pathlib import Path
 import psutil
 import pytest
 
+from config import PROJECT_DIR
 from flexdash.cli import run_supervisor
+from tests.support import nursery
 from tests.support.servers import wait_for
 
-PROGRAM = Path(__file__).with_name("supervised.py")
+PROGRAM = "tests.cli.supervised"
 MARK = "FLEXDASH_TEST_MARK"
 FOREVER = "while :; do sleep 0.1; done"
 
 
 class Supervised:
-    """A supervisor in a process of its own, as `make run` has it, with its output in a file."""
+    """A supervisor in a process of its own, as `make run` has it, with its output in a file.
+
+    It is forked with everything imported, for that takes a second; what it supervises are real commands.
+    """
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -42,13 +47,9 @@ class Supervised:
         if looks_for is not None:
             spans["LOOKS_FOR"] = str(looks_for)
         with (self._folder / "output").open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, str(PROGRAM), *(f"{name}={command}" for name, command in parts.items())],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, MARK: self._mark, **spans},
-                start_new_session=True,
-            )
+            arguments = [f"{name}={command}" for name, command in parts.items()]
+            environ = {**os.environ, MARK: self._mark, **spans}
+            self.process = nursery.fork(PROGRAM, arguments, environ, output)
 
     @property
     def output(self) -> str:
@@ -60,9 +61,11 @@ class Supervised:
     def all_processes(self) -> list[psutil.Process]:
         """Every living process that was started under this supervisor, wherever it hangs in the tree."""
         found = []
+        leader = self.process.pid if self.process else None
         for process in psutil.process_iter():
             try:
-                if process.environ().get(MARK) == self._mark and process.status() != psutil.STATUS_ZOMBIE:
+                is_ours = process.pid == leader or process.environ().get(MARK) == self._mark
+                if is_ours and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
             except psutil.Error:
                 continue
@@ -181,10 +184,11 @@ def test_kill_minus_nine_of_the_supervisor_leaves_nothing(supervised):
 def test_a_reader_that_goes_away_stops_all(tmp_path, supervised):
     read_end, write_end = os.pipe()
     supervised.process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), "web=while :; do echo tick; sleep 0.05; done", f"last={FOREVER}"],
+        [sys.executable, "-m", PROGRAM, "web=while :; do echo tick; sleep 0.05; done", f"last={FOREVER}"],
         stdout=write_end,
         stderr=subprocess.DEVNULL,
         env={**os.environ, MARK: supervised._mark},
+        cwd=PROJECT_DIR,
         start_new_session=True,
     )
     os.close(write_end)

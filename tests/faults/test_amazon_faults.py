@@ -80,7 +80,7 @@ def test_a_pull_of_ten_thousand_calls_stays_within_amazons_plan(
 )
 def test_a_storm_without_end_is_bounded_told_in_words_and_caught_up(store, sandbox, figure, kind, operation) -> None:
     """It begins in the middle: after two pages, or after 20 acknowledgements."""
-    n_orders = 250 if operation == "getShipments" else 80
+    n_orders = 250 if operation == "getShipments" else 50
     sandbox.control.create_orders(n_orders, location_id=MAPPED, seller_id=SELLER)
     n_good = 2 if operation == "getShipments" else 20
     sandbox.control.fault(kind, operation=operation, skip=n_good, ms=3_000, status=200)

@@ -131,20 +131,22 @@ def corrupt_rows(workspace_id: int) -> int:
 @pytest.mark.parametrize(("fault", "code"), [("locked", "database_busy"), ("full", "disk_full")])
 @pytest.mark.parametrize("n_times", [1, pytest.param(4, marks=long)])
 def test_a_pull_that_cannot_write_says_so_and_is_made_again(
-    app, store, sandbox, settings, figure, scaled, monkeypatch, n_times, fault, code, lasts
+    app, store, sandbox, pages_of, settings, figure, scaled, monkeypatch, n_times, fault, code, lasts
 ) -> None:
     """In the middle of the pull: one page is in, the next cannot be written, nor its failure, where it lasts."""
     monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], run_heartbeat_seconds=60))
+    n_of_page = 100 if n_times > 1 else 20
     n_times = scaled(n_times) if n_times > 1 else n_times
+    pages_of(n_of_page)
     store_id, workspace_id = store.id, store.workspace_id
     for _ in range(n_times):
-        sandbox.control.create_orders(110, location_id=MAPPED, seller_id=SELLER)
+        sandbox.control.create_orders(n_of_page + 10, location_id=MAPPED, seller_id=SELLER)
         run_id = new_run(store_id)
         n_before = db.session.scalar(select(func.count(Order.id)))
         db.session.remove()  # a transaction of the test's own would stand in the way of the other's lock
         with _from_the_second_page_on(monkeypatch, fault, settings, lasts):
             _attempt_as_a_worker(run_id)
-        assert n_before <= db.session.scalar(select(func.count(Order.id))) <= n_before + 100
+        assert n_before <= db.session.scalar(select(func.count(Order.id))) <= n_before + n_of_page
         if row(run_id).state is RunState.RUNNING:
             assert lasts == "beyond it"  # its failure could not be written either: the next tick finds it silent
             take_up(run_id, LOST_AFTER)

@@ -186,7 +186,7 @@ class Story:
         return {row_id: number for row_id, number in db.session.execute(query)}  # noqa: C416 - rows are no pairs
 
 
-@pytest.mark.parametrize("n_stories", [60, pytest.param(10_000, marks=long)])
+@pytest.mark.parametrize("n_stories", [20, pytest.param(10_000, marks=long)])
 def test_jobs_that_end_out_of_order_never_leave_an_older_quantity(app, figure, scaled, n_stories) -> None:
     n_stories = scaled(n_stories) if n_stories > 100 else n_stories
     store, hub = make_stocked_store()

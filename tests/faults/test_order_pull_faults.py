@@ -42,16 +42,20 @@ LOST_AFTER = timedelta(seconds=3)
 long = pytest.mark.faults
 
 
-@pytest.mark.parametrize(("n_kills", "n_shipments"), [(2, 200), pytest.param(50, 5_000, marks=long)])
+@pytest.mark.parametrize(("n_kills", "n_shipments"), [(2, 50), pytest.param(50, 5_000, marks=long)])
 def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
-    store, sandbox, environment, figure, scaled, n_kills, n_shipments
+    store, sandbox, pages_of, environment, figure, scaled, n_kills, n_shipments
 ) -> None:
     """The work horse alone and the whole worker are killed in turn, among pages and among acknowledgements.
 
     That a silent run is taken up after its time is what the next test measures; here that time is let pass at once.
     """
     chance = random.Random(n_kills)
-    n_kills = scaled(n_kills) if n_kills > 2 else n_kills
+    if n_kills == 2:
+        pages_of(20)
+        sandbox.control.options(latency_ms=150)  # so that the kills fall into the work
+    else:
+        n_kills = scaled(n_kills)
     sandbox.control.create_orders(n_shipments * 9 // 10, location_id=MAPPED, seller_id=SELLER)
     sandbox.control.create_orders(n_shipments // 10, location_id=UNMAPPED, seller_id=SELLER)
     n_done, n_runs = 0, 0
@@ -196,26 +200,28 @@ def test_what_dies_between_amazons_204_and_our_commit_is_done_once_and_not_stuck
 
 @pytest.mark.parametrize(
     ("paging", "n_shipments"),
-    [("offset", 150), pytest.param("stable", 5_000, marks=long), pytest.param("offset", 5_000, marks=long)],
+    [("offset", 40), pytest.param("stable", 5_000, marks=long), pytest.param("offset", 5_000, marks=long)],
 )
 def test_pages_that_are_empty_repeated_or_endless_and_orders_that_move_meanwhile(
-    store, sandbox, no_pace, figure, scaled, paging, n_shipments
+    store, sandbox, pages_of, no_pace, figure, scaled, paging, n_shipments
 ) -> None:
     """All shipments have one time of change at first; people and buyers move some while they are listed.
 
     A list that is paged by offset passes over as many shipments as leave it meanwhile: the next run brings those.
     """
-    n_shipments = scaled(n_shipments) if n_shipments > 150 else n_shipments
+    n_of_page = 20 if n_shipments == 40 else 100
+    n_shipments = scaled(n_shipments) if n_shipments > 40 else n_shipments
+    pages_of(n_of_page)
     sandbox.control.options(paging=paging)
     ids = sandbox.control.create_orders(n_shipments, location_id=MAPPED, seller_id=SELLER)
     sandbox.control.fault("empty_page", operation="getShipments", probability=0.2)
     sandbox.control.fault("repeated_page", operation="getShipments", probability=0.2)
-    meddler = _Meddler(sandbox, ids)
+    meddler = _Meddler(sandbox, ids, pause=2 / n_shipments)
     with meddler:
         first = do_run(store)
     assert first.state in ENDED_WELL
     sandbox.control.clear_faults()
-    sandbox.control.create_orders(150, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.create_orders(n_of_page * 3 // 2, location_id=MAPPED, seller_id=SELLER)
     sandbox.control.fault("stuck_token", operation="getShipments")
     endless = do_run(store)
     assert "page token" in endless.error_detail
@@ -236,10 +242,13 @@ def test_pages_that_are_empty_repeated_or_endless_and_orders_that_move_meanwhile
 
 
 class _Meddler:
-    """While open, confirms and cancels shipments on Amazon's side and adds new ones, as people and buyers do."""
+    """While open, confirms and cancels shipments on Amazon's side and adds new ones, as people and buyers do.
 
-    def __init__(self, sandbox, ids: list[str]) -> None:
-        self._sandbox, self._ids = sandbox, ids
+    It rests for `pause` seconds after each.
+    """
+
+    def __init__(self, sandbox, ids: list[str], pause: float) -> None:
+        self._sandbox, self._ids, self._pause = sandbox, ids, pause
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self._chance = random.Random(1)
@@ -256,7 +265,7 @@ class _Meddler:
     def _work(self) -> None:
         control = Control(self._sandbox.url)
         try:
-            while not self._is_over.is_set():
+            while not self._is_over.wait(self._pause):
                 shipment_id = self._chance.choice(self._ids)
                 try:
                     if self._chance.random() < 0.5:

@@ -55,7 +55,7 @@ def actor(store):
 @pytest.mark.parametrize(
     ("way", "n_kills", "n_shipments"),
     [
-        ("days", 2, 120),
+        ("days", 2, 50),
         # Briefly, and within one process, tests/services/recover/test_recovery.py does it with ids.
         pytest.param("ids", 2, 120, marks=long),
         pytest.param("days", 15, 3_000, marks=long),
@@ -63,8 +63,9 @@ def actor(store):
     ],
 )
 def test_a_recovery_whose_worker_is_killed_loses_and_doubles_nothing(
-    store, sandbox, environment, actor, way, n_kills, n_shipments
+    store, sandbox, pages_of, environment, actor, way, n_kills, n_shipments
 ) -> None:
+    pages_of(20 if n_shipments == 50 else 100)
     n_shipments = n_shipments if way == "days" else min(n_shipments, recovery.MAX_IDS)
     ids = sandbox.control.create_orders(n_shipments * 9 // 10, location_id=MAPPED, seller_id=SELLER)
     ids += sandbox.control.create_orders(n_shipments // 10, location_id=UNMAPPED, seller_id=SELLER)
@@ -107,8 +108,12 @@ def test_a_comparison_whose_worker_is_killed_finds_what_differs(store, sandbox, 
     assert run.n_created == 50  # each counted once, whichever attempt found it
 
 
-def test_a_recovery_beside_a_pull_brings_each_order_in_once(store, sandbox, environment, actor) -> None:
-    ids = sandbox.control.create_orders(300, location_id=MAPPED, seller_id=SELLER)
+@pytest.mark.parametrize("n_shipments", [50, pytest.param(300, marks=long)])
+def test_a_recovery_beside_a_pull_brings_each_order_in_once(
+    store, sandbox, pages_of, environment, actor, n_shipments
+) -> None:
+    pages_of(20 if n_shipments == 50 else 100)
+    ids = sandbox.control.create_orders(n_shipments, location_id=MAPPED, seller_id=SELLER)
     asked = recovery.request_days(actor, store.id, today() - timedelta(days=1), today(), ZONE)
     asked_id, recovery_run_id = asked.id, asked.run_id
     pull_run_id = new_run(store.id)
@@ -120,7 +125,7 @@ def test_a_recovery_beside_a_pull_brings_each_order_in_once(store, sandbox, envi
         assert wait_for_end(recovery_run_id).state is RunState.SUCCEEDED
         assert wait_for_end(pull_run_id).state is RunState.SUCCEEDED
     assert_all_is_well(store, sandbox)
-    assert db.session.scalar(select(func.count(Order.id))) == len(all_shipments(sandbox)) == 300
+    assert db.session.scalar(select(func.count(Order.id))) == len(all_shipments(sandbox)) == n_shipments
     assert db.session.scalar(select(func.count(QuarantinedShipment.id))) == 0
     found = outcomes(db.session.get(Recovery, asked_id, populate_existing=True))
     assert set(found) == set(ids)

@@ -87,10 +87,12 @@ def pages_read(client, *, with_banner: bool) -> int:
 
 @pytest.mark.parametrize("n_outages", [1, pytest.param(20, marks=pytest.mark.faults)])
 def test_redis_goes_away_in_the_middle_of_pulls_and_comes_back_empty(
-    store, sandbox, settings, environment, own_redis, figure, scaled, n_outages
+    store, sandbox, pages_of, settings, environment, own_redis, figure, scaled, n_outages
 ) -> None:
     """At any moment of a run, or before it began: the run is done once Redis is back, and pages are read meanwhile."""
     chance = random.Random(20)
+    n_orders = 250 if n_outages > 1 else 60
+    pages_of(100 if n_outages > 1 else 20)
     n_outages = scaled(n_outages) if n_outages > 1 else n_outages
     user = make_user(store.seller.workspace, Role.ADMIN)
     n_read, runs, waits = 0, [], []
@@ -102,7 +104,7 @@ def test_redis_goes_away_in_the_middle_of_pulls_and_comes_back_empty(
         watch = second.extensions["flexdash_redis_watch"]
         fleet.start()
         for _ in range(n_outages):
-            sandbox.control.create_orders(250, location_id=MAPPED, seller_id=SELLER)
+            sandbox.control.create_orders(n_orders, location_id=MAPPED, seller_id=SELLER)
             runs.append(run_id := new_run(store.id))
             _tick(second)
             if chance.random() < 0.75:

@@ -320,14 +320,15 @@ HAPPENINGS = st.lists(
 )
 
 
+@pytest.mark.parametrize("n_lives", [12, pytest.param(200, marks=pytest.mark.faults)])
 @pytest.mark.parametrize("is_toggle_on", [False, True])
 def test_random_interleavings_reach_no_illegal_state_and_move_stock_once(
-    store: Store, asha: Actor, is_toggle_on: bool, scaled_examples: Callable[[int], int]
+    store: Store, asha: Actor, is_toggle_on: bool, n_lives: int, scaled_examples: Callable[[int], int]
 ) -> None:
     store.is_automated_cancellation_on = is_toggle_on
     db.session.commit()
 
-    @settings(max_examples=scaled_examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scaled_examples(n_lives), deadline=None, suppress_health_check=list(HealthCheck))
     @given(HAPPENINGS)
     def live(happenings: list[tuple[Event | str, bool, bool]]) -> None:
         life = Life(store, asha)

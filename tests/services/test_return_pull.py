@@ -81,14 +81,15 @@ def give_up(run_id=None):
 # What comes in --------------------------------------------------------------------------------------------------------
 
 
-def test_returns_of_every_location_come_in_over_several_pages_with_an_empty_one(store, sandbox):
-    made = returned(sandbox, 130) + returned(sandbox, 120, location_id=UNMAPPED)
+def test_returns_of_every_location_come_in_over_several_pages_with_an_empty_one(store, sandbox, pages_of):
+    pages_of(20)
+    made = returned(sandbox, 26) + returned(sandbox, 24, location_id=UNMAPPED)
     sandbox.control.fault("empty_page", operation="listReturns", page=1, count=1)
 
     run = run_returns(store)
 
     assert statuses(store) == dict.fromkeys(made, "CREATED")
-    assert (run.state, run.n_created, run.n_updated, run.n_failed) == (RunState.SUCCEEDED, 250, 0, 0)
+    assert (run.state, run.n_created, run.n_updated, run.n_failed) == (RunState.SUCCEEDED, 50, 0, 0)
     assert run.n_fetched == run.n_created + run.n_skipped
     assert run.n_pages >= 4 + 2 * 15  # the new ones, then each location in each status
     assert run.n_api_calls == db.session.scalar(select(func.count(ApiCall.id)).where(ApiCall.run_id == run.id))
@@ -244,7 +245,8 @@ def test_of_two_entries_of_one_page_the_newer_counts_and_of_equal_ones_the_later
     assert (newer.status, later.status) == ("DELIVERED", "IN_TRANSIT")
 
 
-def test_rounds_of_chance_lose_and_double_nothing(store, sandbox, monkeypatch):
+@pytest.mark.parametrize("n_rounds", [3, pytest.param(12, marks=pytest.mark.faults)])
+def test_rounds_of_chance_lose_and_double_nothing(store, sandbox, monkeypatch, n_rounds):
     """Returns are made and moved between runs and within them, at equal times too; pages are empty or repeated."""
     chance = random.Random(4)
     known = returned(sandbox, 6) + returned(sandbox, 6, location_id=UNMAPPED) + returned(sandbox, 3, location_id="")
@@ -263,7 +265,7 @@ def test_rounds_of_chance_lose_and_double_nothing(store, sandbox, monkeypatch):
         return real(returns, wanted, *more)
 
     monkeypatch.setattr(Returns, "page", page)
-    for _ in range(6):
+    for _ in range(n_rounds):
         for _ in range(3):
             something_happens()
         if chance.random() < 0.5:

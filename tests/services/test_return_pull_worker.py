@@ -47,12 +47,13 @@ def n_locations_read(store_id):
 
 
 @pytest.mark.parametrize("moment", ["after the first page", "after the first location"])
-def test_a_worker_killed_half_way_loses_and_doubles_nothing(store, sandbox, environment, moment):
+def test_a_worker_killed_half_way_loses_and_doubles_nothing(store, sandbox, pages_of, environment, moment):
+    pages_of(20)
     store_id = store.id
-    made = returned(sandbox, 130) + returned(sandbox, 20, location_id=UNMAPPED)
+    made = returned(sandbox, 26) + returned(sandbox, 5, location_id=UNMAPPED)
     sandbox.control.options(latency_ms=60)
     has_come = {
-        "after the first page": lambda: n_here(store_id) >= 100,
+        "after the first page": lambda: n_here(store_id) >= 20,
         "after the first location": lambda: n_locations_read(store_id) >= 1,
     }[moment]
     with workers({**environment, **SOON}) as fleet:

@@ -3,11 +3,17 @@
 `python -m tests.support.fault_worker sync`. Each answer that Amazon has given to an acknowledgement, a patch of a
 listing or a new feed takes a word from the list FATES; at the word "die" the work horse kills itself, before anything
 is committed, and leaves the key DIED.
+
+The environment variables that `scaled_down` makes let few rows be to it what many are to others.
 """
 
+import json
 import os
 import signal
 import sys
+import time
+from collections.abc import Mapping
+from importlib import import_module
 
 from flexdash import create_app
 from flexdash.amazon.feeds import Feeds
@@ -16,6 +22,7 @@ from flexdash.amazon.transport import Transport
 from flexdash.extensions import db
 from flexdash.jobs.worker import run_worker
 from flexdash.services import acknowledgement
+from flexdash.services.uploads.attempts import Attempt
 
 FATES, DIED = "tests:fates", "tests:died"
 STEP_FATES = "tests:step_fates"
@@ -29,10 +36,35 @@ STEP_OPERATIONS = {
     "generateShipLabels",
     "updatePackageStatus",
 }
+_LIMITS, _PAUSE = "TESTS_LIMITS", "TESTS_PAUSE"
+
+
+def scaled_down(limits: Mapping[str, int], *, pause: float = 0) -> dict[str, str]:
+    """Return the environment of a worker with other `limits`, each under the full name of FlexDash's constant.
+
+    Within each transaction of an upload it pauses for `pause` seconds, so that a kill meets it at its work.
+    """
+    return {_LIMITS: json.dumps(dict(limits)), _PAUSE: str(pause)}
+
+
+def _scale_down() -> None:
+    for name, limit in json.loads(os.environ.get(_LIMITS, "{}")).items():
+        module, _, constant = name.rpartition(".")
+        names = vars(import_module(module))
+        assert constant in names, name
+        names[constant] = limit
+    pause, check_in = float(os.environ.get(_PAUSE, "0")), Attempt.check_in
+
+    def check_in_and_pause(*arguments, **values):
+        check_in(*arguments, **values)
+        time.sleep(pause)
+
+    Attempt.check_in = check_in_and_pause
 
 
 def main() -> None:
     """Serve the queues named as the first argument until killed."""
+    _scale_down()
     app = create_app(has_pages=False)
     redis = app.extensions["flexdash_redis"]
 

@@ -3,7 +3,7 @@
 Starting Python and importing FlexDash takes seconds of a processor; dozens of tests need a real worker beside them.
 The nursery is a process that has done the importing and nothing else: no app, no connection, no thread. What is
 forked from it reads its own environment and makes its own app, as a program that was started by a command does.
-tests/cli starts the real commands.
+tests/cli/test_run.py starts the real commands.
 
 `python -m tests.support.nursery` is the nursery; the test process starts it at first use and asks it over a socket.
 """
@@ -71,15 +71,24 @@ class Child:
         return self.returncode
 
 
-def fork(module: str, arguments: Sequence[str], environ: Mapping[str, str], output: IO[bytes] | None = None) -> Child:
+def fork(
+    module: str,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    output: IO[bytes] | None = None,
+    *,
+    umask: int | None = None,
+) -> Child:
     """Return a process, leader of its own session, that runs `python -m MODULE ARGUMENTS` under `environ`.
 
-    What it says goes to `output`, by default where ours goes. It is killed when this process ends.
+    What it says goes to `output`, by default where ours goes. It is killed when this process ends. Files are made
+    under `umask`, by default that of the nursery.
     """
     asking = _nursery()
     ended, tells = os.pipe()
     says = [output.fileno()] * 2 if output else [1, 2]
-    request = json.dumps({"module": module, "arguments": list(arguments), "environ": dict(environ)}).encode()
+    wanted = {"module": module, "arguments": list(arguments), "environ": dict(environ), "umask": umask}
+    request = json.dumps(wanted).encode()
     try:
         socket.send_fds(asking, [request], [tells, *says])
     finally:
@@ -174,6 +183,8 @@ def main() -> None:
     os.environ.clear()
     os.environ.update(request["environ"])
     time.tzset()
+    if request["umask"] is not None:
+        os.umask(request["umask"])
     sys.argv[1:] = request["arguments"]
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
 

@@ -1,7 +1,6 @@
 """Real workers of uploads, killed at moments that differ from each other."""
 
 import random
-from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -10,16 +9,16 @@ from flexdash import clock
 from flexdash.extensions import db
 from flexdash.jobs import queues, uploads
 from flexdash.models import Upload, UploadChunk, UploadRow, UploadState
-from tests.support.servers import kill_session, wait_for
+from tests.support.pulls import Workers
+from tests.support.servers import wait_for
 from tests.support.uploads import fresh
 
 LOST_AFTER = timedelta(seconds=45)
 WAITING = (UploadState.RECEIVED, UploadState.ACCEPTED)
-Start = Callable[..., object]
 
 
 def kill_while(
-    flexdash: Start, upload_id: int, step: UploadState, chance: random.Random, n_rows: int, n_times: int = 2
+    fleet: Workers, upload_id: int, step: UploadState, chance: random.Random, n_rows: int, n_times: int = 2
 ) -> int:
     """Kill worker after worker while it is at `step`, and take its upload up again; return how many died at it.
 
@@ -27,13 +26,12 @@ def kill_while(
     """
     n_died = 0
     for _ in range(n_times):
-        worker = flexdash("worker", "--queues", "upload")
+        worker = fleet.start("upload")
         queues.enqueue_upload(upload_id)
         wait_for(lambda: fresh(upload_id).state not in WAITING, "a worker", 60)
         wanted = chance.randrange(0, n_rows // 2)
         wait_for(lambda: _is_beyond(upload_id, step, wanted), "progress", 60)  # noqa: B023 - called at once
-        kill_session(worker.pid)
-        worker.wait()
+        fleet.kill(worker)
         if fresh(upload_id).state is not step:
             break
         n_died += 1
@@ -42,15 +40,14 @@ def kill_while(
     return n_died
 
 
-def finish(flexdash: Start, upload_id: int, state: UploadState) -> None:
+def finish(fleet: Workers, upload_id: int, state: UploadState) -> None:
     """Let a worker bring the upload to `state`, cleaning included."""
-    worker = flexdash("worker", "--queues", "upload")
+    worker = fleet.start("upload")
     queues.enqueue_upload(upload_id)
     wait_for(lambda: fresh(upload_id).state is state, f"{state} in place of {fresh(upload_id).state}", 120)
     if state is UploadState.APPLIED:
         wait_for(lambda: n_left(upload_id)[1] == 0, "the cleaning", 30)
-    kill_session(worker.pid)
-    worker.wait()
+    fleet.kill(worker)
 
 
 def n_left(upload_id: int) -> tuple[int, int]:

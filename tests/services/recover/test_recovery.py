@@ -102,11 +102,12 @@ def test_an_order_id_that_is_here_is_asked_for_by_its_shipments(store, sandbox, 
     assert (calls.get("getShipment"), calls.get("getShipments")) == (1, None)
 
 
-def test_order_ids_that_are_not_here_are_searched_for_in_every_status(store, sandbox, actor) -> None:
+def test_order_ids_that_are_not_here_are_searched_for_in_every_status(store, sandbox, actor, pages_of) -> None:
+    pages_of(20)
     new, worked = sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER)
     sandbox.control.move(worked, "INVOICE_GENERATED")
     [old] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER, updated_minutes_ago=40 * DAY_MINUTES)
-    sandbox.control.create_orders(150, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.create_orders(30, location_id=MAPPED, seller_id=SELLER)
     ids = {name: order_id_of(sandbox, name) for name in (new, worked, old)}
 
     asked = recover_ids(actor, store, *ids.values(), "404-0000000-0000000")

@@ -36,12 +36,13 @@ IMPORTED, HERE, MISSING = RecoveryOutcome.IMPORTED, RecoveryOutcome.HERE_ALREADY
 NOT_IMPORTED, NO_ANSWER = RecoveryOutcome.NOT_IMPORTED, RecoveryOutcome.NO_ANSWER
 
 
-def test_days_bring_in_every_status_that_changed_in_them(store, sandbox, actor) -> None:
+def test_days_bring_in_every_status_that_changed_in_them(store, sandbox, actor, pages_of) -> None:
+    pages_of(20)
     here = sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER)
     recover_ids(actor, store, *here)
     ago = 3 * DAY_MINUTES
     new = sandbox.control.create_orders(
-        130, location_id=MAPPED, seller_id=SELLER, updated_minutes_ago=ago, same_time=True
+        26, location_id=MAPPED, seller_id=SELLER, updated_minutes_ago=ago, same_time=True
     )
     shipped = sandbox.control.create_orders(
         2, location_id=MAPPED, seller_id=SELLER, updated_minutes_ago=ago, status="SHIPPED"
@@ -53,7 +54,7 @@ def test_days_bring_in_every_status_that_changed_in_them(store, sandbox, actor) 
 
     assert outcomes(asked) == dict.fromkeys(new, IMPORTED) | dict.fromkeys(shipped, NOT_IMPORTED)
     run = row(asked.run_id)
-    assert (run.state, run.n_created, run.n_acknowledged) == (RunState.SUCCEEDED, 130, 130)
+    assert (run.state, run.n_created, run.n_acknowledged) == (RunState.SUCCEEDED, 26, 26)
 
     asked = recover_days(actor, store, day - timedelta(days=10), today())
     assert outcomes(asked)[older] is IMPORTED
@@ -88,20 +89,21 @@ def test_a_shipment_that_moves_on_while_the_lists_are_read_is_not_missed(store, 
     assert outcomes(recover_days(actor, store, day, day)) == {moving: IMPORTED}
 
 
-def test_a_killed_worker_goes_on_at_the_page_it_reached(store, sandbox, actor) -> None:
-    ids = sandbox.control.create_orders(350, location_id=MAPPED, seller_id=SELLER)
+def test_a_killed_worker_goes_on_at_the_page_it_reached(store, sandbox, actor, pages_of) -> None:
+    pages_of(20)
+    ids = sandbox.control.create_orders(70, location_id=MAPPED, seller_id=SELLER)
     asked = recovery.request_days(actor, store.id, today() - timedelta(days=1), today(), ZONE)
     # A page of CREATED, empty, comes first.
     with killed_in(recovering, "keep_listed", at=5), pytest.raises(Died):
         done(asked)
-    assert len(outcomes(asked)) == 300
+    assert len(outcomes(asked)) == 60
     take_up(asked)
     sandbox.control.clear_stats()
 
     asked = done(asked)
 
     assert outcomes(asked) == dict.fromkeys(ids, IMPORTED)
-    assert db.session.scalar(select(func.count(Order.id))) == 350
+    assert db.session.scalar(select(func.count(Order.id))) == 70
     assert sandbox.control.stats()["calls"]["getShipments"] <= 1 + 9  # the fourth page, then the other statuses
 
 
@@ -113,10 +115,11 @@ def test_a_page_token_that_amazon_does_not_take_any_more_costs_one_list(store, s
     assert outcomes(done(asked)) == dict.fromkeys(ids, IMPORTED)
 
 
-def test_repeated_and_empty_pages_change_nothing(store, sandbox, actor) -> None:
-    ids = sandbox.control.create_orders(150, location_id=MAPPED, seller_id=SELLER)
+def test_repeated_and_empty_pages_change_nothing(store, sandbox, actor, pages_of) -> None:
+    pages_of(20)
+    ids = sandbox.control.create_orders(30, location_id=MAPPED, seller_id=SELLER)
     sandbox.control.fault("empty_page", operation="getShipments", count=1, skip=1)
     sandbox.control.fault("repeated_page", operation="getShipments", count=1, skip=1)
     asked = recover_days(actor, store, today() - timedelta(days=1), today())
     assert outcomes(asked) == dict.fromkeys(ids, IMPORTED)
-    assert row(asked.run_id).n_created == 150
+    assert row(asked.run_id).n_created == 30
