@@ -5,18 +5,20 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select, update
 
 from amazon_sandbox.serving import Running
 from flexdash import clock
 from flexdash.extensions import db
-from flexdash.models import AuthorizationAttempt, Seller, Store, StoreStatus
+from flexdash.models import AuthorizationAttempt, Seller, Store, StoreStatus, User
 from flexdash.services import authorization, demo
 from tests.factories import make_store
-from tests.support.clicking import ADMIN, MERCHANT, ask_to_connect, choose_account, sign_in
+from tests.support.clicking import ADMIN, MERCHANT, ask_to_connect, bring_session, choose_account
 from tests.support.looking import problems
 from tests.support.servers import wait_for
+from tests.support.web import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -28,11 +30,16 @@ def at_amazon(app: Flask, sandbox: Running, page: Page, live_server: str) -> Pag
     seller = db.session.scalars(select(Seller).where(Seller.name == "Sunrise Retail")).one()
     draft_id = make_store(seller, StoreStatus.DRAFT, name="Pune Store").id
     db.session.rollback()  # what is read here would be too old to write from once the app has written
-    sign_in(page, live_server)
-    page.get_by_role("link", name="Apps & Integration").first.wait_for()
+    bring_session(page, live_server, a_sign_in(app, MERCHANT))
     page.goto(f"{live_server}/apps/amazon-seller-flex/{draft_id}/integrate")
     page.get_by_role("button", name="Integrate").click()
     return page
+
+
+def a_sign_in(app: Flask, person: tuple[str, str]) -> FlaskClient:
+    """Sign a person of the demo workspace in, once more."""
+    email, password = person
+    return sign_in(app.test_client(), db.session.scalars(select(User).where(User.email == email)).one(), password)
 
 
 def state_of(page: Page) -> str:
@@ -94,14 +101,16 @@ def test_a_state_that_is_too_old(at_amazon: Page, live_server: str) -> None:
     expect_failure(at_amazon, "The authorization took too long")
 
 
-def test_a_state_of_another_person_and_of_another_sign_in(at_amazon: Page, live_server: str, browser: Browser) -> None:
+def test_a_state_of_another_person_and_of_another_sign_in(
+    app: Flask, at_amazon: Page, live_server: str, browser: Browser
+) -> None:
     state = state_of(at_amazon)
     for person, title in (
         (ADMIN, "This return from Amazon belongs to somebody else"),
-        (None, "This return from Amazon belongs to another sign-in of yours"),
+        (MERCHANT, "This return from Amazon belongs to another sign-in of yours"),
     ):
         other = browser.new_page()
-        sign_in(other, live_server, *([person] if person else []))
+        bring_session(other, live_server, a_sign_in(app, person))
         come_back(other, live_server, state=state, selling_partner_id="A1", spapi_oauth_code="c")
         expect_failure(other, title)
         other.close()

@@ -1,5 +1,6 @@
 """What people click or reach with the Tab key, by the words they read."""
 
+from flask.testing import FlaskClient
 from playwright.sync_api import Locator, Page, expect
 
 MERCHANT = ("merchant@demo.example", "demo-merchant-pass")
@@ -13,6 +14,13 @@ def sign_in(page: Page, address: str, person: tuple[str, str] = MERCHANT) -> Non
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
+
+
+def bring_session(page: Page, address: str, client: FlaskClient) -> None:
+    """Let the window of `page` be signed in as `client` is, where the sign-in page is not the matter."""
+    cookie = client.get_cookie("session")
+    assert cookie is not None
+    page.context.add_cookies([{"name": "session", "value": cookie.value, "url": address}])
 
 
 def ask_to_connect(page: Page, name: str, country: str = "India") -> None:

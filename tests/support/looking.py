@@ -16,7 +16,7 @@ RULES = {
     "resultTypes": ["violations"],
     # The stylesheets are read anew for a single rule, that a page may be turned; ours have no rule about turning.
     "preload": False,
-    "elementRef": True,  # for `violations`, which says where
+    "elementRef": True,
 }
 
 # What colours and sizes decide, which is all that a phone in the dark changes for a page that was looked at on a desk.
@@ -46,8 +46,8 @@ _GAPS = """() => {
   return found;
 }"""
 
-# A page has a dozen colours, and axe works each out anew for every element, through three other colour spaces. What it
-# keeps of every element it looks at, the element and all in it as HTML, is wanted of those that break a rule alone.
+# A page has a dozen colours, and axe works each out anew for every element, by way of other colour spaces. It also
+# keeps the HTML of every element it looks at, which is wanted only of those that break a rule.
 _QUICKER = """
 axe.configure({noHtml: true});
 (() => {
