@@ -16,7 +16,7 @@ RULES = {
     "resultTypes": ["violations"],
     # The stylesheets are read anew for a single rule, that a page may be turned; ours have no rule about turning.
     "preload": False,
-    "elementRef": True,
+    "elementRef": True,  # `violations` says which element it is
 }
 
 # What colours and sizes decide, which is all that a phone in the dark changes for a page that was looked at on a desk.
