@@ -149,6 +149,8 @@ def test_listings_without_a_price_are_looked_for_a_part_at_a_time(asha, store, m
 
 
 def test_the_number_of_queries_does_not_grow_with_the_listings(asha, store) -> None:
+    page = address(store)
+
     def n_queries() -> int:
         statements = []
 
@@ -157,7 +159,7 @@ def test_the_number_of_queries_does_not_grow_with_the_listings(asha, store) -> N
 
         event.listen(db.engine, "before_cursor_execute", note)
         try:
-            assert asha.get(address(store)).status_code == 200
+            assert asha.get(page).status_code == 200
         finally:
             event.remove(db.engine, "before_cursor_execute", note)
         of_listings = [statement for statement in statements if "listings" in statement]

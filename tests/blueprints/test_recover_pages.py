@@ -263,7 +263,7 @@ def test_those_before_are_listed_newest_first_in_pages(asha, store, page_url) ->
 def test_the_number_of_queries_does_not_grow(asha, store, page_url) -> None:
     small = make_recovery(store, OUTCOMES)
     large = make_recovery(store, {f"SB{n:07d}": RecoveryOutcome.IMPORTED for n in range(60)})
-    few, many = (n_queries(lambda asked=asked: asha.get(f"{page_url}/{asked.id}")) for asked in (small, large))
+    few, many = (n_queries(lambda url=f"{page_url}/{asked.id}": asha.get(url)) for asked in (small, large))
     assert few == many
 
 

@@ -196,6 +196,7 @@ def test_a_page_takes_as_many_statements_for_a_hundred_orders_as_for_two(store: 
 
     def n_statements(n_orders: int) -> int:
         page = [raw_shipment(sku_codes=(codes[n % 29], codes[29 - n % 2])) for n in range(n_orders)]
+        db.session.expire_all()  # or the store, made just now, would be read again the second time only
         seen: list[str] = []
         event.listen(db.engine, "before_cursor_execute", watch := lambda *args: seen.append(args[2]))
         try:
