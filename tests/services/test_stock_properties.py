@@ -9,6 +9,6 @@ from tests.support.stock_stories import QUIET, live, steps
 
 
 @given(st.lists(steps, min_size=4, max_size=20))
-@hypothesis_settings(max_examples=10, **QUIET)
+@hypothesis_settings(max_examples=25, **QUIET)
 def test_stock_moves_once_whatever_happens(app: Flask, script: list[tuple]) -> None:
     live(script)
