@@ -245,6 +245,7 @@ def log_lines():
     """Configures logging as JSON into memory; calling it gives the lines so far, parsed."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
+    configured = structlog.get_config()
     stream = io.StringIO()
 
     def configure(**overrides):
@@ -253,7 +254,7 @@ def log_lines():
 
     yield configure
     root.handlers, root.level = before
-    structlog.reset_defaults()
+    structlog.configure(**configured)
     structlog.contextvars.clear_contextvars()
 
 

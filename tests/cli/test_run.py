@@ -99,7 +99,8 @@ class Run:
 
     def clear_away(self):
         for process in self.processes():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # one ends with the one before
+                process.kill()
         self.process.wait()
 
 

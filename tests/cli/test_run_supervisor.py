@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -80,7 +81,8 @@ def supervised(tmp_path):
     started = Supervised(tmp_path)
     yield started
     for process in started.all_processes():
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # one ends with the one before
+            process.kill()
     if started.process is not None:
         started.process.wait()
 
