@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from itertools import count
+from itertools import chain, count, groupby, islice
 
 import pytest
 import redis
@@ -31,9 +31,8 @@ from tests.support.databases import Database, make_database
 from tests.support.servers import flexdash_process, free_port, reserved_socket, running_redis, serving_app
 from tests.support.web import SeparateClient, sign_in
 
-# Where tests take seconds: real browsers, processes and faults. They go first, file by file, so that what the test
-# processes share at the end are the small files, and none of them idles while another one is still browsing.
-SLOW_FIRST = (
+# Where tests take seconds, mostly of waiting: for real browsers, processes and faults.
+SLOW = (
     "tests/browser/",
     "tests/faults/",
     "tests/cli/",
@@ -42,6 +41,7 @@ SLOW_FIRST = (
     "tests/test_roles",
     "tests/test_foreign_ids",
 )
+QUICK_FILES_BETWEEN_SLOW_ONES = 3
 
 # A busy machine is no fault of what is tested.
 hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -72,8 +72,15 @@ def no_garbage(tests_begun) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files whose tests take long before the others."""
-    items.sort(key=lambda item: not item.nodeid.startswith(SLOW_FIRST))
+    """Put slow files between quick ones, which have work for the processors while a slow one waits.
+
+    What is left for the end are quick ones, so that no test process idles while another is still browsing.
+    """
+    files = {path: list(tests) for path, tests in groupby(items, key=lambda item: item.path)}
+    is_slow = {path: tests[0].nodeid.startswith(SLOW) for path, tests in files.items()}
+    quick = (path for path in files if not is_slow[path])
+    order = [path for slow in files if is_slow[slow] for path in (slow, *islice(quick, QUICK_FILES_BETWEEN_SLOW_ONES))]
+    items[:] = chain.from_iterable(files[path] for path in (*order, *quick))
 
 
 @pytest.fixture(scope="session")

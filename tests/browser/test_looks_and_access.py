@@ -1,15 +1,16 @@
 """Every main page in a real browser: WCAG 2.2 AA, 360 px without sideways scrolling, both schemes, without scripts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
 
 from flexdash import clock
-from flexdash.extensions import db, limiter
+from flexdash.extensions import db
 from flexdash.models import (
     DifferenceKind,
     OrderPackage,
@@ -24,11 +25,11 @@ from flexdash.models import (
     Severity,
     StoreStatus,
     Sync,
+    User,
     UserSession,
 )
 from flexdash.services.order_work import saved_filters
 from tests.factories import (
-    PASSWORD,
     make_actor,
     make_alarm,
     make_alarm_message,
@@ -78,6 +79,7 @@ SENT = {
     "/admin/hubs/new": ("Add hub", "There is a problem"),
     "/reset-password": ("Reset password", "Give this to Asha"),
 }
+OpenWindow = Callable[..., Page]
 EMAIL = "admin@looks.example"
 LONG_NAME = "A store with a name as long as somebody may once give it, " + "Supercalifragilistic" * 2
 
@@ -180,7 +182,6 @@ def pages(app: Flask) -> list[str]:
         "amazon_state": "amazons-own-state",
         "selling_partner_id": store.amazon_selling_partner_id,
     }
-    limiter.reset()
     return [
         "/",
         "/orders",
@@ -294,32 +295,15 @@ def pages(app: Flask) -> list[str]:
 
 
 @pytest.fixture
-def contexts(browser: Browser) -> Iterator[list[BrowserContext]]:
-    """Where a test keeps the windows it opens; they are closed behind it."""
-    opened: list[BrowserContext] = []
-    yield opened
-    for context in opened:
-        context.close()
+def admin(pages: list[str]) -> User:
+    """The person who looks at them."""
+    return db.session.scalars(select(User).where(User.email == EMAIL)).one()
 
 
-def signed_in_page(browser: Browser, contexts: list[BrowserContext], address: str, **how: object) -> Page:
-    context = browser.new_context(base_url=address, **how)
-    contexts.append(context)
-    page = context.new_page()
-    page.goto("/sign-in")
-    page.get_by_label("E-mail").fill(EMAIL)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", level=1, name="Your stores")).to_be_visible()
-    return page
-
-
-def test_every_page_is_accessible_and_fits(
-    app: Flask, pages: list[str], live_server: str, browser: Browser, contexts: list[BrowserContext]
-) -> None:
+def test_every_page_is_accessible_and_fits(app: Flask, pages: list[str], admin: User, window: OpenWindow) -> None:
     left_out = pages_left_out(app, pages) - LOOKED_AT_ELSEWHERE.keys()
     assert {rule for rule in left_out if not rule.startswith("/uploads")} == set(), "test_uploads.py looks at those"
-    page = signed_in_page(browser, contexts, live_server, viewport=DESK)
+    page = window(admin, viewport=DESK)
     complaints: list[str] = []
     areas: set[str] = set()
     page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
@@ -340,10 +324,8 @@ def test_every_page_is_accessible_and_fits(
     assert complaints == []
 
 
-def test_a_printed_pick_list_has_the_width_of_the_paper(
-    pages: list[str], live_server: str, browser: Browser, contexts: list[BrowserContext]
-) -> None:
-    page = signed_in_page(browser, contexts, live_server, viewport={"width": 1000, "height": 1400})
+def test_a_printed_pick_list_has_the_width_of_the_paper(admin: User, window: OpenWindow) -> None:
+    page = window(admin, viewport={"width": 1000, "height": 1400})
     page.goto("/orders/pick-list")
     page.emulate_media(media="print")
     expect(page.get_by_role("navigation", name="Main").first).to_be_hidden()
@@ -352,12 +334,9 @@ def test_a_printed_pick_list_has_the_width_of_the_paper(
     assert box["width"] > 900
 
 
-def test_a_phone_without_scripts_finds_its_way(
-    pages: list[str], live_server: str, browser: Browser, contexts: list[BrowserContext]
-) -> None:
-    page = signed_in_page(
-        browser, contexts, live_server, java_script_enabled=False, viewport={"width": 360, "height": 740}
-    )
+def test_a_phone_without_scripts_finds_its_way(admin: User, window: OpenWindow) -> None:
+    page = window(admin, java_script_enabled=False, viewport={"width": 360, "height": 740})
+    page.goto("/")
     page.get_by_text("Menu", exact=True).click()
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Orders").click()
     expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible()
@@ -366,10 +345,8 @@ def test_a_phone_without_scripts_finds_its_way(
     expect(page.get_by_role("heading", level=1, name="Sign in")).to_be_visible()
 
 
-def test_filters_are_folded_on_a_phone_until_they_are_wanted(
-    pages: list[str], live_server: str, browser: Browser, contexts: list[BrowserContext]
-) -> None:
-    page = signed_in_page(browser, contexts, live_server, viewport={"width": 360, "height": 740})
+def test_filters_are_folded_on_a_phone_until_they_are_wanted(admin: User, window: OpenWindow) -> None:
+    page = window(admin, viewport={"width": 360, "height": 740})
     page.goto("/orders")
     expect(page.get_by_label("Hold reason")).to_be_hidden()
     page.get_by_text("Filter this list").click()
@@ -383,12 +360,8 @@ def test_filters_are_folded_on_a_phone_until_they_are_wanted(
     expect(page.get_by_text("Filter this list")).to_be_hidden()
 
 
-def test_filters_stay_open_on_a_phone_without_scripts(
-    pages: list[str], live_server: str, browser: Browser, contexts: list[BrowserContext]
-) -> None:
-    page = signed_in_page(
-        browser, contexts, live_server, java_script_enabled=False, viewport={"width": 360, "height": 740}
-    )
+def test_filters_stay_open_on_a_phone_without_scripts(admin: User, window: OpenWindow) -> None:
+    page = window(admin, java_script_enabled=False, viewport={"width": 360, "height": 740})
     page.goto("/orders")
     expect(page.get_by_label("Hold reason")).to_be_visible()
 
@@ -417,15 +390,12 @@ def test_the_first_tab_skips_to_the_content(app: Flask, live_server: str, page: 
     expect(page.locator("main")).to_be_focused()
 
 
-def test_a_live_part_follows_until_the_end(
-    app: Flask, live_server: str, browser: Browser, contexts: list[BrowserContext]
-) -> None:
+def test_a_live_part_follows_until_the_end(window: OpenWindow) -> None:
     workspace = make_workspace()
-    make_user(workspace, Role.ADMIN, email=EMAIL)
+    admin = make_user(workspace, Role.ADMIN)
     store = make_store(make_seller(workspace), is_order_sync_on=True)
     run = make_run(store, RunState.RUNNING)
-    limiter.reset()
-    page = signed_in_page(browser, contexts, live_server)
+    page = window(admin)
     page.goto(f"/sync-runs/{run.id}")
     expect(page.get_by_text("Running").first).to_be_visible()
     assert page.locator("[data-live-url]").count() == 1

@@ -1,13 +1,12 @@
 """Uploading files in a real browser: to the end with a real worker, without scripts, on a phone, in the dark."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from flexdash.extensions import db, limiter
+from flexdash.extensions import db
 from flexdash.models import StockMode, UploadState
 from flexdash.services.uploads import deciding
 from tests import factories
@@ -17,13 +16,10 @@ from tests.support.uploads import applied, catalog, checked, hand_in, many_listi
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-EMAIL = "asha@uploads.example"
-
 
 @pytest.fixture
 def person(workspace):
-    limiter.reset()
-    return factories.make_user(workspace, "merchant", name="Asha", email=EMAIL)
+    return factories.make_user(workspace, "merchant", name="Asha")
 
 
 @pytest.fixture
@@ -36,36 +32,14 @@ def store(seller, person):
     return factories.make_store(seller, name="Pune Store")
 
 
-@pytest.fixture
-def contexts(browser: Browser) -> Iterator[list[BrowserContext]]:
-    """Where a test keeps the windows it opens; they are closed behind it."""
-    opened: list[BrowserContext] = []
-    yield opened
-    for context in opened:
-        context.close()
-
-
-def signed_in_page(browser: Browser, contexts: list[BrowserContext], address: str, **how: object) -> Page:
-    context = browser.new_context(base_url=address, **how)
-    contexts.append(context)
-    page = context.new_page()
-    page.goto("/sign-in?next=/uploads")
-    page.get_by_label("E-mail").fill(EMAIL)
-    page.get_by_label("Password", exact=True).fill(factories.PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", level=1, name="Uploads")).to_be_visible()
-    return page
-
-
 def choose_file(page: Page, content: bytes, name: str = "autumn.csv") -> None:
     page.get_by_label("CSV file").set_input_files([{"name": name, "mimeType": "text/csv", "buffer": content}])
 
 
-def test_a_catalog_goes_from_the_file_to_the_store(
-    store, actor, live_server, flexdash, browser, contexts, tmp_path
-) -> None:
+def test_a_catalog_goes_from_the_file_to_the_store(store, actor, person, window, flexdash, tmp_path) -> None:
     flexdash("worker", "--queues", "upload")
-    page = signed_in_page(browser, contexts, live_server)
+    page = window(person)
+    page.goto("/uploads")
     page.get_by_role("link", name="Upload a file").first.click()
     page.get_by_role("button", name="Continue with catalog").click()
     expect(page.get_by_text("Fetching the catalog from Amazon is not offered")).to_be_visible()
@@ -83,11 +57,9 @@ def test_a_catalog_goes_from_the_file_to_the_store(
     expect(row).to_contain_text("3,000")
 
 
-def test_without_scripts_nothing_is_missing(store, actor, live_server, flexdash, browser, contexts) -> None:
+def test_without_scripts_nothing_is_missing(store, actor, person, window, flexdash) -> None:
     flexdash("worker", "--queues", "upload")
-    page = signed_in_page(
-        browser, contexts, live_server, java_script_enabled=False, viewport={"width": 360, "height": 740}
-    )
+    page = window(person, java_script_enabled=False, viewport={"width": 360, "height": 740})
 
     def look_until(text: str) -> None:
         for _ in range(120):
@@ -111,11 +83,9 @@ def test_without_scripts_nothing_is_missing(store, actor, live_server, flexdash,
     look_until("See the catalog of Pune Store")
 
 
-def test_a_file_that_is_too_large_is_said_to_be_before_it_is_sent(
-    app, store, live_server, browser, contexts, monkeypatch
-) -> None:
+def test_a_file_that_is_too_large_is_said_to_be_before_it_is_sent(app, store, person, window, monkeypatch) -> None:
     monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], max_upload_megabytes=1))
-    page = signed_in_page(browser, contexts, live_server)
+    page = window(person)
     sent = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     page.goto(f"/uploads/new?kind=catalog&store={store.id}")
@@ -127,10 +97,10 @@ def test_a_file_that_is_too_large_is_said_to_be_before_it_is_sent(
 
 
 def test_even_a_browser_without_scripts_reads_that_a_file_is_too_large(
-    app, store, live_server, browser, contexts, monkeypatch, tmp_path
+    app, store, person, window, monkeypatch, tmp_path
 ) -> None:
     monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], max_upload_megabytes=1))
-    page = signed_in_page(browser, contexts, live_server, java_script_enabled=False)
+    page = window(person, java_script_enabled=False)
     page.goto(f"/uploads/new?kind=catalog&store={store.id}")
     file = tmp_path / "large.csv"
     file.write_bytes(b"x" * (20 << 20))  # more than the sockets on the way hold
@@ -189,9 +159,9 @@ def pages(store, seller, actor, workspace) -> list[str]:
     ]
 
 
-def test_every_page_is_accessible_and_fits(app, pages, live_server, browser, contexts) -> None:
+def test_every_page_is_accessible_and_fits(app, pages, person, window) -> None:
     assert [rule for rule in pages_left_out(app, pages) if rule.startswith("/uploads")] == []
-    page = signed_in_page(browser, contexts, live_server, viewport=DESK)
+    page = window(person, viewport=DESK)
     complaints: list[str] = []
     areas: set[str] = set()
     page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
@@ -204,8 +174,8 @@ def test_every_page_is_accessible_and_fits(app, pages, live_server, browser, con
     assert complaints == []
 
 
-def test_a_box_that_has_to_be_ticked_gets_the_focus(pages, live_server, browser, contexts) -> None:
-    page = signed_in_page(browser, contexts, live_server)
+def test_a_box_that_has_to_be_ticked_gets_the_focus(pages, person, window) -> None:
+    page = window(person)
     page.goto("/uploads?kind=prices")
     page.get_by_role("link", name="autumn.csv").click()
     page.get_by_role("button", name="Apply 2 changes").click()

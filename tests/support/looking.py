@@ -89,8 +89,10 @@ def problems(page: Page, path: str, *, without_frame: bool = False) -> list[str]
 
 
 def bring_axe(page: Page) -> None:
-    """Load axe into the page that is open; `violations` may then be asked as often as wanted."""
-    page.evaluate(_script())
+    """Load axe into the open page, and into every one that is opened in its place; `violations` may then be asked."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_script())
+        page.add_init_script(_script())  # the browser keeps it: half a megabyte need not be sent for each page
 
 
 def violations(page: Page, *, without_frame: bool = False, rules: dict[str, Any] = RULES) -> list[str]:
