@@ -5,7 +5,7 @@ from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
-from flexdash import blueprints, errors, request_checks, security_headers, templating
+from flexdash import blueprints, errors, request_checks, security_headers, static_files, templating
 from flexdash.extensions import bootstrap, csrf, db, limiter, login_manager
 
 
@@ -36,6 +36,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         extension.init_app(app)
     Migrate(app, db)  # readiness looks for missing migrations; workers do without Alembic, a tenth of what they import
     security_headers.init_app(app)
+    static_files.init_app(app)
     templating.init_app(app)
     errors.init_app(app)
     blueprints.register(app)

@@ -194,8 +194,6 @@ def built_app(settings, database, tmp_path_factory) -> Flask:
     compiled.mkdir(exist_ok=True)
     app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(compiled))
     app.test_client_class = SeparateClient
-    # No file changes while tests run; or a browser asks for each page's ten stylesheets and scripts whether they have.
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
     database.prepare(app)
     app.extensions["limiter_of_tests"] = dict(vars(limiter))
     return app
