@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import cache
 from typing import Any
 
@@ -34,7 +35,15 @@ _OTHERS = [FACTS[sync] for sync in (Sync.PRICE_PUSH, Sync.ORDER_STEPS, Sync.RETU
 
 # A look at the schedule comes each minute; a run that has not begun after two of them does not begin by itself.
 _BEGINS_WITHIN = timedelta(minutes=2)
-_OVERDUE = "No run has begun, though its turn has come. The scheduler or the worker may be away."
+
+
+class _FirstRun(Enum):
+    """How a sync stands that is on, can run, and of which no run is known; the value says so."""
+
+    LATER = "The next run comes with its turn."
+    SOON = "The first run starts within a minute."
+    NOT_NEEDED = "Nothing is to be done now."
+    OVERDUE = "No run has begun, though its turn has come. The scheduler or the worker may be away."
 
 
 @dataclass(frozen=True)
@@ -189,7 +198,8 @@ def _timed(store: Store, facts: SyncFacts, known: _Known) -> SyncStatus:
     is_on, paused = facts.is_on(store), paused_reason(store)
     where = known.where
     is_stale = is_on and not paused and _is_stale(facts, store, known)
-    state, sentence = _words(facts, store, paused, known, is_stale)
+    first = _first_run(facts, store, where) if is_on and not paused and not known.held and not known.last_run else None
+    state, sentence = _words(facts, store, paused, known, is_stale, first)
     return SyncStatus(
         sync=facts.sync,
         label=facts.label,
@@ -203,7 +213,7 @@ def _timed(store: Store, facts: SyncFacts, known: _Known) -> SyncStatus:
         is_stale=is_stale,
         silent_since=_silent_since(store, known),
         held=known.held,
-        is_overdue=sentence == _OVERDUE,
+        is_overdue=first is _FirstRun.OVERDUE,
     )
 
 
@@ -223,17 +233,19 @@ def _is_stale(facts: SyncFacts, store: Store, known: _Known) -> bool:
     return since is not None and clock.now() - since > stale_after(facts)
 
 
-def _words(facts: SyncFacts, store: Store, paused: str, known: _Known, is_stale: bool) -> tuple[str, str]:
-    last_run = known.last_run
+def _words(
+    facts: SyncFacts, store: Store, paused: str, known: _Known, is_stale: bool, first: _FirstRun | None
+) -> tuple[str, str]:
     if not facts.is_on(store):
         return "Off", f"{facts.label} is off, so nothing runs."
     if paused:
         return "Paused", paused
     if known.held:
         return "Paused", _waits_for_decision(known.held)
-    if last_run is None:
-        sentence = _of_first_run(facts, store, known.where)
-        return "Stale" if is_stale and sentence == _OVERDUE else "Waiting", sentence
+    if first:
+        return "Stale" if is_stale and first is _FirstRun.OVERDUE else "Waiting", first.value
+    last_run = known.last_run
+    assert last_run is not None
     if last_run.state is RunState.RUNNING:
         return "Running", last_run.progress or "A run is at work."
     if last_run.is_retrying:
@@ -253,17 +265,15 @@ def _words(facts: SyncFacts, store: Store, paused: str, known: _Known, is_stale:
     return "Healthy", "The last run went through."
 
 
-def _of_first_run(facts: SyncFacts, store: Store, where: SyncState | None) -> str:
-    """Return what is to be said of a sync that is on, can run, and of which no run is known."""
+def _first_run(facts: SyncFacts, store: Store, where: SyncState | None) -> _FirstRun:
+    """Return how a sync stands that is on, can run, and of which no run is known."""
     due_at, now = where.next_due_at if where else None, clock.now()
     if due_at is not None and due_at > now + _BEGINS_WITHIN:
-        return "The next run comes with its turn."
+        return _FirstRun.LATER
     could_begin = [moment for moment in (due_at, where.on_since if where else None, store.authorized_at) if moment]
     if not could_begin or now - max(could_begin) <= _BEGINS_WITHIN:
-        return "The first run starts within a minute."
-    if not facts.toggle and due_at is None:
-        return "Nothing is to be done now."
-    return _OVERDUE
+        return _FirstRun.SOON
+    return _FirstRun.OVERDUE if facts.toggle or due_at is not None else _FirstRun.NOT_NEEDED
 
 
 def _begun_again(facts: SyncFacts, store: Store, known: _Known, failed: SyncRun) -> str:
