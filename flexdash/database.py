@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, any_, event, func, literal, text
+from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, and_, any_, event, func, literal, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,7 @@ from flexdash.extensions import db
 from flexdash.models.types import UtcDateTime
 
 COUNT_PATIENCE_MS = 2_000
+_LAST_CHARACTER = "\U0010ffff"
 LOCK_PATIENCE_MS = 30_000  # then the work fails, says that the database is busy, and is tried again
 
 logger = structlog.get_logger(__name__)
@@ -65,6 +66,12 @@ def one_of(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement
     if db.engine.dialect.name == "postgresql":
         return column == any_(literal(list(values), ARRAY(column.type)))
     return column.in_(values)
+
+
+def begins_with(column: Any, text: str) -> ColumnElement[bool]:
+    """Return the condition that `column` begins with `text`, letter by letter, as an index of the column serves it."""
+    # The range is for the index; the second condition holds where the database orders letters its own way.
+    return and_(column >= text, column < text + _LAST_CHARACTER, column.startswith(text, autoescape=True))
 
 
 def moment_of(seconds: ColumnElement[int]) -> ColumnElement[datetime]:

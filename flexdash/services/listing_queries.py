@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, and_, literal, select, text, union
 from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload
 
-from flexdash.database import release_connection
+from flexdash.database import begins_with, release_connection
 from flexdash.extensions import db
 from flexdash.models import Hub, HubMapping, Listing, PriceState, PublishedStock, PushState, StockLevel, Store
 from flexdash.models.listing import HAS_BARCODE
@@ -31,7 +31,6 @@ EXPORT_HEADINGS = (
 )
 HAS_NO_PRICE = Listing.price_state == PriceState.NONE
 ROWS_AT_A_TIME = 1_000
-_LAST_CHARACTER = "\U0010ffff"
 
 
 class Only(StrEnum):
@@ -229,12 +228,6 @@ def _matching(
     # Without the store as a condition of its own, as above.
     of_barcode = select(Listing.id).where(own, text(HAS_BARCODE), Listing.barcode == sought)
     return query.where(Listing.id.in_(of_barcode))
-
-
-def begins_with(column: InstrumentedAttribute[str], sought: str) -> Any:
-    """Return the condition that `column` begins with `sought`, in just these letters, through an index of it."""
-    # The range is what an index serves; the second condition holds where the database orders letters its own way.
-    return and_(column >= sought, column < sought + _LAST_CHARACTER, column.startswith(sought, autoescape=True))
 
 
 def _added_up(rows: Sequence[PublishedStock]) -> Pushed:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload, selectinl
 
 from flexdash import clock
 from flexdash.amazon import statuses
-from flexdash.database import transaction
+from flexdash.database import begins_with, transaction
 from flexdash.extensions import db, vault
 from flexdash.models import (
     AccessKind,
@@ -38,7 +38,6 @@ from flexdash.services.order_work import counts, step_rows
 from flexdash.vault import UnreadableSecret
 
 DEADLINES = {"overdue": "Overdue", "24h": "In the next 24 hours", "72h": "In the next 3 days"}
-_LAST_CHARACTER = "\U0010ffff"
 
 
 logger = structlog.get_logger(__name__)
@@ -286,7 +285,7 @@ def _matching(query: Select[tuple[Order]], workspace_id: int, sought: str) -> Or
     """
     own = Order.workspace_id == workspace_id
     few = [
-        select(Order.id).where(own, column >= sought, column < sought + _LAST_CHARACTER)
+        select(Order.id).where(own, begins_with(column, sought))
         for column in (Order.amazon_order_id, Order.amazon_shipment_id)
     ]
     if (own_id := id_of(sought)) is not None:

@@ -7,10 +7,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, select, text
+from sqlalchemy import Select, func, literal, select, text
 
 from flexdash import clock
-from flexdash.database import release_connection
+from flexdash.database import begins_with, release_connection
 from flexdash.extensions import db
 from flexdash.models import Listing, PriceFeed, RunState, Store, StoreStatus, Sync, SyncRun, SyncState
 from flexdash.services import access, runs_of_sync, store_contents
@@ -19,7 +19,6 @@ from flexdash.services.actors import Actor
 EXPORT_HEADINGS = ("sku_code", "selling_price", "currency", "state", "amazon_says")
 ROWS_AT_A_TIME = 1_000
 COUNTED_AT_MOST = 1_000  # a page says "1,000 or more" from there on, whatever a store has
-_LAST_CHARACTER = "\U0010ffff"
 
 
 class Only(StrEnum):
@@ -67,14 +66,7 @@ def of_store(actor: Actor, store: Store, filters: Filters) -> Select[tuple[Listi
     if filters.only is not None:
         query = query.where(text(_CONDITIONS[filters.only]))
     if sought := filters.text.strip():
-        # The range is what the index serves; the second condition holds where the database orders its own way.
-        query = query.where(
-            and_(
-                Listing.sku_code >= sought,
-                Listing.sku_code < sought + _LAST_CHARACTER,
-                Listing.sku_code.startswith(sought, autoescape=True),
-            )
-        )
+        query = query.where(begins_with(Listing.sku_code, sought))
     return query
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, literal, select, text, tuple_
 from sqlalchemy.orm import joinedload
 
-from flexdash.database import release_connection
+from flexdash.database import begins_with, release_connection
 from flexdash.extensions import db
 from flexdash.models import (
     HubMapping,
@@ -34,7 +34,6 @@ EXPORT_HEADINGS = ("seller", "hub_code", "sku_code", "name", "on_hand", "reserve
 ROWS_AT_A_TIME = 1_000
 MAX_ORDERS = 50
 _RESERVATIONS_READ = 500  # the newest of a level: enough to show the newest that are still reserved
-_LAST_CHARACTER = "\U0010ffff"
 
 
 class Only(StrEnum):
@@ -108,7 +107,7 @@ def of_workspace(actor: Actor, filters: Filters) -> Select[tuple[StockLevel]]:
     if filters.only is Only.NONE_LEFT:
         query = query.where(text(IS_NONE_LEFT))  # in the words of the partial indexes
     if sought := filters.text.strip():
-        query = query.where(_begins_with(_as_kept(query, sought)))
+        query = query.where(begins_with(StockLevel.sku_code, _as_kept(query, sought)))
     return query
 
 
@@ -274,12 +273,7 @@ def _cells(level: StockLevel, about: Known) -> tuple[Any, ...]:
 def _as_kept(query: Select[tuple[StockLevel]], sought: str) -> str:
     """Return `sought` in the letters that a SKU code begins with: as typed, else all capital, else all small."""
     for written in dict.fromkeys((sought, sought.upper(), sought.lower())):
-        if db.session.scalar(query.with_only_columns(StockLevel.id).where(_begins_with(written)).limit(1)) is not None:
+        one = query.with_only_columns(StockLevel.id).where(begins_with(StockLevel.sku_code, written)).limit(1)
+        if db.session.scalar(one) is not None:
             return written
     return sought
-
-
-def _begins_with(sought: str) -> ColumnElement[bool]:
-    # The range is what an index serves; the second condition holds where the database orders letters its own way.
-    column = StockLevel.sku_code
-    return and_(column >= sought, column < sought + _LAST_CHARACTER, column.startswith(sought, autoescape=True))

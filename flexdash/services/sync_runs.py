@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from flexdash import clock
-from flexdash.database import transaction
+from flexdash.database import begins_with, transaction
 from flexdash.extensions import db
 from flexdash.models import (
     ApiCall,
@@ -32,7 +32,6 @@ from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, ServiceError
 from flexdash.services.syncs import FACTS
 
-_LAST_CHARACTER = "\U0010ffff"
 ON_TIME = timedelta(minutes=5)  # how long after its slot a run may be queued, as it is while the schedule is busy
 SHOWN_AT_MOST = 50  # orders and quarantined shipments on the page of a run
 
@@ -187,7 +186,7 @@ def items_of(run: SyncRun, text: str = "") -> Select[tuple[SyncRunItem]]:
     """Return the SELECT of what the run left out and what Amazon refused; `text` is how a SKU's code begins."""
     query = select(SyncRunItem).where(SyncRunItem.run_id == run.id)
     if text := text.strip():
-        query = query.where(SyncRunItem.sku_code >= text, SyncRunItem.sku_code < text + _LAST_CHARACTER)
+        query = query.where(begins_with(SyncRunItem.sku_code, text))
     return query
 
 

@@ -1,6 +1,6 @@
 """How a store's syncs stand, in plain words: what the store pages say of each of the three toggles."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -96,6 +96,7 @@ class _Known:
     last_run: SyncRun | None = None
     first_try_at: datetime | None = None
     held: ZeroBrake | None = None
+    has_work: bool = True  # asked only where the first run of a sync without a toggle depends on it
 
 
 def of(store: Store) -> list[SyncStatus]:
@@ -154,16 +155,29 @@ def _known(stores: Sequence[Store], facts: Sequence[SyncFacts]) -> dict[tuple[in
     newest, first_tries = _runs_of_each(ids, syncs)
     runs = {run.id: run for run in db.session.scalars(select(SyncRun).where(SyncRun.id.in_(newest.values())))}
     held = brake.holding_each(ids) if Sync.INVENTORY_PUSH in syncs else {}
+    idle = _without_work([key for key, state in where.items() if state.next_due_at is None and key not in newest])
     return {
         (store_id, sync): _Known(
             where.get((store_id, sync)),
             runs.get(newest.get((store_id, sync), 0)),
             first_tries.get((store_id, sync)),
             held.get(store_id) if sync is Sync.INVENTORY_PUSH else None,
+            (store_id, sync) not in idle,
         )
         for store_id in ids
         for sync in syncs
     }
+
+
+def _without_work(keys: Collection[tuple[int, Sync]]) -> set[tuple[int, Sync]]:
+    """Return those of `keys`, store id and sync, that have no toggle and nothing to do: no turn of theirs comes."""
+    idle: set[tuple[int, Sync]] = set()
+    for facts in _OTHERS:
+        of_sync = [store_id for store_id, sync in keys if sync is facts.sync]
+        if of_sync:
+            busy = set(db.session.scalars(select(Store.id).where(Store.id.in_(of_sync), facts.has_work())))
+            idle.update((store_id, facts.sync) for store_id in of_sync if store_id not in busy)
+    return idle
 
 
 def _runs_of_each(
@@ -198,7 +212,7 @@ def _timed(store: Store, facts: SyncFacts, known: _Known) -> SyncStatus:
     is_on, paused = facts.is_on(store), paused_reason(store)
     where = known.where
     is_stale = is_on and not paused and _is_stale(facts, store, known)
-    first = _first_run(facts, store, where) if is_on and not paused and not known.held and not known.last_run else None
+    first = _first_run(store, known) if is_on and not paused and not known.held and not known.last_run else None
     state, sentence = _words(facts, store, paused, known, is_stale, first)
     return SyncStatus(
         sync=facts.sync,
@@ -265,15 +279,16 @@ def _words(
     return "Healthy", "The last run went through."
 
 
-def _first_run(facts: SyncFacts, store: Store, where: SyncState | None) -> _FirstRun:
+def _first_run(store: Store, known: _Known) -> _FirstRun:
     """Return how a sync stands that is on, can run, and of which no run is known."""
-    due_at, now = where.next_due_at if where else None, clock.now()
-    if due_at is not None and due_at > now + _BEGINS_WITHIN:
+    where, now = known.where, clock.now()
+    if not known.has_work:
+        return _FirstRun.NOT_NEEDED
+    if where and where.next_due_at and where.next_due_at > now + _BEGINS_WITHIN:
         return _FirstRun.LATER
-    could_begin = [moment for moment in (due_at, where.on_since if where else None, store.authorized_at) if moment]
-    if not could_begin or now - max(could_begin) <= _BEGINS_WITHIN:
-        return _FirstRun.SOON
-    return _FirstRun.OVERDUE if facts.toggle or due_at is not None else _FirstRun.NOT_NEEDED
+    could_begin = [where.next_due_at, where.on_since, store.authorized_at] if where else [store.authorized_at]
+    since = max((moment for moment in could_begin if moment), default=now)
+    return _FirstRun.SOON if now - since <= _BEGINS_WITHIN else _FirstRun.OVERDUE
 
 
 def _begun_again(facts: SyncFacts, store: Store, known: _Known, failed: SyncRun) -> str:

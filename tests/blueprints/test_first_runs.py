@@ -14,12 +14,12 @@ from flexdash.blueprints import parts
 from flexdash.extensions import db, redis_client
 from flexdash.jobs import presence
 from flexdash.models import Role, Store, Sync, User
-from flexdash.services import disconnecting, store_settings, stores, sync_schedule
+from flexdash.services import disconnecting, prices, store_settings, stores, sync_schedule
 from flexdash.services.diagnosis.common import Parts
 from flexdash.services.store_settings import Toggle
 from flexdash.services.stores import AUTHORIZATION_LIFETIME
 from flexdash.templating.redis_watch import RedisWatch
-from tests.factories import make_actor, make_store, make_user
+from tests.factories import make_actor, make_listing, make_store, make_user
 from tests.support.servers import flexdash_process, running_redis, wait_for
 from tests.support.web import words
 
@@ -112,3 +112,18 @@ def test_one_that_is_overdue_is_not_said_to_start_within_a_minute(read: Read, mo
     all_at_work(monkeypatch)
     with time_machine.travel(clock.now() + timedelta(minutes=minutes), tick=False):
         assert read().startswith(said)
+        assert ("It has had no good run since" in read("?")) == ("Stale" in said)
+
+
+def test_of_prices_it_is_said_whether_a_push_is_to_be_awaited(read: Read, store: Store, monkeypatch) -> None:
+    all_at_work(monkeypatch)
+    sync_schedule.ensure_state(store.workspace_id, store.id, Sync.PRICE_PUSH)
+    db.session.commit()
+    in_an_hour = time_machine.travel(clock.now() + timedelta(hours=1), tick=False)
+    with in_an_hour:
+        assert "Prices Waiting Nothing is to be done now." in read("?")
+    listing = make_listing(store)
+    prices.change(make_actor(make_user(store.seller.workspace)), listing.id, "499.00", version=listing.version)
+    assert "Prices Waiting The first run starts within a minute." in read("?")
+    with in_an_hour:
+        assert f"Prices Waiting {OVERDUE}" in read("?")

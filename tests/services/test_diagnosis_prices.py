@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import select
 
 from amazon_sandbox.serving import Running
+from flexdash import clock
 from flexdash.amazon import listings
 from flexdash.extensions import db
 from flexdash.models import ApiCall, PriceState, RunState, Sync
@@ -278,6 +281,17 @@ def test_the_cause_of_a_price_that_is_not_updated_is_named(shop: Shop, state, wo
     found = why(shop, state(shop))
     assert words in sentence(found)
     assert (outcome(found), fixes(found)) == (ends, offered)
+
+
+def test_a_price_that_no_push_took_up_in_time_waits_for_the_scheduler(shop: Shop) -> None:
+    shop.price("499.00", TEE)
+    assert sentence(why(shop, TEE)) == "It waits for the next push, which starts within minutes of a change."
+    with time_machine.travel(clock.now() + timedelta(minutes=3), tick=False):
+        found = why(shop, TEE)
+        assert sentence(found) == (
+            "No run has begun, though its turn has come. The scheduler or the worker may be away."
+        )
+        assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.SYNC_NOW])
 
 
 def n_asked() -> int:

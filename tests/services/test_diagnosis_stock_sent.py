@@ -11,8 +11,9 @@ from amazon_sandbox.serving import Running
 from flexdash.jobs import queues
 from flexdash.models import RunState, Sync
 from flexdash.services import run_retries
-from flexdash.services.diagnosis import sku_stock
+from flexdash.services.diagnosis import asking, sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
+from tests.factories import make_mapping
 from tests.support.diagnoses import AT_WORK, fixes, outcome, sentence
 from tests.support.pulls import take_up, wait_for_end
 from tests.support.recoveries import lift_pace
@@ -61,6 +62,21 @@ def test_stock_that_somebody_changed_on_amazon_is_pushed_again(shop: Shop) -> No
     assert fixes(found) == [FixKind.INVENTORY]
 
 
+def test_every_hub_is_asked_about_and_one_that_could_not_be_is_named(shop: Shop, monkeypatch) -> None:
+    second = shop.add_hub("Delhi Warehouse")
+    make_mapping(shop.store, second, "PNQ1")
+    shop.count(TEE, 5, second)
+    shop.push()
+    monkeypatch.setattr(asking, "MAX_BATCH", 1)  # stands for ten, with eleven hubs
+    assert sentence(why(shop)).endswith("Amazon shows what there is to sell, 10 at EXSB and 5 at PNQ1.")
+    shop.sandbox.control.set_stock(TEE, 1, "PNQ1")
+    assert "and shows 1 at PNQ1 now" in sentence(why(shop))
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0)
+    found = why(shop)
+    assert sentence(found).endswith("Amazon gave no number just now for PNQ1. Look again in a few minutes.")
+    assert outcome(found) is Outcome.UNKNOWN
+
+
 def test_stock_whose_listing_was_taken_away_on_amazon_is_not_said_to_be_up_to_date(shop: Shop) -> None:
     shop.push()
     shop.sandbox.control.remove_listing(TEE)
@@ -76,8 +92,8 @@ def test_an_answer_of_amazons_that_leaves_the_sku_out_says_nothing_of_it(shop: S
     shop.sandbox.control.fault("inventory_left_out", sku_code=TEE)
     found = why(shop)
     assert sentence(found) == (
-        "Amazon was told exactly this: 10 at EXSB. Whether it shows it is not known: Amazon's answer just now had no "
-        "number for EXSB. Look again in a few minutes."
+        "Amazon was told exactly this: 10 at EXSB. Whether it shows it is not known: Amazon gave no number just now "
+        "for EXSB. Look again in a few minutes."
     )
     assert (outcome(found), fixes(found)) == (Outcome.UNKNOWN, [FixKind.LISTING])
 

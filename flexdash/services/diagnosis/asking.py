@@ -12,7 +12,7 @@ from flexdash import clock
 from flexdash.amazon import errors
 from flexdash.amazon.client import AmazonClient
 from flexdash.amazon.errors import UnreadableShipment
-from flexdash.amazon.inventory import InventoryItem, InventoryResult
+from flexdash.amazon.inventory import MAX_BATCH, InventoryItem, InventoryResult
 from flexdash.amazon.listings import ListingsItem
 from flexdash.amazon.shipment_reader import Shipment, read_shipment
 from flexdash.amazon.statuses import STATUS_TABLE
@@ -105,10 +105,22 @@ def of_order(store: Store, order_id: str, patience: Patience) -> AmazonSays:
 
 
 def of_stock(store: Store, locations: Sequence[str], sku_code: str) -> tuple[dict[str, InventoryResult], str]:
-    """Return Amazon's numbers for a SKU by location, and why it could not be asked ("" when it was)."""
+    """Return Amazon's numbers for a SKU by location, and why it could not be asked ("" when it was).
+
+    Locations are missing in the answer where they were too many to be asked while somebody waits.
+    """
     items = [InventoryItem(location, sku_code, store.marketplace_id) for location in locations]
-    found, trouble = _ask(store, lambda client: client.inventory.fetch(items))
-    return {result.location_id: result for result in found or ()}, trouble
+    results: dict[str, InventoryResult] = {}
+
+    def look(client: AmazonClient) -> None:
+        patience = Patience()
+        for begin in range(0, len(items), MAX_BATCH):
+            if begin and patience.is_over:
+                return
+            results.update((one.location_id, one) for one in client.inventory.fetch(items[begin : begin + MAX_BATCH]))
+
+    _, trouble = _ask(store, look)
+    return results, trouble
 
 
 def of_listing(store: Store, sku_code: str) -> tuple[ListingsItem | None, str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, union_all
 
+from flexdash.database import begins_with
 from flexdash.extensions import db
 from flexdash.models import Listing, Sku, StockLevel, Store, StoreStatus
 from flexdash.services import access
@@ -11,7 +12,6 @@ from flexdash.services.actors import Actor
 from flexdash.services.diagnosis.checks import Finding, Fix, FixKind, failed, passed
 from flexdash.services.diagnosis.common import Parts, connection, parts_at_work
 from flexdash.services.errors import FieldRefused
-from flexdash.services.listing_queries import begins_with
 from flexdash.services.words import listed, quoted
 
 MAX_LENGTH = 100  # as long as a SKU can be

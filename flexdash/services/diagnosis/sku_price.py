@@ -70,7 +70,7 @@ def _last_run(case: Case) -> Finding | None:
         return None
     status = sync_status.of_sync(case.store, Sync.PRICE_PUSH)
     found = last_run(case.store, status)
-    return found if found is not None and status.is_failing else None
+    return found if found is not None and (status.is_failing or status.is_overdue) else None
 
 
 def _was_it_sent(case: Case) -> Finding:

@@ -33,7 +33,6 @@ from flexdash.services.inventory.remedies import remedy_of
 from flexdash.services.store_settings import Toggle
 from flexdash.services.words import after_refusals, as_sentence, listed
 
-LOCATIONS_ASKED = 10  # as many as one call to Amazon takes
 _NO_ANSWER = (PushState.UNKNOWN, PushState.SENDING)  # the second after a crash, for no push is at work by then
 _BROKEN_OFF = "A push was broken off while this was being sent, so whether Amazon took it is not known."
 
@@ -208,7 +207,7 @@ def _what_amazon_shows(case: Case) -> Finding:
     ours = {line.seller_flex_hub_id: line.ours for line in lines}
     sent, listing = _sent(lines), _listing(case)
     told = listed([f"{n_units:,} at {location}" for location, n_units in ours.items()])
-    results, trouble = asking.of_stock(case.store, list(ours)[:LOCATIONS_ASKED], case.sku_code)
+    results, trouble = asking.of_stock(case.store, list(ours), case.sku_code)
     db.session.get_one(Store, store_id, populate_existing=True)
     refused = next((result for result in results.values() if _is_refused(result)), None)
     if refused is not None:
@@ -227,8 +226,9 @@ def _what_amazon_shows(case: Case) -> Finding:
             Fix(FixKind.INVENTORY, {"store_id": store_id, "q": case.sku_code}, case.sku_code),
             moments=sent,
         )
-    if silent := [location for location, result in results.items() if result.sellable_quantity is None]:
-        trouble = f"Amazon's answer just now had no number for {listed(silent)}. Look again in a few minutes."
+    silent = [location for location in ours if location not in results or results[location].sellable_quantity is None]
+    if silent and not trouble:
+        trouble = f"Amazon gave no number just now for {listed(silent)}. Look again in a few minutes."
     if trouble:
         return unknown(
             f"Amazon was told exactly this: {told}. Whether it shows it is not known: {trouble}", listing, moments=sent

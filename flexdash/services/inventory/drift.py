@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, TextClause, and_, or_, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
+from flexdash.database import begins_with
 from flexdash.extensions import db
 from flexdash.models import Hub, HubMapping, Listing, PublishedStock, StockLevel, Store, Sync, SyncState
 from flexdash.services import store_contents
@@ -20,7 +21,6 @@ from flexdash.services.inventory.remedies import remedy_of
 WINDOW = 5_000
 COUNTED_AT_MOST = 1_000
 COUNTED_LINES = 1_000  # of those that no index knows: it takes a few milliseconds of each look at the tab
-_LAST_CHARACTER = "\U0010ffff"
 _IS_REFUSED = text("published_stock.state = 'refused'")  # in the words of the partial index
 
 
@@ -144,7 +144,7 @@ def matching(
         mapping_ids=[location.mapping_id for location in locations],
     ).outerjoin(Hub, Hub.id == HubMapping.hub_id)
     if filters.text:
-        query = query.where(_begins_with(Listing.sku_code, filters.text))
+        query = query.where(begins_with(Listing.sku_code, filters.text))
     if condition is None:
         return Found(query, columns)
     until = _end_of_window(Listing.sku_code, Listing.store_id == store.id, filters)
@@ -282,7 +282,7 @@ def _told(
     if filters.mapping_id is not None:
         query = query.where(PublishedStock.seller_flex_hub_id.in_([one.seller_flex_hub_id for one in locations]))
     if filters.text:
-        query = query.where(_begins_with(PublishedStock.sku_code, filters.text))
+        query = query.where(begins_with(PublishedStock.sku_code, filters.text))
     return Found(query, [(PublishedStock.sku_code, "asc"), (PublishedStock.id, "asc")])
 
 
@@ -299,7 +299,7 @@ def _without_listing(store: Store, locations: Sequence[Location], filters: Filte
         )
     )
     if filters.text:
-        query = query.where(_begins_with(StockLevel.sku_code, filters.text))
+        query = query.where(begins_with(StockLevel.sku_code, filters.text))
     until = _end_of_window(StockLevel.sku_code, of_seller, filters)
     columns = [(StockLevel.sku_code, "asc"), (StockLevel.id, "asc")]
     return Found(_within(query, StockLevel.sku_code, filters, until), columns, until)
@@ -309,7 +309,7 @@ def _end_of_window(code: InstrumentedAttribute[str], condition: ColumnElement[bo
     """Return the SKU that lies WINDOW of them beyond the start, "" when there are fewer."""
     query = _from_start(select(code).where(condition), code, filters)
     if filters.text:
-        query = query.where(_begins_with(code, filters.text))
+        query = query.where(begins_with(code, filters.text))
     order = code.desc() if filters.is_backwards else code
     return db.session.scalar(query.order_by(order).offset(WINDOW).limit(1)) or ""
 
@@ -325,8 +325,3 @@ def _from_start(query: Select[Any], code: InstrumentedAttribute[str], filters: F
     if not filters.start:
         return query
     return query.where(code <= filters.start if filters.is_backwards else code >= filters.start)
-
-
-def _begins_with(column: InstrumentedAttribute[str], sought: str) -> ColumnElement[bool]:
-    # The range is what an index serves; the second condition holds where the database orders letters its own way.
-    return and_(column >= sought, column < sought + _LAST_CHARACTER, column.startswith(sought, autoescape=True))
