@@ -75,6 +75,18 @@ class Redactor:
         return clean
 
 
+class _Printable:
+    """Writes out what a terminal would carry out instead of showing; line ends stay, of which tracebacks are made."""
+
+    _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+    def __call__(self, _logger: Any, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for name, value in event_dict.items():
+            if isinstance(value, str):
+                event_dict[name] = self._UNSHOWN.sub(lambda found: repr(found[0])[1:-1], value)
+        return event_dict
+
+
 class _LastLook:
     """Redacts the finished line, for a traceback is written out only by the renderer."""
 
@@ -164,7 +176,7 @@ def _rendering(settings: Settings, stream: TextIO) -> list[Any]:
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
+    return [_Printable(), structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
 
 
 _ANY_PASSWORD = re.compile(r"://[^:/]*:([^@]+)@")

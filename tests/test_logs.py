@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 
 import pytest
 import structlog
@@ -172,6 +173,24 @@ def test_the_console_form_is_one_readable_line(log_lines):
     assert "run began" in line
     assert "run_id=7" in line
     assert "\x1b" not in line
+
+
+def test_a_terminal_shows_what_a_stranger_wrote_and_carries_none_of_it_out(client, log_lines):
+    stream = io.StringIO()
+    log_lines()
+    logs.configure(load_settings({}), stream)
+    client.get("/zzz%1b%5b2J%9b%00%e2%80%ae")
+    (line,) = [line for line in stream.getvalue().splitlines() if "/zzz" in line]
+    assert r"path=/zzz\x1b[2J" in line
+    assert all(character.isprintable() for character in line)
+
+
+@pytest.mark.parametrize("piece", ["a_", "token ", "a_token:", "://a:", "a@a.", "bearer ", "authorization :", 'token"'])
+def test_a_long_line_of_a_stranger_costs_no_time(piece):
+    """By the square of its length, 100,000 characters would take minutes."""
+    began = time.process_time()
+    redacted_text(piece * (100_000 // len(piece)))
+    assert time.process_time() - began < 5
 
 
 def test_each_request_has_an_id_on_its_line_and_in_its_answer(client, log_lines):
