@@ -4,11 +4,11 @@ The address opens the file for whoever has it: it is fetched at once, without th
 """
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import httpx
 
-from flexdash.amazon.errors import AmazonUnavailable, UnreadableAnswer
+from flexdash.amazon.addresses import trusted
+from flexdash.amazon.errors import AmazonUnavailable, UnreadableAnswer, UntrustedAddress
 from flexdash.amazon.http_pool import shared_pool
 from flexdash.amazon.wire import send
 
@@ -27,15 +27,18 @@ class FetchedFile:
 def fetch(url: str, *, timeout_seconds: float, own_origin: str = "", http: httpx.Client | None = None) -> FetchedFile:
     """Return the file at `url`, an address that Amazon gave.
 
-    Only https is followed, and the origin `own_origin` (the sandbox's). Raises AmazonUnavailable, worth another try
-    with a fresh address, and UnreadableAnswer for an address that is none of Amazon's or a file that is too large.
+    Only https to a host on the internet is followed, and the origin `own_origin` (the sandbox's). Raises
+    AmazonUnavailable, worth another try with a fresh address, and UnreadableAnswer for an address that is none of
+    Amazon's or a file that is too large.
     """
-    parts = urlsplit(url)
-    is_own = bool(own_origin) and f"{parts.scheme}://{parts.netloc}" == own_origin.rstrip("/")
-    if not parts.hostname or not (is_own or parts.scheme == "https") or parts.username is not None:
-        raise UnreadableAnswer("Amazon named a file at an address that FlexDash does not follow", operation=_OPERATION)
+    try:
+        place = trusted(url, own_origin)
+    except UntrustedAddress as error:
+        raise UnreadableAnswer(
+            "Amazon named a file at an address that FlexDash does not follow", operation=_OPERATION
+        ) from error
     client = http or shared_pool()
-    request = client.build_request("GET", url)
+    request = client.build_request("GET", place)
     reply = send(client, request, timeout_seconds=timeout_seconds, max_bytes=MAX_FILE_BYTES)
     if reply.failure == "too_long":
         raise UnreadableAnswer(f"The file is larger than {MAX_FILE_BYTES:,} bytes", operation=_OPERATION)

@@ -38,7 +38,7 @@ _NO_COOKIES = _NoCookies()
 def new_pool(timeout_seconds: float = 20, *, max_connections: int = _MAX_CONNECTIONS) -> httpx.Client:
     """Return a client that keeps connections open, never follows a redirect and never uses a proxy for this machine.
 
-    `timeout_seconds` bounds each wait for the network; the transport bounds a whole call.
+    `timeout_seconds` bounds each wait for the network.
     """
     # httpx logs whole addresses at INFO, query strings included, and httpcore logs headers at DEBUG.
     for name in ("httpx", "httpcore"):

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_MAX_WAIT_SECONDS = 120.0
 _MAX_RATE = 10_000.0
+_MIN_OF_PLAN = 0.01  # a rate below this part of the documented one would still the operation for hours: it is a mistake
 _MAX_PAUSE_SECONDS = 300.0
 
 # The share of the plan that is used. With a burst of one there is no smaller bucket to keep, only a slower one.
@@ -193,7 +194,7 @@ class Pacer:
             rate = float(header or "")
         except ValueError:
             return
-        if not 0 < rate <= _MAX_RATE:
+        if not plan.rate * _MIN_OF_PLAN <= rate <= _MAX_RATE:
             return
         known = self._rates.get((partner, plan.operation))
         if known is not None and math.isclose(known, rate, rel_tol=1e-6):

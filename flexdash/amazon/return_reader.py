@@ -5,6 +5,7 @@ can store, log or show it. Amazon sends no buyer's name or address; the reason m
 read without what looks like an e-mail address or a telephone number.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from flexdash.amazon import lenient
 from flexdash.amazon.errors import UnreadableReturn
 from flexdash.amazon.records import redacted
+
+log = logging.getLogger(__name__)
 
 MAX_ID = 100
 _MAX_WORD = 60
@@ -72,6 +75,17 @@ def read_return(raw: Any) -> ReturnItem:
 
     Raises UnreadableReturn only when the id or the status cannot be had.
     """
+    try:
+        return _read(raw)
+    except UnreadableReturn:
+        raise
+    except Exception as error:  # a fault of ours costs this return, and not the others of its page
+        log.error("a return could not be read: %s", lenient.fault(error))
+        reason = f"FlexDash does not understand its form ({type(error).__name__})"
+        raise UnreadableReturn(reason, _identifier(raw.get("id")) or None) from error
+
+
+def _read(raw: Any) -> ReturnItem:
     if raw.__class__ is not dict:
         raise UnreadableReturn("it is not a JSON object")
     return_id = _identifier(raw.get("id"))

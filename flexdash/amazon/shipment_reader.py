@@ -6,6 +6,7 @@ statuses are added without notice, so nothing here checks an enum.
 
 import base64
 import binascii
+import logging
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +26,8 @@ __all__ = [
     "read_shipment",
 ]
 
+log = logging.getLogger(__name__)
+
 _MAX_ID = 255
 _MAX_WORD = 64
 _MAX_REASON = 500
@@ -40,6 +43,17 @@ def read_shipment(raw: Any) -> Shipment:
     Raises UnreadableShipment only when id, status, location or lines cannot be had; anything else that is missing or
     strange becomes "", None or an empty collection.
     """
+    try:
+        return _read(raw)
+    except UnreadableShipment:
+        raise
+    except Exception as error:  # a fault of ours costs this shipment, and not the others of its page
+        log.error("a shipment could not be read: %s", lenient.fault(error))
+        reason = f"FlexDash does not understand its form ({type(error).__name__})"
+        raise UnreadableShipment(reason, _identifier(raw.get("id")) or None) from error
+
+
+def _read(raw: Any) -> Shipment:
     if raw.__class__ is not dict:
         raise UnreadableShipment("it is not a JSON object")
     shipment_id = _identifier(raw.get("id"))
@@ -162,7 +176,7 @@ def _read_packages(raw: Any) -> tuple[ShipmentPackage, ...]:
 
 def _measure(raw: Any, unit_field: str, per_unit: dict[str, Decimal]) -> Decimal | None:
     raw = _members(raw)
-    value, factor = lenient.amount(raw.get("value")), per_unit.get(raw.get(unit_field) or "")
+    value, factor = lenient.amount(raw.get("value")), per_unit.get(_text(raw.get(unit_field)))
     return None if value is None or factor is None else value * factor
 
 

@@ -5,7 +5,6 @@ it is looked at first: https and a real host name, or the very loopback host tha
 sandbox). Nothing but the content and its type is sent, no redirect is followed, and what is read is bounded.
 """
 
-import ipaddress
 import random
 import time
 import zlib
@@ -15,13 +14,13 @@ from datetime import UTC, datetime
 import httpx
 
 from flexdash.amazon import excerpts
+from flexdash.amazon.addresses import trusted
 from flexdash.amazon.errors import (
     AddressExpired,
     AmazonError,
     AmazonUnavailable,
     RequestRefused,
     UnreadableAnswer,
-    UntrustedAddress,
 )
 from flexdash.amazon.records import CallRecord
 from flexdash.amazon.wire import NOT_SENT, Reply, send
@@ -33,7 +32,6 @@ MAX_UNPACKED_BYTES = 96 * 1024 * 1024
 _MAX_ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.5
 _SHORTEST_TIMEOUT_SECONDS = 60  # a file of ten megabytes takes longer than an answer
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -137,38 +135,6 @@ class StoredDocuments:
                 response_excerpt=excerpts.of_answer(reply, None) if error else "",
             )
         )
-
-
-def trusted(address: str, api_url: str, operation: str = "") -> httpx.URL:
-    """Return `address` when FlexDash may go there; raise UntrustedAddress, which never holds the address, when not."""
-    try:
-        url, own = httpx.URL(address), httpx.URL(api_url)
-    except (httpx.InvalidURL, TypeError, ValueError):
-        url = None
-    if url is not None and not url.userinfo:
-        is_https = url.scheme == "https" and url.port in (None, 443) and _is_host_name(url.host)
-        is_sandbox = url.host in _LOOPBACK and own.host in _LOOPBACK and _place(url) == _place(own)
-        if is_https or is_sandbox:
-            return url
-    raise UntrustedAddress(
-        "Amazon's answer names an address for a document that is no https address of a host on the internet, so "
-        "FlexDash did not go there",
-        operation=operation,
-    )
-
-
-def _place(url: httpx.URL) -> tuple[str, int | None]:
-    return url.scheme, url.port
-
-
-def _is_host_name(host: str) -> bool:
-    if "." not in host.strip("."):
-        return False
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return not host.endswith((".local", ".internal", ".localhost"))
-    return False
 
 
 def _error_of(operation: str, reply: Reply, *, is_gzip: bool) -> AmazonError | None:

@@ -69,7 +69,10 @@ def _finite(number: str) -> float | None:
 
 def send(http: httpx.Client, request: httpx.Request, *, timeout_seconds: float, max_bytes: int) -> Reply:
     """Send `request` once and read at most `max_bytes` of the answer within about `timeout_seconds`; never raise for
-    what the network or the other side does."""
+    what the network or the other side does.
+
+    Each wait for the other side is bounded by `timeout_seconds`, too, and not their sum: one that sends a byte of its
+    headers every now and then is waited for."""
     reply = Reply(started_at=datetime.now(UTC))
     begun = time.perf_counter()
     try:
@@ -88,6 +91,8 @@ def send(http: httpx.Client, request: httpx.Request, *, timeout_seconds: float, 
         reply.failure, reply.failure_text = "unreadable", f"the answer is garbled ({type(error).__name__})"
     except httpx.TransportError as error:
         reply.failure, reply.failure_text = "no_answer", f"the connection broke ({type(error).__name__})"
+    except (httpx.InvalidURL, UnicodeError) as error:  # a host whose name cannot be written as the network does
+        reply.failure, reply.failure_text = "not_sent", f"no such host ({type(error).__name__})"
     reply.duration_ms = round((time.perf_counter() - begun) * 1000)
     return reply
 

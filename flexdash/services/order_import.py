@@ -1,6 +1,5 @@
 """Writing a page of Amazon's shipments: new orders in bulk, changes one by one, what cannot be read into quarantine."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flexdash import clock, metrics
-from flexdash.amazon import statuses
+from flexdash.amazon import lenient, statuses
 from flexdash.amazon.shipment_reader import Shipment
 from flexdash.bulk import insert_rows
 from flexdash.database import one_of
@@ -348,7 +347,7 @@ class OrderImporter:
                 db.session.add(row)
             row.run_id = self.run_id
             row.error_sentence = item.sentence[:500]
-            row.payload_encrypted = self._vault.encrypt(json.dumps(item.raw, default=str))
+            row.payload_encrypted = self._vault.encrypt(lenient.as_text(item.raw))
             row.last_seen_at = clock.now()
             row.n_times_seen += 1
             row.resolved_at = None

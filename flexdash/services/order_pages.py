@@ -1,7 +1,6 @@
 """A page of Amazon's shipments as it is read, before anything is written."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,7 +73,7 @@ def quarantine_id(raw: Any, shipment_id: str | None) -> str:
     """Return what a shipment in quarantine is kept under: its id, else what stands for its payload."""
     if shipment_id:
         return shipment_id[:QUARANTINE_ID_LENGTH]
-    digest = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(lenient.as_text(raw).encode()).hexdigest()
     return f"{UNREADABLE}{digest}"
 
 

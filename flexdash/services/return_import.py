@@ -1,7 +1,6 @@
 """Writing a page of Amazon's returns: new ones in bulk, changes one by one, what cannot be read kept apart by id."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flexdash import clock
+from flexdash.amazon import lenient
 from flexdash.amazon.errors import UnreadableReturn
 from flexdash.amazon.return_reader import ReturnItem, read_return
 from flexdash.amazon.return_statuses import lookup_return
@@ -274,7 +274,7 @@ _WITHOUT_ID = "Without an id it cannot be asked for again. Look in Seller Centra
 
 
 def _digest(raw: Any) -> str:
-    return hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(lenient.as_text(raw).encode()).hexdigest()
 
 
 def _is_older(item: ReturnItem, known_at: Any) -> bool:

@@ -32,6 +32,10 @@ def test_a_file_comes_with_its_type_and_no_token_goes_out(stub, caplog):
         "https://user:word@labels.example/label",
         "file:///etc/passwd",
         "//labels.example/label",
+        "https://127.0.0.1/label",
+        "https://[bad/label",
+        "https://a..b/label",
+        "https://xn--zzzzzz99999.com/label",
         "",
     ],
 )

@@ -155,7 +155,7 @@ def test_the_rate_amazon_names_is_everybodys_at_once(redis_connection, rate):
     assert other.now - begun == pytest.approx(20 / (rate * 0.98), rel=0.06)
 
 
-@pytest.mark.parametrize("header", [None, "", "fast", "nan", "inf", "-1", "0", "1e9"])
+@pytest.mark.parametrize("header", [None, "", "fast", "nan", "inf", "-1", "0", "1e9", "0.019", "1e-9", "5e-324"])
 def test_what_is_no_rate_is_ignored(redis_connection, header):
     plan = Plan("getShipments", 2, 1)
     actor = Actor(redis_connection)

@@ -1,5 +1,6 @@
 """Reading shipments: all that is there, and nothing that a strange one can break."""
 
+import copy
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flexdash.amazon import lenient
+from flexdash.amazon import lenient, shipment_reader
 from flexdash.amazon.errors import UnreadableShipment
 from flexdash.amazon.shipment_reader import Money, Shipment, read_shipment
 from tests.amazon.examples import charge, money, shipment
@@ -240,6 +241,19 @@ JSON = st.recursive(
 )
 
 
+def test_a_fault_of_ours_costs_one_shipment_and_its_words_are_not_logged(monkeypatch, caplog):
+    def fail(_raw):
+        raise ValueError("Aditi Imaginary lives here")
+
+    monkeypatch.setattr(shipment_reader, "_read_packages", fail)
+    with pytest.raises(UnreadableShipment) as caught:
+        read_shipment(packed())
+    assert caught.value.shipment_id == packed()["id"]
+    assert caught.value.reason == "FlexDash does not understand its form (ValueError)"
+    assert "a shipment could not be read: ValueError in fail" in caplog.text
+    assert "Aditi" not in caplog.text
+
+
 @given(JSON)
 def test_random_junk_is_unreadable_and_nothing_worse(junk):
     with pytest.raises(UnreadableShipment):
@@ -253,13 +267,27 @@ def paths(value, path=()):
         yield from paths(member, (*path, key))
 
 
-PATHS = [path for path in paths(shipment()) if path]
+PACKAGE = {
+    "id": "P-1",
+    "status": "CREATED",
+    "dimensions": {key: {"value": "10", "dimensionUnit": "CM"} for key in ("length", "width", "height")},
+    "weight": {"value": "1.5", "weightUnit": "KG"},
+    "packageLineItems": [{"packageLineItemId": "1", "quantity": 2}],
+}
+
+
+def packed() -> dict:
+    return {**shipment(), "packages": [copy.deepcopy(PACKAGE)]}
+
+
+PATHS = [path for path in paths(packed()) if path]
 
 
 @settings(max_examples=400)
 @given(st.lists(st.tuples(st.sampled_from(PATHS), JSON), min_size=1, max_size=4))
 def test_a_shipment_with_junk_anywhere_is_read_or_unreadable(changes):
-    raw = shipment()
+    """Asked below the net that `read_shipment` spreads for our own faults."""
+    raw = packed()
     for path, junk in changes:
         place = raw
         for key in path[:-1]:
@@ -272,7 +300,7 @@ def test_a_shipment_with_junk_anywhere_is_read_or_unreadable(changes):
         if isinstance(place, dict) or (isinstance(place, list) and isinstance(key, int) and key < len(place)):
             place[key] = junk
     try:
-        found = read_shipment(raw)
+        found = shipment_reader._read(raw)
     except UnreadableShipment:
         return
     assert isinstance(found, Shipment)
@@ -293,14 +321,16 @@ def test_packages_are_read_in_centimetres_and_grams_whatever_their_units():
             "packageLineItems": [{"packageLineItemId": "1", "quantity": 2}, {"quantity": 1}, "odd"],
         },
         {"id": "P-2", "dimensions": {"length": {"value": "10", "dimensionUnit": "FURLONG"}}, "weight": None},
+        {"id": "P-3", "dimensions": {"length": {"value": "10", "dimensionUnit": ["CM"]}}},
         {"status": "CREATED"},
         "odd",
     ]
-    first, second = read_shipment(raw).packages
+    first, second, third = read_shipment(raw).packages
     assert (first.id, first.status, first.weight_g) == ("P-1", "SHIPLABEL_GENERATED", 1500)
     assert (first.length_cm, first.height_cm) == (Decimal("25.40"), Decimal("20.0"))
     assert first.lines == (("1", 2),)
     assert (second.id, second.length_cm, second.weight_g, second.lines) == ("P-2", None, None, ())
+    assert (third.id, third.length_cm) == ("P-3", None)
 
 
 @pytest.mark.parametrize("odd", [None, {}, "x", 7, []])

@@ -2,6 +2,7 @@ from decimal import Decimal
 
 import pytest
 from flask import Flask
+from orjson import loads
 from sqlalchemy import select
 
 from flexdash.database import transaction
@@ -102,6 +103,14 @@ def test_a_shipment_twice_on_one_page_is_one_order_with_the_newer_state(store: S
 
     assert counts.n_created == 1
     assert the_order("D1").amazon_status == "CONFIRMED"
+
+
+def test_what_is_nested_too_deeply_to_be_kept_costs_no_other(store: Store) -> None:
+    deep = loads('{"x":' + "[" * 1_010 + "]" * 1_010 + "}")
+    assert write(store, deep, {**deep, "id": "D1"}, raw_shipment("D2")).n_created == 1
+    quarantined = db.session.scalars(select(QuarantinedShipment)).all()
+    assert {row.amazon_shipment_id[:11] for row in quarantined} == {"D1", "unreadable:"}
+    assert {vault.decrypt(row.payload_encrypted) for row in quarantined} == {'"It is nested too deeply to be kept."'}
 
 
 def test_one_broken_shipment_never_costs_the_others(store: Store) -> None:
