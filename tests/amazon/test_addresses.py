@@ -4,6 +4,7 @@ import pytest
 
 from flexdash.amazon import errors
 from flexdash.amazon.addresses import trusted
+from flexdash.amazon.wire import send
 
 AMAZON = "https://sellingpartnerapi-eu.amazon.com"
 SANDBOX = "http://127.0.0.1:8100"
@@ -62,3 +63,9 @@ def test_addresses_that_are_never_gone_to(address, api_url):
     with pytest.raises(errors.UntrustedAddress) as caught:
         trusted(address, api_url)
     assert not address or address not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://a..b/x", f"https://{'a' * 70}.example/x"])
+def test_a_host_whose_name_no_network_takes_was_sent_nothing(http, url):
+    reply = send(http, http.build_request("GET", url), timeout_seconds=5, max_bytes=1)
+    assert reply.failure == "not_sent"

@@ -39,7 +39,7 @@ def test_the_sign_in_page_is_open_to_all(client, app):
 def test_signing_in_leads_home_and_sets_a_careful_cookie(client, ravi):
     answer = try_password(client, PASSWORD)
     assert (answer.status_code, answer.location) == (303, "/")
-    cookie = answer.headers["Set-Cookie"]
+    cookie = next(cookie for cookie in answer.headers.getlist("Set-Cookie") if cookie.startswith("session="))
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert "Secure" not in cookie  # the tested app is served over http; with https in PUBLIC_URL it is there
@@ -184,6 +184,36 @@ def test_refused_guesses_at_one_account_do_not_lock_their_address_out_of_others(
 def test_signing_in_well_does_not_use_up_attempts(app, ravi):
     for _ in range(8):
         assert try_password(app.test_client(), PASSWORD).status_code == 303
+
+
+def test_strangers_lock_nobody_out_of_a_browser_that_signed_in_before(app, ravi):
+    def of(n: int) -> dict[str, str]:
+        return {"REMOTE_ADDR": f"192.0.2.{n}"}
+
+    ravis, thief = app.test_client(), app.test_client()
+    assert try_password(ravis, PASSWORD, environ_base=of(1)).status_code == 303
+    ravis.post("/sign-out")
+    guesses = [try_password(app.test_client(), "wrong", environ_base=of(n)).status_code for n in range(10, 16)]
+    assert guesses == [422] * 5 + [429]
+    assert try_password(app.test_client(), PASSWORD, environ_base=of(2)).status_code == 429, "not known there"
+    assert try_password(ravis, PASSWORD, environ_base=of(1)).status_code == 303
+    thief.set_cookie("known", ravis.get_cookie("known").value)
+    assert [try_password(thief, "wrong", environ_base=of(n)).status_code for n in range(20, 26)] == [422] * 5 + [429]
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another person's"])
+def test_a_browser_is_not_known_by_a_cookie_that_is_not_of_this_person(app, ravi, workspace, whose):
+    browser = app.test_client()
+    if whose == "nobody's":
+        browser.set_cookie("known", "W10.made.up")
+    else:
+        assert try_password(browser, PASSWORD, email=make_user(workspace).email).status_code == 303
+        browser.post("/sign-out")
+    guesses = [
+        try_password(client, "wrong", environ_base={"REMOTE_ADDR": f"192.0.2.{n}"}).status_code
+        for n, client in enumerate([app.test_client(), browser] * 3)
+    ]
+    assert guesses == [422] * 5 + [429]
 
 
 def test_signing_in_works_and_is_throttled_while_redis_is_away(client, ravi, monkeypatch):

@@ -6,7 +6,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from flexdash import limits, metrics
-from flexdash.blueprints.auth import blueprint, throttle
+from flexdash.blueprints.auth import blueprint, known_browsers, throttle
 from flexdash.blueprints.auth.forms import SignInForm
 from flexdash.blueprints.auth.loader import TOKEN_KEY
 from flexdash.blueprints.auth.next_page import is_own_page
@@ -22,7 +22,7 @@ def _address_key() -> str:
 
 
 def _email_key() -> str:
-    return sign_ins.email_key(request.form.get("email", "")[:254])
+    return known_browsers.key_of(sign_ins.email_key(request.form.get("email", "")[:254]))
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
@@ -53,7 +53,9 @@ def sign_in() -> Response | str | tuple[str, int]:
     # Nothing of the visit before lives on: a session that someone planted in this browser is worth nothing now.
     session.clear()
     session[TOKEN_KEY] = token
-    return redirect(target, code=303)
+    response = redirect(target, code=303)
+    known_browsers.remember(response, sign_ins.email_key(form.email.data))
+    return response
 
 
 @blueprint.post("/sign-out")
