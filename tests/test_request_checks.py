@@ -32,11 +32,10 @@ def test_people_can_sign_in_behind_https_though_no_browser_sends_a_referer(https
     form = {"email": user.email, "password": PASSWORD, "csrf_token": token}
     answer = https_client.post("/sign-in", data=form, **way)
     assert answer.status_code == 303
-    cookie = answer.headers["Set-Cookie"]
-    assert cookie.startswith("__Host-session=")
-    assert "Secure" in cookie
-    assert "Path=/" in cookie
-    assert "Domain" not in cookie
+    cookies = answer.headers.getlist("Set-Cookie")
+    assert sorted(cookie.partition("=")[0] for cookie in cookies) == ["__Host-known", "__Host-session"]
+    assert all("; Secure; HttpOnly; Path=/; SameSite=Lax" in cookie for cookie in cookies)
+    assert not any("Domain" in cookie for cookie in cookies)
 
 
 @pytest.mark.parametrize("body", [{"email": 5, "password": "x"}, [1, 2], {"email": {"a": 1}}, "text"])

@@ -5,6 +5,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import delete, select
 
+from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db, vault
 from flexdash.models import ApiCall, Section, Seller, Store, StoreStatus
@@ -28,14 +29,16 @@ class NotADraft(ServiceError):
 def start_draft(actor: Actor, seller_id: int, country_code: str, name: str | None = None) -> Store:
     """Begin a store of this seller in a country, with or without its name. Nothing is asked of Amazon.
 
-    Raises NotVisible for a foreign seller, and FieldRefused for a country without a marketplace or a `name` that
-    cannot be.
+    Asked for twice in a minute without a name (a double click), it is begun once. Raises NotVisible for a foreign
+    seller, and FieldRefused for a country without a marketplace or a `name` that cannot be.
     """
     check_may_connect(actor)
     country = countries.get(country_code)
     name = clean_name(name) if name is not None else ""
     with transaction() as session:
         seller = access.get(actor, Seller, seller_id)
+        if not name and (begun := _just_begun(actor, seller, country.code)) is not None:
+            return begun
         store = Store(
             workspace_id=seller.workspace_id,
             seller_id=seller.id,
@@ -50,6 +53,23 @@ def start_draft(actor: Actor, seller_id: int, country_code: str, name: str | Non
         if name:
             check_name_is_free(actor, store, name)
         return store
+
+
+def _just_begun(actor: Actor, seller: Seller, country_code: str) -> Store | None:
+    """Return the draft that a click a moment ago began; of clicks at once the first is let through, then the others."""
+    db.session.execute(select(Seller.id).where(Seller.id == seller.id).with_for_update(key_share=True))
+    return db.session.scalars(
+        select(Store)
+        .where(
+            Store.seller_id == seller.id,
+            Store.status == StoreStatus.DRAFT,
+            Store.created_by_id == actor.user_id,
+            Store.country_code == country_code,
+            Store.name == "",
+            Store.created_at > clock.now() - timedelta(minutes=1),
+        )
+        .order_by(Store.id)
+    ).first()
 
 
 def change_country(actor: Actor, store_id: int, country_code: str) -> Store:

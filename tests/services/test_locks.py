@@ -3,11 +3,14 @@
 import io
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import event, text
 
+from flexdash import clock
 from flexdash.extensions import db
 from flexdash.models import (
     HoldReason,
@@ -22,6 +25,7 @@ from flexdash.models import (
     UploadState,
 )
 from flexdash.services import disconnecting, order_holds, stores, sync_runs
+from flexdash.services.actors import Actor
 from flexdash.services.errors import ServiceError
 from flexdash.services.uploads import applying, cleaning, deciding, places, receiving, working
 from tests import factories
@@ -60,6 +64,22 @@ def test_several_people_add_stores_of_one_seller_at_once(app: Flask) -> None:
 
     assert at_once(app, *(add(n) for n in range(4))) == []
     assert db.session.scalar(db.select(db.func.count(Store.id))) == 20
+
+
+def test_a_double_click_begins_one_store(app: Flask) -> None:
+    workspace = factories.make_workspace()
+    seller_id = factories.make_seller(workspace).id
+    asha, ravi = (factories.make_actor(factories.make_user(workspace)) for _ in range(2))
+
+    def begin(actor: Actor) -> Callable[[], object]:
+        return lambda: stores.start_draft(actor, seller_id, "IN")
+
+    assert at_once(app, begin(asha), begin(asha), begin(asha), begin(ravi)) == []
+    assert db.session.scalar(db.select(db.func.count(Store.id))) == 2, "one for each of them"
+    stores.start_draft(asha, seller_id, "AE")
+    with time_machine.travel(clock.now() + timedelta(minutes=2), tick=False):
+        begin(asha)()
+    assert db.session.scalar(db.select(db.func.count(Store.id))) == 4
 
 
 def test_a_store_is_disconnected_while_somebody_starts_its_sync(app: Flask) -> None:
