@@ -8,7 +8,7 @@ from flexdash.models import Order, OrderCancellation, OrderEvent, OrderState, Or
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, ServiceError
-from flexdash.services.order_states import Event, Kind, outcome
+from flexdash.services.order_states import BEING_CANCELLED, Event, Kind, outcome
 from flexdash.services.order_stock import StockDesk
 from flexdash.services.order_work import at_amazon, packing, step_rows, transitions
 
@@ -89,10 +89,7 @@ def _refuse_what_waits(order: Order, event: Event) -> None:
     if event is Event.DELIVER:
         return
     if order.cancellation is OrderCancellation.CANCELLING:
-        raise MoveRefused(
-            "This order is being cancelled at Amazon, whose answer is not here yet. Leave it until then: if Amazon "
-            "refuses, it goes on from where it is."
-        )
+        raise MoveRefused(BEING_CANCELLED)
     if event is not Event.SHIP:
         return
     missing = db.session.scalars(

@@ -90,7 +90,8 @@ def _ends_the_run(error: AmazonError | None) -> bool:
 
 
 def _write_all(run: RunContext, found: Sequence[Result], calls: CallLog) -> int | None:
-    """Write the results, orders in the order of their ids; return the seller when an order gave stock back."""
+    """Write the results, orders in the order of their ids; return the seller when orders On Hold may go by them: an
+    order gave stock back, or one of them is not cancelled after all."""
     written, items = [], []
     with transaction():
         desk = at_amazon.desk_of(run.store_id, run.run_id)
@@ -111,7 +112,8 @@ def _write_all(run: RunContext, found: Sequence[Result], calls: CallLog) -> int 
             n_updated=written.count(StepState.DONE),
             n_failed=written.count(StepState.FAILED) + n_again,
         )
-    return desk.seller_id if desk.has_freed_stock else None
+    has_refused = any(result.task.kind is StepKind.CANCEL and result.ended is Ended.FAILED for result in found)
+    return desk.seller_id if desk.has_freed_stock or has_refused else None
 
 
 def request(actor: Actor, order_id: int) -> int | None:
