@@ -12,7 +12,7 @@ from amazon_sandbox.serving import Running
 from amazon_sandbox.world.people import SERIALIZED_SKU_CODES
 from flexdash import clock
 from flexdash.amazon import files
-from flexdash.amazon.errors import AuthorizationRefused
+from flexdash.amazon.errors import AmazonUnavailable, AuthorizationRefused
 from flexdash.amazon.shipments import Shipments
 from flexdash.extensions import db, vault
 from flexdash.models import (
@@ -316,6 +316,39 @@ def test_a_size_changed_after_amazon_knew_it_is_told_again_before_the_label(
     assert effects(sandbox, order)["packages"] == 1
     with pytest.raises(moves.MoveRefused, match="labels are made"):
         packing_edit.edit(asha, order.id, [one_package(order)])
+
+
+def test_packages_are_not_changed_while_their_label_is_made_again(store: Store, sandbox: Running, asha: Actor) -> None:
+    order = pulled(store, sandbox)
+    moves.pick(asha, order.id)
+    do_steps(store)
+    documents.ask_again(asha, order.id, DocumentKind.LABEL)
+    with pytest.raises(moves.MoveRefused, match="labels are made"):
+        packing_edit.edit(asha, order.id, [one_package(order)])
+    assert overview.of_order(order).can_edit_packages is False
+
+
+def test_a_change_of_packages_after_a_label_whose_file_did_not_come_is_dropped_and_said_so(
+    store: Store, sandbox: Running, asha: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_file(*args: object, **values: object) -> None:
+        raise AmazonUnavailable("The file did not come.")
+
+    order = pulled(store, sandbox)
+    moves.pick(asha, order.id)
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "fetch", no_file)
+        do_steps(store)
+    packing_edit.edit(asha, order.id, [one_package(order, weight_g="4000")])
+    make_due(order)
+    do_steps(store)
+
+    package = db.session.scalars(select(OrderPackage)).one()
+    [there] = sandbox.control.shipment(order.amazon_shipment_id)["body"]["packages"]
+    assert package.weight_g == Decimal(there["weight"]["value"]) == 180 * order.n_units
+    assert set(states(order).values()) <= {StepState.DONE, StepState.NOT_NEEDED}
+    sentences = [event.sentence for event in order.events]
+    assert "Amazon has made the labels already, so the packages are now as Amazon has them." in sentences
 
 
 def test_the_recommended_shipping_option_is_chosen_and_can_be_changed_before_the_label(

@@ -166,11 +166,14 @@ def _packages(client: AmazonClient, task: Task) -> Result:
                 return _over(task, shipment)
             if rank(shipment) < PACKED:
                 raise
-    if rank(shipment) < LABELLED:
-        at_amazon = {package.id for package in shipment.packages}
-        for package in task.packages:
-            if package.id in at_amazon and not package.is_at_amazon and package.body is not None:
-                client.shipments.update_package(task.shipment_id, package.body)
+    if rank(shipment) >= LABELLED:
+        is_known = all(package.is_at_amazon for package in task.packages)
+        words = "" if is_known else "Amazon has made the labels already, so the packages are now as Amazon has them."
+        return Result(task, Ended.DONE, words, shipment=shipment, is_confirmed=is_confirmed)
+    at_amazon = {package.id for package in shipment.packages}
+    for package in task.packages:
+        if package.id in at_amazon and not package.is_at_amazon and package.body is not None:
+            client.shipments.update_package(task.shipment_id, package.body)
     return Result(task, Ended.DONE, shipment=shipment, is_confirmed=is_confirmed)
 
 
