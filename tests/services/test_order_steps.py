@@ -411,6 +411,24 @@ def test_the_label_is_not_made_for_what_a_buyer_cancelled_meanwhile(
     assert stock_problems() == []
 
 
+def test_the_hand_over_of_what_was_cancelled_on_amazon_is_a_conflict_and_not_said_to_be_known_there(
+    store: Store, sandbox: Running, asha: Actor
+) -> None:
+    order = pulled(store, sandbox)
+    moves.pick(asha, order.id)
+    do_steps(store)
+    for event in (Event.PACK, Event.MAKE_READY, Event.SHIP):
+        moves.move(asha, order.id, event)
+    sandbox.control.cancel(order.amazon_shipment_id, by="buyer")
+    do_steps(store)
+
+    assert states(order)[StepKind.SHIP] is StepState.NOT_NEEDED
+    db.session.refresh(order)
+    assert (order.state, order.has_conflict) == (OrderState.SHIPPED, True)
+    assert order.events[-1].sentence == "Amazon has the order as Cancelled, so the hand-over was not told there."
+    assert "Amazon knows that it was handed over." not in [event.sentence for event in order.events]
+
+
 def test_picking_asks_amazon_first_and_a_cancelled_order_turns_cancelled_instead(
     store: Store, sandbox: Running, asha: Actor
 ) -> None:

@@ -294,6 +294,9 @@ def _ship(client: AmazonClient, task: Task) -> Result:
             status = next((package.status for package in shipment.packages if package.id == package_id), "")
             if rank(shipment) < SHIPPED and rank_of(status) < SHIPPED:
                 raise
+    if rank(shipment) == CANCELLED:
+        words = "Amazon has the order as Cancelled, so the hand-over was not told there."
+        return Result(task, Ended.NOT_NEEDED, words, shipment=shipment)
     if rank(shipment) < SHIPPED:
         shipment = replace(shipment, status="SHIPPED")
     return Result(task, Ended.DONE, shipment=shipment)

@@ -109,7 +109,7 @@ def _keep(order: Order, step: OrderStep, result: Result, run_id: int) -> None:
     elif step.kind is StepKind.LABELS:
         sentence = _keep_labels(order, result)
     elif step.kind is StepKind.SHIP:
-        sentence = "Amazon knows that it was handed over."
+        sentence = result.sentence or "Amazon knows that it was handed over."
     step.detail = {name: value for name, value in step.detail.items() if name != "is_reprint"}
     if sentence:
         _say(order, sentence, run_id)
