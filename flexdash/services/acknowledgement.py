@@ -16,7 +16,7 @@ from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, settings
 from flexdash.logs import with_present_ids
 from flexdash.models import Acknowledgement, ItemFate, Order, OrderCancellation, OrderEvent, Store
-from flexdash.services import access, order_changes, run_sheets
+from flexdash.services import access, order_changes, order_holds, run_sheets
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.amazon_access import CallLog
 from flexdash.services.errors import NotAllowed, ServiceError
@@ -147,6 +147,8 @@ def _write_all(run: RunContext, answers: Sequence[Answer], calls: CallLog) -> No
             n_acknowledged=written.count(Acknowledgement.DONE),
             n_failed=written.count(Acknowledgement.REFUSED),
         )
+    if desk.has_freed_stock:
+        order_holds.release_for_seller(desk.seller_id, run_id=run.run_id)
 
 
 def _item(answer: Answer, outcome: Acknowledgement | None) -> run_sheets.Item:

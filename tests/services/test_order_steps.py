@@ -35,12 +35,13 @@ from flexdash.models import (
     Sync,
     SyncRun,
 )
-from flexdash.services import amazon_access
+from flexdash.services import amazon_access, sync_attempts
 from flexdash.services.actors import Actor
 from flexdash.services.order_states import Event
 from flexdash.services.order_work import documents, moves, overview, packing_edit, results, steps
 from flexdash.services.order_work.at_amazon import AmazonNotAsked
 from flexdash.services.order_work.packing_edit import LineInput, PackageInput
+from flexdash.services.run_context import HandBack
 from tests import factories
 from tests.support.ledgers import stock_problems
 from tests.support.order_steps import do_steps, effects, make_due, pulled, states
@@ -438,6 +439,41 @@ def test_picking_asks_amazon_first_and_a_cancelled_order_turns_cancelled_instead
         moves.pick(asha, order.id)
     db.session.refresh(order)
     assert (order.state, order.picked_at, order.stock) == (OrderState.CANCELLED, None, OrderStock.NONE)
+
+
+def waiting_for_the_stock_of(order: Order, store: Store, sandbox: Running) -> Order:
+    """Return an order that waits On Hold for what `order` has, which the buyer then cancels on Amazon."""
+    db.session.execute(db.text("UPDATE stock_levels SET on_hand = reserved"))
+    db.session.commit()
+    waiting = pulled(store, sandbox, units=1)
+    assert waiting.state is OrderState.ON_HOLD
+    sandbox.control.cancel(order.amazon_shipment_id)
+    return waiting
+
+
+def test_stock_of_an_order_that_picking_finds_cancelled_goes_to_the_one_that_waits_for_it(
+    store: Store, sandbox: Running, asha: Actor
+) -> None:
+    order = pulled(store, sandbox, units=1)
+    waiting = waiting_for_the_stock_of(order, store, sandbox)
+    with pytest.raises(moves.CancelledMeanwhile):
+        moves.pick(asha, order.id)
+    db.session.refresh(waiting)
+    assert waiting.state is OrderState.NEW
+
+
+def test_stock_that_a_step_frees_is_handed_on_even_when_the_worker_is_asked_to_stop(
+    store: Store, sandbox: Running, asha: Actor
+) -> None:
+    order = pulled(store, sandbox, units=1)
+    moves.pick(asha, order.id)
+    waiting = waiting_for_the_stock_of(order, store, sandbox)
+    run = factories.make_run(store, RunState.QUEUED, sync=Sync.ORDER_STEPS, trigger="manual")
+    answers = iter([False])
+    with pytest.raises(HandBack):
+        steps.work(sync_attempts.begin(run.id, lambda: next(answers, True)))
+    db.session.refresh(waiting)
+    assert (waiting.state, db.session.get(Order, order.id).state) == (OrderState.NEW, OrderState.CANCELLED)
 
 
 def test_picking_while_amazon_is_away_is_refused_unless_a_person_says_so(
