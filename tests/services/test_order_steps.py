@@ -390,6 +390,22 @@ def test_a_label_and_an_invoice_are_made_again_and_take_the_place_of_the_first(
     assert (done["labels"], done["relabels"], done["invoice"]) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("kind", DocumentKind)
+def test_an_order_is_handed_over_while_a_document_of_it_is_made_again(
+    store: Store, sandbox: Running, asha: Actor, kind: DocumentKind
+) -> None:
+    order = pulled(store, sandbox)
+    moves.pick(asha, order.id)
+    do_steps(store)
+    for event in (Event.PACK, Event.MAKE_READY):
+        moves.move(asha, order.id, event)
+    documents.ask_again(asha, order.id, kind)
+    moves.move(asha, order.id, Event.SHIP)
+    do_steps(store)
+    assert sandbox.control.shipment(order.amazon_shipment_id)["status"] == "SHIPPED"
+    assert set(states(order).values()) <= {StepState.DONE, StepState.NOT_NEEDED}
+
+
 def test_the_label_is_not_made_for_what_a_buyer_cancelled_meanwhile(
     store: Store, sandbox: Running, asha: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
