@@ -15,8 +15,8 @@ from flexdash.amazon.shipment_reader import Shipment, read_shipment
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, settings
 from flexdash.logs import with_present_ids
-from flexdash.models import Acknowledgement, ItemFate, Order, OrderEvent, Store
-from flexdash.services import access, order_changes, run_sheets
+from flexdash.models import Acknowledgement, ItemFate, Order, OrderCancellation, OrderEvent, Store
+from flexdash.services import access, order_changes, order_holds, run_sheets
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.amazon_access import CallLog
 from flexdash.services.errors import NotAllowed, ServiceError
@@ -104,7 +104,11 @@ def ask_again(actor: Actor, order_id: int) -> Order:
 
 
 def _waiting(run: RunContext) -> Iterator[tuple[int, str]]:
-    """Yield id and shipment id of the orders to acknowledge; the connection is given back before each wait."""
+    """Yield id and shipment id of the orders to acknowledge; the connection is given back before each wait.
+
+    Not those being cancelled: Amazon may take no cancellation of what is confirmed. Few are read at a time, so that one
+    that a person cancels meanwhile is left out too.
+    """
     last_id = 0
     while True:
         query = (
@@ -112,10 +116,11 @@ def _waiting(run: RunContext) -> Iterator[tuple[int, str]]:
             .where(
                 Order.store_id == run.store_id,
                 Order.acknowledgement == Acknowledgement.PENDING,
+                Order.cancellation != OrderCancellation.CANCELLING,
                 Order.id > last_id,
             )
             .order_by(Order.id)
-            .limit(10 * BATCH)
+            .limit(BATCH)
         )
         rows = [(order_id, shipment_id) for order_id, shipment_id in db.session.execute(query)]
         release_connection()
@@ -142,6 +147,8 @@ def _write_all(run: RunContext, answers: Sequence[Answer], calls: CallLog) -> No
             n_acknowledged=written.count(Acknowledgement.DONE),
             n_failed=written.count(Acknowledgement.REFUSED),
         )
+    if desk.has_freed_stock:
+        order_holds.release_for_seller(desk.seller_id, run_id=run.run_id)
 
 
 def _item(answer: Answer, outcome: Acknowledgement | None) -> run_sheets.Item:

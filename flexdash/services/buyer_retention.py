@@ -36,7 +36,7 @@ AFTER_CANCELLATION = timedelta(days=30)
 AFTER_HANDOVER = timedelta(days=60)
 AFTER_QUARANTINE = timedelta(days=60)  # still unreadable after that: delivered or not, it is no work any more
 # Where Amazon's words, or a person's, are kept of an order.
-_ORDER_WORDS = ("acknowledgement_message", "cancellation_message")
+_ORDER_WORDS = ("acknowledgement_message", "cancellation_message", "cancellation_reason")
 _CALL_WORDS = ("error_message", "answered")
 _WORDS_OF_ORDERS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (OrderEvent, ("sentence",)),

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, update
 from flexdash import clock
 from flexdash.amazon import statuses
 from flexdash.amazon.shipment_reader import Shipment
-from flexdash.extensions import db
+from flexdash.extensions import db, vault
 from flexdash.models import (
     Acknowledgement,
     Order,
@@ -23,11 +23,13 @@ from flexdash.models import (
     StepKind,
     StepState,
 )
+from flexdash.services.buyer_words import hides_everything, mask_of
 from flexdash.services.order_rows import from_amazon, hold_rows
 from flexdash.services.order_states import AMAZONS, Event, Kind, outcome
 from flexdash.services.order_stock import StockDesk
 from flexdash.services.order_work import invoices, transitions
 from flexdash.services.routing import Route
+from flexdash.vault import UnreadableSecret
 
 _EVENTS = {state: event for event, state in AMAZONS.items()}
 _OUR_OWN_STEPS = (Event.AMAZON_PICKED, Event.AMAZON_PACKED)
@@ -108,7 +110,8 @@ def _cancel(order: Order, shipment: Shipment, news: _News, desk: StockDesk) -> N
     by_us = order.cancellation is OrderCancellation.CANCELLING and kind in ("", "SELLER_REJECTED")
     if order.state is not OrderState.CANCELLED:
         order.cancelled_by = kind
-        order.cancellation_reason = ((cancellation.reason if cancellation else None) or shipment.reason or "")[:300]
+        reason = (cancellation.reason if cancellation else None) or shipment.reason or ""
+        order.cancellation_reason = _without_buyer(order, reason)[:300]
         order.cancelled_at = (cancellation.at if cancellation else None) or shipment.updated_at or clock.now()
         was_worked = order.picked_at is not None
         had_stock = order.stock
@@ -131,6 +134,16 @@ def _cancel(order: Order, shipment: Shipment, news: _News, desk: StockDesk) -> N
             .values(state=StepState.DONE, done_at=clock.now(), not_before=None, error_code="", error_sentence=""),
             execution_options={"synchronize_session": "fetch"},
         )
+
+
+def _without_buyer(order: Order, words: str) -> str:
+    """Return what Amazon said of `order` as it may be kept: without its buyer, or nothing once nobody knows that."""
+    if not words or order.buyer_deleted_at is not None:
+        return hides_everything(words)
+    try:
+        return mask_of(order.buyer_encrypted, vault)(words)
+    except UnreadableSecret:
+        return hides_everything(words)
 
 
 _ASKED_FOR = (OrderCancellation.CANCELLING, OrderCancellation.NOT_SENT, OrderCancellation.REFUSED)

@@ -1,4 +1,8 @@
-"""Orders On Hold: let go by themselves when the reason is mended, or by hand."""
+"""Orders On Hold: let go by themselves when the reason is mended, or by hand.
+
+One whose cancellation is on its way to Amazon stays as it is until Amazon answers: it takes no stock that others wait
+for, and no CONFIRM of ours makes the cancellation come too late.
+"""
 
 from collections.abc import Collection, Sequence
 
@@ -13,6 +17,7 @@ from flexdash.models import (
     HoldReason,
     Hub,
     Order,
+    OrderCancellation,
     OrderEvent,
     OrderHold,
     OrderLine,
@@ -23,11 +28,13 @@ from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
 from flexdash.services.order_rows import hold_rows
+from flexdash.services.order_states import BEING_CANCELLED
 from flexdash.services.order_stock import Request, StockDesk
 from flexdash.services.routing import Route, Routes
 from flexdash.services.words import listed, shortened
 
 BATCH = 500
+_WAITS = (Order.state == OrderState.ON_HOLD, Order.cancellation != OrderCancellation.CANCELLING)
 
 
 def release_fixed(store_id: int, run_id: int | None = None) -> list[int]:
@@ -55,7 +62,8 @@ def release_to(actor: Actor, order_id: int, hub_id: int) -> Order:
     """Release one order by hand to a hub that the person picked, whatever its Seller Flex Hub ID is mapped to.
 
     Its stock is reserved there. Raises NotVisible, NotAllowed, FieldRefused for `hub_id` (the hub is inactive, or has
-    not enough stock) and ServiceError (the order is not On Hold, or the store does not list what was ordered).
+    not enough stock) and ServiceError (the order is not On Hold, or is being cancelled at Amazon, or the store does not
+    list what was ordered).
     """
     if not actor.may(Permission.WORK_ORDERS):
         raise NotAllowed("Your role does not include releasing orders. Ask a merchant or an admin.")
@@ -66,6 +74,8 @@ def release_to(actor: Actor, order_id: int, hub_id: int) -> Order:
             raise ServiceError(
                 f"This order is {order.state.after_is} and not On Hold any more, so there is nothing to release."
             )
+        if order.cancellation is OrderCancellation.CANCELLING:
+            raise ServiceError(BEING_CANCELLED)
         if not hub.is_active:
             raise FieldRefused("hub_id", f"{hub.name} is inactive. Pick an active hub, or activate this one first.")
         desk = StockDesk(workspace_id=order.workspace_id, seller_id=order.store.seller_id)
@@ -113,10 +123,10 @@ def _release_of(
 
 
 def _held(store_ids: Collection[int], sku_code: str | None, at_most: int | None) -> Sequence[int]:
-    """Return the ids of the orders On Hold, the oldest at Amazon first."""
+    """Return the ids of the orders On Hold that may be let go, the oldest at Amazon first."""
     query = (
         select(Order.id)
-        .where(Order.store_id.in_(store_ids), Order.state == OrderState.ON_HOLD)
+        .where(Order.store_id.in_(store_ids), *_WAITS)
         .order_by(func.coalesce(Order.amazon_created_at, Order.imported_at), Order.id)
         .limit(at_most)
     )
@@ -128,10 +138,10 @@ def _held(store_ids: Collection[int], sku_code: str | None, at_most: int | None)
 
 
 def _locked(session: Session, order_ids: Sequence[int]) -> list[Order]:
-    """Return those that are still On Hold, locked in the order of their ids."""
+    """Return those that still may be let go, locked in the order of their ids."""
     query = (
         select(Order)
-        .where(one_of(Order.id, order_ids), Order.state == OrderState.ON_HOLD)
+        .where(one_of(Order.id, order_ids), *_WAITS)
         .order_by(Order.id)
         .options(selectinload(Order.holds), selectinload(Order.store))
         .with_for_update(of=Order, key_share=True)

@@ -18,6 +18,7 @@ from flexdash.extensions import db
 from flexdash.models import (
     ItemFate,
     Order,
+    OrderCancellation,
     OrderEvent,
     OrderHold,
     OrderLine,
@@ -293,6 +294,8 @@ class OrderImporter:
         )
         if not has_moved or order.state not in (OrderState.NEW, OrderState.ON_HOLD):
             return None
+        if order.state is OrderState.ON_HOLD and order.cancellation is OrderCancellation.CANCELLING:
+            return None  # once Amazon has refused that, `order_holds` sends it where it belongs by then
         desk.release(order)
         route = routes.to(order.seller_flex_hub_id)
         return desk.ask(route, store_id=self.store_id, created_at=order.amazon_created_at, order=order)

@@ -56,6 +56,12 @@ WAY = (S.ON_HOLD, S.NEW, S.PICKED, S.PACKED, S.READY_TO_SHIP, S.SHIPPED, S.DELIV
 OPEN = frozenset(WAY[:5])
 HAS_LEFT = frozenset({S.SHIPPED, S.DELIVERED})
 
+# Why nothing else is done with an order whose cancellation is on its way to Amazon.
+BEING_CANCELLED = (
+    "This order is being cancelled at Amazon, whose answer is not here yet. Leave it until then: if Amazon refuses, it "
+    "goes on from where it is."
+)
+
 # What people do: each step has one state before it.
 STEPS: dict[Event, tuple[S, S]] = {
     Event.RELEASE: (S.ON_HOLD, S.NEW),

@@ -14,6 +14,7 @@ from flexdash.extensions import db
 from flexdash.models import (
     HoldReason,
     Order,
+    OrderCancellation,
     OrderEvent,
     OrderHold,
     OrderLine,
@@ -240,6 +241,7 @@ class StockDesk:
             .where(
                 Order.store_id.in_(select(Store.id).where(Store.seller_id == self.seller_id)),
                 text("orders.state = 'On Hold'"),  # in the words of the partial index
+                Order.cancellation != OrderCancellation.CANCELLING,  # not let go before Amazon has refused that
                 Order.hub_id.in_({request.route.hub_id for request in new}),
                 ~waits_for_more.exists(),
                 ~lacks_another.exists(),

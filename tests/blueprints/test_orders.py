@@ -20,6 +20,7 @@ from flexdash.models import (
     HoldReason,
     Hub,
     Order,
+    OrderCancellation,
     OrderEvent,
     OrderHold,
     OrderState,
@@ -229,6 +230,16 @@ def test_a_held_order_says_why_and_can_be_released_by_hand(merchant: FlaskClient
     assert order.events[-1].sentence == (
         "Asha released it by hand to Pune Warehouse. It is a New Order there, with its stock reserved."
     )
+
+
+def test_a_held_order_that_is_being_cancelled_offers_no_release(merchant: FlaskClient, store: Store, hub: Hub) -> None:
+    order = factories.make_order(store, OrderState.ON_HOLD)
+    assert "Release by hand" in merchant.get(f"/orders/{order.id}").text
+    order.cancellation = OrderCancellation.CANCELLING
+    db.session.commit()
+    page = merchant.get(f"/orders/{order.id}").text
+    assert "Release by hand" not in page
+    assert "It is not released while Amazon is asked to cancel it." in page
 
 
 @pytest.mark.parametrize("chosen", [{}, {"hub_id": ""}, {"hub_id": "no number"}])

@@ -11,6 +11,7 @@ from flexdash import clock
 from flexdash.amazon.shipments import Shipments
 from flexdash.extensions import db
 from flexdash.models import (
+    Acknowledgement,
     OrderCancellation,
     OrderState,
     OrderStep,
@@ -18,17 +19,22 @@ from flexdash.models import (
     Role,
     StepKind,
     StepState,
+    StockLevel,
     Store,
+    Sync,
+    SyncRun,
 )
-from flexdash.services import amazon_access
+from flexdash.services import amazon_access, order_holds
 from flexdash.services.actors import Actor
+from flexdash.services.errors import ServiceError
 from flexdash.services.order_states import Event
 from flexdash.services.order_work import cancelling, conflicts, moves
 from flexdash.services.order_work.cancelling import Reason
 from tests import factories
 from tests.support.ledgers import stock_problems
 from tests.support.order_steps import do_steps, effects, make_due, pulled
-from tests.support.pulls import do_run, make_pulled_store
+from tests.support.pulls import do_attempt, do_run, make_pulled_store
+from tests.support.pulls import make_due as make_run_due
 
 
 @pytest.fixture(autouse=True)
@@ -259,6 +265,78 @@ def test_stock_that_a_cancellation_frees_goes_to_the_order_that_waits_for_it(
     cancelling.cancel(asha, first.id, Reason.CUSTOMER_REQUESTED)
     db.session.refresh(waiting)
     assert waiting.state is OrderState.NEW
+
+
+def count(n_on_hand: int) -> None:
+    """Let the hub have so many units of each SKU."""
+    db.session.rollback()
+    db.session.execute(db.update(StockLevel).values(on_hand=n_on_hand))
+    db.session.commit()
+
+
+def test_an_order_on_hold_is_not_let_go_while_it_is_being_cancelled(
+    store: Store, sandbox: Running, asha: Actor
+) -> None:
+    count(0)
+    order = pulled(store, sandbox, units=1, rejectable_statuses=["ACCEPTED"])
+    younger = pulled(store, sandbox, units=1)
+    cancelling.cancel(asha, order.id, Reason.OUT_OF_STOCK)
+    count(1)
+    do_run(store)
+
+    db.session.refresh(order)
+    assert (order.state, order.stock, order.acknowledgement) == (
+        OrderState.ON_HOLD,
+        OrderStock.NONE,
+        Acknowledgement.NOT_YET,
+    )
+    assert younger.state is OrderState.NEW
+    with pytest.raises(ServiceError, match="being cancelled at Amazon"):
+        order_holds.release_to(asha, order.id, younger.hub_id)
+
+    do_steps(store)
+    db.session.refresh(order)
+    assert (order.state, order.cancellation) == (OrderState.CANCELLED, OrderCancellation.DONE)
+
+
+def test_an_order_on_hold_goes_on_as_before_once_its_cancellation_is_refused(
+    store: Store, sandbox: Running, asha: Actor
+) -> None:
+    count(0)
+    order = pulled(store, sandbox, units=1)
+    cancelling.cancel(asha, order.id, Reason.OUT_OF_STOCK)
+    count(1)
+    sandbox.control.fault("error_400", operation="processShipment", count=1)
+    do_steps(store)
+
+    db.session.refresh(order)
+    assert (order.cancellation, order.state) == (OrderCancellation.REFUSED, OrderState.NEW)
+    do_run(store)
+    assert order.acknowledgement is Acknowledgement.DONE
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_new_order_is_acknowledged_only_once_its_cancellation_is_refused(
+    store: Store, sandbox: Running, asha: Actor, is_refused: bool
+) -> None:
+    sandbox.control.fault("error_503", operation="processShipment", count=20)
+    order = pulled(store, sandbox, rejectable_statuses=["ACCEPTED"])
+    sandbox.control.clear_faults()
+    cancelling.cancel(asha, order.id, Reason.OUT_OF_STOCK)
+    run_id = db.session.scalars(select(SyncRun.id).where(SyncRun.sync == Sync.ORDER_PULL)).one()
+    make_run_due(run_id)
+    do_attempt(run_id)
+    assert order.acknowledgement is Acknowledgement.PENDING
+
+    if is_refused:
+        sandbox.control.fault("error_400", operation="processShipment", count=1)
+    do_steps(store)
+    do_run(store)
+
+    db.session.refresh(order)
+    assert (order.state, order.acknowledgement) == (
+        (OrderState.NEW, Acknowledgement.DONE) if is_refused else (OrderState.CANCELLED, Acknowledgement.NOT_NEEDED)
+    )
 
 
 def test_support_cancels_nothing(store: Store, sandbox: Running) -> None:

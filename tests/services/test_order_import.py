@@ -5,6 +5,7 @@ from flask import Flask
 from orjson import loads
 from sqlalchemy import select
 
+from flexdash import clock
 from flexdash.database import transaction
 from flexdash.extensions import db, vault
 from flexdash.models import Acknowledgement, HoldReason, Order, OrderState, OrderStock, QuarantinedShipment, Store
@@ -165,6 +166,23 @@ def test_cancelled_on_amazon_is_cancelled_here_with_who_and_why(store: Store) ->
     assert order.acknowledgement is Acknowledgement.NOT_NEEDED
     assert order.holds == []
     assert order.events[-1].sentence == "Cancelled by the buyer or the marketplace: Ordered by mistake."
+
+
+@pytest.mark.parametrize(
+    ("is_deleted", "kept"), [(False, "[hidden] ordered the wrong size"), (True, "[hidden]")], ids=["known", "deleted"]
+)
+def test_the_reason_of_a_cancellation_is_kept_without_the_buyer(store: Store, is_deleted: bool, kept: str) -> None:
+    raw = raw_shipment("D1")
+    write(store, raw)
+    if is_deleted:
+        db.session.execute(db.update(Order).values(buyer_encrypted=None, buyer_deleted_at=clock.now()))
+        db.session.commit()
+
+    write(store, cancelled(raw, reason="Meera Fictional ordered the wrong size"))
+
+    order = the_order("D1")
+    assert order.cancellation_reason == kept
+    assert order.events[-1].sentence.startswith(f"Cancelled by the buyer or the marketplace: {kept}.")
 
 
 def test_cancelled_after_shipping_is_a_conflict_and_nothing_is_lost(store: Store) -> None:

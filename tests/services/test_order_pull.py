@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -32,7 +33,7 @@ from flexdash.models import (
     SyncRun,
     SyncState,
 )
-from flexdash.services import amazon_access, order_holds, order_pull, sync_attempts
+from flexdash.services import acknowledgement, amazon_access, order_holds, order_pull, sync_attempts
 from flexdash.services.order_import import Counts, OrderImporter
 from flexdash.services.order_pages import ReadPage
 from tests import factories
@@ -210,6 +211,25 @@ def test_an_order_cancelled_between_the_pull_and_the_acknowledgement(store: Stor
     run_once(store)
 
     assert states(store) == {(OrderState.CANCELLED, Acknowledgement.NOT_NEEDED): 1}
+
+
+def test_stock_of_an_order_that_the_acknowledgement_finds_cancelled_goes_to_the_one_that_waits_for_it(
+    store: Store, sandbox: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.session.execute(db.update(StockLevel).values(on_hand=1))
+    db.session.commit()
+    fields = {"lines": 1, "units": 1, "sku_codes": ["TEE-BLK-M"]}
+    older, _ = sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER, **fields)
+    real = acknowledgement.acknowledge_pending
+
+    def cancelled_before(*args: Any) -> None:
+        sandbox.control.cancel(older)
+        real(*args)
+
+    monkeypatch.setattr(acknowledgement, "acknowledge_pending", cancelled_before)
+    run_once(store)
+
+    assert sorted(state for state, _ in states(store)) == [OrderState.CANCELLED, OrderState.NEW]
 
 
 def test_one_odd_shipment_goes_to_quarantine_and_the_rest_go_on(store: Store, sandbox: Running) -> None:

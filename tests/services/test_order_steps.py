@@ -12,7 +12,7 @@ from amazon_sandbox.serving import Running
 from amazon_sandbox.world.people import SERIALIZED_SKU_CODES
 from flexdash import clock
 from flexdash.amazon import files
-from flexdash.amazon.errors import AuthorizationRefused
+from flexdash.amazon.errors import AmazonUnavailable, AuthorizationRefused
 from flexdash.amazon.shipments import Shipments
 from flexdash.extensions import db, vault
 from flexdash.models import (
@@ -35,12 +35,13 @@ from flexdash.models import (
     Sync,
     SyncRun,
 )
-from flexdash.services import amazon_access
+from flexdash.services import amazon_access, sync_attempts
 from flexdash.services.actors import Actor
 from flexdash.services.order_states import Event
 from flexdash.services.order_work import documents, moves, overview, packing_edit, results, steps
 from flexdash.services.order_work.at_amazon import AmazonNotAsked
 from flexdash.services.order_work.packing_edit import LineInput, PackageInput
+from flexdash.services.run_context import HandBack
 from tests import factories
 from tests.support.ledgers import stock_problems
 from tests.support.order_steps import do_steps, effects, make_due, pulled, states
@@ -318,6 +319,39 @@ def test_a_size_changed_after_amazon_knew_it_is_told_again_before_the_label(
         packing_edit.edit(asha, order.id, [one_package(order)])
 
 
+def test_packages_are_not_changed_while_their_label_is_made_again(store: Store, sandbox: Running, asha: Actor) -> None:
+    order = pulled(store, sandbox)
+    moves.pick(asha, order.id)
+    do_steps(store)
+    documents.ask_again(asha, order.id, DocumentKind.LABEL)
+    with pytest.raises(moves.MoveRefused, match="labels are made"):
+        packing_edit.edit(asha, order.id, [one_package(order)])
+    assert overview.of_order(order).can_edit_packages is False
+
+
+def test_a_change_of_packages_after_a_label_whose_file_did_not_come_is_dropped_and_said_so(
+    store: Store, sandbox: Running, asha: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_file(*args: object, **values: object) -> None:
+        raise AmazonUnavailable("The file did not come.")
+
+    order = pulled(store, sandbox)
+    moves.pick(asha, order.id)
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "fetch", no_file)
+        do_steps(store)
+    packing_edit.edit(asha, order.id, [one_package(order, weight_g="4000")])
+    make_due(order)
+    do_steps(store)
+
+    package = db.session.scalars(select(OrderPackage)).one()
+    [there] = sandbox.control.shipment(order.amazon_shipment_id)["body"]["packages"]
+    assert package.weight_g == Decimal(there["weight"]["value"]) == 180 * order.n_units
+    assert set(states(order).values()) <= {StepState.DONE, StepState.NOT_NEEDED}
+    sentences = [event.sentence for event in order.events]
+    assert "Amazon has made the labels already, so the packages are now as Amazon has them." in sentences
+
+
 def test_the_recommended_shipping_option_is_chosen_and_can_be_changed_before_the_label(
     store: Store, sandbox: Running, asha: Actor
 ) -> None:
@@ -356,6 +390,22 @@ def test_a_label_and_an_invoice_are_made_again_and_take_the_place_of_the_first(
     assert (done["labels"], done["relabels"], done["invoice"]) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("kind", DocumentKind)
+def test_an_order_is_handed_over_while_a_document_of_it_is_made_again(
+    store: Store, sandbox: Running, asha: Actor, kind: DocumentKind
+) -> None:
+    order = pulled(store, sandbox)
+    moves.pick(asha, order.id)
+    do_steps(store)
+    for event in (Event.PACK, Event.MAKE_READY):
+        moves.move(asha, order.id, event)
+    documents.ask_again(asha, order.id, kind)
+    moves.move(asha, order.id, Event.SHIP)
+    do_steps(store)
+    assert sandbox.control.shipment(order.amazon_shipment_id)["status"] == "SHIPPED"
+    assert set(states(order).values()) <= {StepState.DONE, StepState.NOT_NEEDED}
+
+
 def test_the_label_is_not_made_for_what_a_buyer_cancelled_meanwhile(
     store: Store, sandbox: Running, asha: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,6 +428,24 @@ def test_the_label_is_not_made_for_what_a_buyer_cancelled_meanwhile(
     assert stock_problems() == []
 
 
+def test_the_hand_over_of_what_was_cancelled_on_amazon_is_a_conflict_and_not_said_to_be_known_there(
+    store: Store, sandbox: Running, asha: Actor
+) -> None:
+    order = pulled(store, sandbox)
+    moves.pick(asha, order.id)
+    do_steps(store)
+    for event in (Event.PACK, Event.MAKE_READY, Event.SHIP):
+        moves.move(asha, order.id, event)
+    sandbox.control.cancel(order.amazon_shipment_id, by="buyer")
+    do_steps(store)
+
+    assert states(order)[StepKind.SHIP] is StepState.NOT_NEEDED
+    db.session.refresh(order)
+    assert (order.state, order.has_conflict) == (OrderState.SHIPPED, True)
+    assert order.events[-1].sentence == "Amazon has the order as Cancelled, so the hand-over was not told there."
+    assert "Amazon knows that it was handed over." not in [event.sentence for event in order.events]
+
+
 def test_picking_asks_amazon_first_and_a_cancelled_order_turns_cancelled_instead(
     store: Store, sandbox: Running, asha: Actor
 ) -> None:
@@ -387,6 +455,41 @@ def test_picking_asks_amazon_first_and_a_cancelled_order_turns_cancelled_instead
         moves.pick(asha, order.id)
     db.session.refresh(order)
     assert (order.state, order.picked_at, order.stock) == (OrderState.CANCELLED, None, OrderStock.NONE)
+
+
+def waiting_for_the_stock_of(order: Order, store: Store, sandbox: Running) -> Order:
+    """Return an order that waits On Hold for what `order` has, which the buyer then cancels on Amazon."""
+    db.session.execute(db.text("UPDATE stock_levels SET on_hand = reserved"))
+    db.session.commit()
+    waiting = pulled(store, sandbox, units=1)
+    assert waiting.state is OrderState.ON_HOLD
+    sandbox.control.cancel(order.amazon_shipment_id)
+    return waiting
+
+
+def test_stock_of_an_order_that_picking_finds_cancelled_goes_to_the_one_that_waits_for_it(
+    store: Store, sandbox: Running, asha: Actor
+) -> None:
+    order = pulled(store, sandbox, units=1)
+    waiting = waiting_for_the_stock_of(order, store, sandbox)
+    with pytest.raises(moves.CancelledMeanwhile):
+        moves.pick(asha, order.id)
+    db.session.refresh(waiting)
+    assert waiting.state is OrderState.NEW
+
+
+def test_stock_that_a_step_frees_is_handed_on_even_when_the_worker_is_asked_to_stop(
+    store: Store, sandbox: Running, asha: Actor
+) -> None:
+    order = pulled(store, sandbox, units=1)
+    moves.pick(asha, order.id)
+    waiting = waiting_for_the_stock_of(order, store, sandbox)
+    run = factories.make_run(store, RunState.QUEUED, sync=Sync.ORDER_STEPS, trigger="manual")
+    answers = iter([False])
+    with pytest.raises(HandBack):
+        steps.work(sync_attempts.begin(run.id, lambda: next(answers, True)))
+    db.session.refresh(waiting)
+    assert (waiting.state, db.session.get(Order, order.id).state) == (OrderState.NEW, OrderState.CANCELLED)
 
 
 def test_picking_while_amazon_is_away_is_refused_unless_a_person_says_so(

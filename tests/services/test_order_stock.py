@@ -13,6 +13,7 @@ from flexdash.models import (
     HoldReason,
     Hub,
     Order,
+    OrderCancellation,
     OrderState,
     OrderStock,
     StockCause,
@@ -330,6 +331,28 @@ def test_an_order_that_amazon_moves_takes_its_stock_along(store: Store, hub: Hub
     assert (the_order("D2").state, the_order("D2").stock) == (OrderState.ON_HOLD, OrderStock.NONE)
     assert set(reasons(the_order("D2"))) == {HoldReason.NOT_ENOUGH_STOCK}
     assert stock_problems() == []
+
+
+def test_an_order_on_hold_takes_no_stock_while_it_is_being_cancelled(store: Store, hub: Hub) -> None:
+    other = factories.make_hub(store.seller.workspace, name="Delhi Warehouse")
+    factories.make_mapping(store, other, "DELX")
+    factories.make_sellable(store, hub, "TEE", on_hand=0)
+    raw = raw_shipment("D1", sku_codes=("TEE",))
+    write(store, raw)
+    factories.make_sellable(store, other, "TEE", on_hand=1)
+    db.session.execute(db.update(StockLevel).values(on_hand=1))
+    db.session.execute(db.update(Order).values(cancellation=OrderCancellation.CANCELLING))
+    db.session.commit()
+
+    write(store, created(raw_shipment("D2", sku_codes=("TEE",)), 10))
+    assert the_order("D2").state is OrderState.NEW, "the older one has nothing kept for it"
+    write(store, later(raw, "ACCEPTED", 10, locationId="DELX"))  # where one is there
+    assert (the_order("D1").state, the_order("D1").stock) == (OrderState.ON_HOLD, OrderStock.NONE)
+
+    the_order("D1").cancellation = OrderCancellation.REFUSED
+    db.session.commit()
+    order_holds.release_fixed(store.id)
+    assert (the_order("D1").state, the_order("D1").hub_id) == (OrderState.NEW, other.id)
 
 
 # Held and released ----------------------------------------------------------------------------------------------------

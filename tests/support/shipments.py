@@ -64,7 +64,13 @@ def raw_shipment(
     return raw | changes
 
 
-def cancelled(raw: dict[str, Any], *, minutes: int = 30, kind: str = "MARKETPLACE_CANCELLED") -> dict[str, Any]:
+def cancelled(
+    raw: dict[str, Any],
+    *,
+    minutes: int = 30,
+    kind: str = "MARKETPLACE_CANCELLED",
+    reason: str = "Ordered by mistake",
+) -> dict[str, Any]:
     """Return `raw` as it looks after a cancellation."""
     at = _text(START + timedelta(minutes=minutes))
     line = raw["lineItems"][0] | {
@@ -73,7 +79,7 @@ def cancelled(raw: dict[str, Any], *, minutes: int = 30, kind: str = "MARKETPLAC
                 "cancelledQuantity": 1,
                 "cancelledTimestamp": at,
                 "cancellationType": kind,
-                "cancellationReason": "Ordered by mistake",
+                "cancellationReason": reason,
             }
         ]
     }

@@ -7,7 +7,7 @@ from flexdash.blueprints.fields import choices
 from flexdash.blueprints.guard import current_actor
 from flexdash.blueprints.orders.forms import HOLD_WORDS, CloseConflictForm, PickForm, ReleaseForm
 from flexdash.extensions import db
-from flexdash.models import Hub, Order, OrderState
+from flexdash.models import Hub, Order, OrderCancellation, OrderState
 from flexdash.services import access, order_lines, order_timeline, orders, returns
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.order_numbers import number_of
@@ -70,7 +70,9 @@ def work_facts(order: Order) -> dict[str, object]:
 
 def new_release_form(order: Order) -> ReleaseForm | None:
     """Return the form that releases a held order by hand, where the person may; None where there is nothing to do."""
-    if order.state is not OrderState.ON_HOLD or not current_actor().may(Permission.WORK_ORDERS):
+    if order.state is not OrderState.ON_HOLD or order.cancellation is OrderCancellation.CANCELLING:
+        return None
+    if not current_actor().may(Permission.WORK_ORDERS):
         return None
     form = ReleaseForm()
     active = (hub for hub in hubs_of(current_actor()) if hub.is_active)

@@ -5,7 +5,7 @@ from flexdash.amazon.shipment_reader import Shipment, read_shipment
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import Order, Store
-from flexdash.services import order_changes
+from flexdash.services import order_changes, order_holds
 from flexdash.services.amazon_access import StoreNotConnected, amazon_for
 from flexdash.services.errors import ServiceError
 from flexdash.services.order_stock import StockDesk
@@ -18,7 +18,8 @@ class AmazonNotAsked(ServiceError):
 def ask_and_apply(order: Order) -> None:
     """Ask Amazon for the order's shipment while a person waits, and write what is news in it.
 
-    Call it outside a transaction. Raises AmazonNotAsked; nothing was changed then.
+    Where that frees stock, orders On Hold that waited for it are let go. Call it outside a transaction. Raises
+    AmazonNotAsked; nothing was changed then.
     """
     order_id, shipment_id, store = order.id, order.amazon_shipment_id, order.store
     try:
@@ -40,23 +41,22 @@ def ask_and_apply(order: Order) -> None:
             f"({error.message.rstrip('.')}). Try again in a moment."
         ) from error
     with transaction():
-        apply(order_id, shipment)
+        desk = apply(order_id, shipment)
+    if desk.has_freed_stock:
+        order_holds.release_for_seller(desk.seller_id)
 
 
-def apply(order_id: int, shipment: Shipment, *, run_id: int | None = None, desk: StockDesk | None = None) -> Order:
-    """Lock the order, write what is news in `shipment`, and return the order; inside the caller's transaction.
-
-    With a `desk` of the caller's, the caller also lets it settle and write.
-    """
+def apply(order_id: int, shipment: Shipment) -> StockDesk:
+    """Lock the order, write what is news in `shipment`, inside the caller's transaction, and return the desk that did
+    it: it says whether stock was freed."""
     order = db.session.get_one(Order, order_id, with_for_update={"key_share": True}, populate_existing=True)
-    own = desk or desk_of(order.store_id, run_id)
+    desk = desk_of(order.store_id)
     if not order_changes.is_older(shipment, order):
-        order_changes.apply(order, shipment, run_id=run_id, desk=own)
-    if desk is None:
-        own.settle()
-        db.session.flush()
-        own.write()
-    return order
+        order_changes.apply(order, shipment, run_id=None, desk=desk)
+    desk.settle()
+    db.session.flush()
+    desk.write()
+    return desk
 
 
 def desk_of(store_id: int, run_id: int | None = None) -> StockDesk:

@@ -166,11 +166,14 @@ def _packages(client: AmazonClient, task: Task) -> Result:
                 return _over(task, shipment)
             if rank(shipment) < PACKED:
                 raise
-    if rank(shipment) < LABELLED:
-        at_amazon = {package.id for package in shipment.packages}
-        for package in task.packages:
-            if package.id in at_amazon and not package.is_at_amazon and package.body is not None:
-                client.shipments.update_package(task.shipment_id, package.body)
+    if rank(shipment) >= LABELLED:
+        is_known = all(package.is_at_amazon for package in task.packages)
+        words = "" if is_known else "Amazon has made the labels already, so the packages are now as Amazon has them."
+        return Result(task, Ended.DONE, words, shipment=shipment, is_confirmed=is_confirmed)
+    at_amazon = {package.id for package in shipment.packages}
+    for package in task.packages:
+        if package.id in at_amazon and not package.is_at_amazon and package.body is not None:
+            client.shipments.update_package(task.shipment_id, package.body)
     return Result(task, Ended.DONE, shipment=shipment, is_confirmed=is_confirmed)
 
 
@@ -291,6 +294,9 @@ def _ship(client: AmazonClient, task: Task) -> Result:
             status = next((package.status for package in shipment.packages if package.id == package_id), "")
             if rank(shipment) < SHIPPED and rank_of(status) < SHIPPED:
                 raise
+    if rank(shipment) == CANCELLED:
+        words = "Amazon has the order as Cancelled, so the hand-over was not told there."
+        return Result(task, Ended.NOT_NEEDED, words, shipment=shipment)
     if rank(shipment) < SHIPPED:
         shipment = replace(shipment, status="SHIPPED")
     return Result(task, Ended.DONE, shipment=shipment)

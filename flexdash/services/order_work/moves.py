@@ -1,14 +1,11 @@
 """What people do to one order on its way through the hub: pick, pack, make ready, ship, deliver."""
 
-from sqlalchemy import select
-
 from flexdash.database import transaction
-from flexdash.extensions import db
-from flexdash.models import Order, OrderCancellation, OrderEvent, OrderState, OrderStep, StepKind, StepState
+from flexdash.models import Order, OrderCancellation, OrderEvent, OrderState, StepKind, StepState
 from flexdash.services import access
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import NotAllowed, ServiceError
-from flexdash.services.order_states import Event, Kind, outcome
+from flexdash.services.order_states import BEING_CANCELLED, Event, Kind, outcome
 from flexdash.services.order_stock import StockDesk
 from flexdash.services.order_work import at_amazon, packing, step_rows, transitions
 
@@ -89,23 +86,13 @@ def _refuse_what_waits(order: Order, event: Event) -> None:
     if event is Event.DELIVER:
         return
     if order.cancellation is OrderCancellation.CANCELLING:
-        raise MoveRefused(
-            "This order is being cancelled at Amazon, whose answer is not here yet. Leave it until then: if Amazon "
-            "refuses, it goes on from where it is."
-        )
+        raise MoveRefused(BEING_CANCELLED)
     if event is not Event.SHIP:
         return
-    missing = db.session.scalars(
-        select(OrderStep.kind)
-        .where(
-            OrderStep.order_id == order.id,
-            OrderStep.kind.in_(transitions.SHIPMENT_STEPS),
-            OrderStep.state.in_((StepState.WAITING, StepState.FAILED)),
-        )
-        .order_by(OrderStep.id)
-    ).first()
-    if missing is not None:
-        raise MoveRefused(
-            "This order has no label of Amazon's yet, so no carrier would take it. See what is missing under "
-            f"Shipment, beginning with “{missing.words}”."
-        )
+    for step in step_rows.of_order(order):
+        is_open = step.kind in transitions.SHIPMENT_STEPS and step.state in (StepState.WAITING, StepState.FAILED)
+        if is_open and not step.detail.get("is_reprint"):  # what is made again is here already
+            raise MoveRefused(
+                "This order has no label of Amazon's yet, so no carrier would take it. See what is missing under "
+                f"Shipment, beginning with “{step.kind.words}”."
+            )

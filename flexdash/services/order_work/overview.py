@@ -22,6 +22,7 @@ from flexdash.models import (
 from flexdash.services.order_changes import CANCELLED_BY
 from flexdash.services.order_states import OPEN, Event, allowed
 from flexdash.services.order_work import invoices, packing, step_rows, transitions
+from flexdash.services.order_work.attempts import LABELLED, rank_of
 
 WORKED = frozenset({OrderState.PICKED, OrderState.PACKED, OrderState.READY_TO_SHIP})
 
@@ -92,11 +93,10 @@ def of_order(order: Order) -> WorkView:
     waiting = [step for step in rows if step.state is StepState.WAITING]
     is_asking = any(step.error_sentence == "" for step in waiting) and not order.is_invoice_waiting
     labels = next((step for step in steps if step.kind is StepKind.LABELS), None)
-    is_labelled = labels is not None and labels.state is StepState.DONE
     actions = tuple(event for event in allowed(order.state) if event is not Event.RELEASE)
     if is_cancelling:
         actions = tuple(event for event in actions if event is Event.DELIVER)
-    is_packing = order.state in WORKED and has_steps and not is_labelled and not is_cancelling
+    is_packing = order.state in WORKED and has_steps and not is_labelled(order, labels) and not is_cancelling
     return WorkView(
         actions=actions,
         steps=steps,
@@ -113,6 +113,12 @@ def of_order(order: Order) -> WorkView:
         options=_options(order, steps),
         line_words={line.amazon_line_id: line.sku_code for line in order.lines},
     )
+
+
+def is_labelled(order: Order, labels: OrderStep | None) -> bool:
+    """Say whether Amazon has made the labels of `order`, whose step is `labels`: it takes no change of packages then,
+    even while a label is made again or its file is not here yet."""
+    return (labels is not None and labels.state is StepState.DONE) or rank_of(order.amazon_status) >= LABELLED
 
 
 def cancelled_words(order: Order) -> str:

@@ -19,14 +19,13 @@ from flexdash.models import (
     OrderPackage,
     OrderStep,
     StepKind,
-    StepState,
 )
 from flexdash.services import access
 from flexdash.services.actors import Actor
 from flexdash.services.errors import ServiceError
 from flexdash.services.order_work import packing, step_rows
 from flexdash.services.order_work.moves import MoveRefused, check_may_work
-from flexdash.services.order_work.overview import WORKED
+from flexdash.services.order_work.overview import WORKED, is_labelled
 
 MAX_PACKAGES = 20
 LONGEST_CM, HEAVIEST_G = Decimal(1000), 1_000_000
@@ -75,7 +74,7 @@ def why_not_editable(order: Order) -> str:
     labels = _step(order, StepKind.LABELS)
     if labels is None:
         return "This order is worked in Amazon's own tool. Fetch its shipment details first."
-    if labels.state is StepState.DONE:
+    if is_labelled(order, labels):
         return "Its labels are made, so the packages cannot be changed any more."
     return ""
 

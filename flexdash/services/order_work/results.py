@@ -28,7 +28,7 @@ from flexdash.services import order_changes, run_sheets
 from flexdash.services.order_states import Event
 from flexdash.services.order_stock import StockDesk
 from flexdash.services.order_work import conflicts, documents, invoices, packing
-from flexdash.services.order_work.attempts import Ended, Result
+from flexdash.services.order_work.attempts import LABELLED, Ended, Result, rank
 from flexdash.services.words import listed, shortened
 
 MAX_ATTEMPTS = 5
@@ -91,7 +91,7 @@ def _keep(order: Order, step: OrderStep, result: Result, run_id: int) -> None:
     sentence = ""
     if step.kind is StepKind.PACKAGES and result.shipment is not None and result.ended is Ended.DONE:
         _keep_packages(order, result.shipment)
-        sentence = "Its packages are known to Amazon."
+        sentence = result.sentence or "Its packages are known to Amazon."
     elif step.kind is StepKind.SHIPPING_OPTION and result.options:
         step.detail = {
             **step.detail,
@@ -109,36 +109,31 @@ def _keep(order: Order, step: OrderStep, result: Result, run_id: int) -> None:
     elif step.kind is StepKind.LABELS:
         sentence = _keep_labels(order, result)
     elif step.kind is StepKind.SHIP:
-        sentence = "Amazon knows that it was handed over."
+        sentence = result.sentence or "Amazon knows that it was handed over."
     step.detail = {name: value for name, value in step.detail.items() if name != "is_reprint"}
     if sentence:
         _say(order, sentence, run_id)
 
 
 def _keep_packages(order: Order, shipment: Shipment) -> None:
-    """Mark our packages as known to Amazon; where Amazon has others, made in its own tool, those take their place."""
-    ours = packing.of_order(order)
-    theirs = shipment.packages
-    if not theirs or {package.id for package in theirs} == {package.package_id for package in ours}:
-        for package in ours:
+    """Mark our packages as known to Amazon. Where Amazon has others, made in its own tool, those take their place, and
+    so does how it has ours, once it has labelled them and takes no change."""
+    ours = {package.package_id: package for package in packing.of_order(order)}
+    theirs = {found.id[:40]: found for found in shipment.packages}
+    if not theirs or (ours.keys() == theirs.keys() and rank(shipment) < LABELLED):
+        for package in ours.values():
             package.is_at_amazon = True
         return
-    for package in ours:
-        db.session.delete(package)
-    db.session.flush()
-    for found in theirs:
-        db.session.add(
-            OrderPackage(
-                order_id=order.id,
-                package_id=found.id[:40],
-                length_cm=found.length_cm,
-                width_cm=found.width_cm,
-                height_cm=found.height_cm,
-                weight_g=found.weight_g,
-                lines=[{"line_id": line_id, "n_units": n_units} for line_id, n_units in found.lines],
-                is_at_amazon=True,
-            )
-        )
+    for name in ours.keys() - theirs.keys():
+        db.session.delete(ours[name])
+    for name, found in theirs.items():
+        package = ours.get(name) or OrderPackage(order_id=order.id, package_id=name)
+        if not package.is_at_amazon:
+            package.length_cm, package.width_cm, package.height_cm = found.length_cm, found.width_cm, found.height_cm
+            package.weight_g = found.weight_g
+            package.lines = [{"line_id": line_id, "n_units": n_units} for line_id, n_units in found.lines]
+            package.is_at_amazon = True
+            db.session.add(package)
     db.session.flush()
 
 

@@ -47,15 +47,13 @@ def work(run: RunContext) -> None:
     store = store_at_amazon(run.store_id)
     calls = CallLog(store, run.run_id)
     with open_amazon(store, calls) as client:
-        freed_seller_id = _do_all(run, client, calls)
-    if freed_seller_id is not None:
-        order_holds.release_for_seller(freed_seller_id, run_id=run.run_id)
+        _do_all(run, client, calls)
 
 
-def _do_all(run: RunContext, client: AmazonClient, calls: CallLog) -> int | None:
+def _do_all(run: RunContext, client: AmazonClient, calls: CallLog) -> None:
     under_way: dict[Future[Result], int] = {}
     known: dict[int, Shipment] = {}
-    n_unanswered, freed_seller_id = 0, None
+    n_unanswered = 0
     lost: AmazonError | None = None
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="order-steps") as pool:
         while True:
@@ -70,7 +68,7 @@ def _do_all(run: RunContext, client: AmazonClient, calls: CallLog) -> int | None
             found = [future.result() for future in done]
             for future in done:
                 del under_way[future]
-            freed_seller_id = _write_all(run, found, calls) or freed_seller_id
+            _write_all(run, found, calls)
             for result in found:
                 known.pop(result.task.order_id, None)
                 if result.shipment is not None and result.ended in (Ended.DONE, Ended.NOT_NEEDED):
@@ -81,7 +79,6 @@ def _do_all(run: RunContext, client: AmazonClient, calls: CallLog) -> int | None
     if lost is not None:
         raise lost
     run.stop_here()
-    return freed_seller_id
 
 
 def _ends_the_run(error: AmazonError | None) -> bool:
@@ -89,8 +86,9 @@ def _ends_the_run(error: AmazonError | None) -> bool:
     return isinstance(error, AuthorizationRefused | AppCredentialsRefused | TokenRefused)
 
 
-def _write_all(run: RunContext, found: Sequence[Result], calls: CallLog) -> int | None:
-    """Write the results, orders in the order of their ids; return the seller when an order gave stock back."""
+def _write_all(run: RunContext, found: Sequence[Result], calls: CallLog) -> None:
+    """Write the results, orders in the order of their ids, and let go the orders On Hold that may go by them: an order
+    gave stock back, or one of them is not cancelled after all."""
     written, items = [], []
     with transaction():
         desk = at_amazon.desk_of(run.store_id, run.run_id)
@@ -111,7 +109,9 @@ def _write_all(run: RunContext, found: Sequence[Result], calls: CallLog) -> int 
             n_updated=written.count(StepState.DONE),
             n_failed=written.count(StepState.FAILED) + n_again,
         )
-    return desk.seller_id if desk.has_freed_stock else None
+    has_refused = any(result.task.kind is StepKind.CANCEL and result.ended is Ended.FAILED for result in found)
+    if desk.has_freed_stock or has_refused:
+        order_holds.release_for_seller(desk.seller_id, run_id=run.run_id)
 
 
 def request(actor: Actor, order_id: int) -> int | None:
