@@ -20,6 +20,7 @@ _TELEPHONES = frozenset({"phone"})
 _LEAST_OF_VALUE = 3  # letters; a shorter one would be in any sentence
 _LEAST_OF_WORD = 4
 _LEAST_DIGITS = 6
+_NOBODYS = frozenset({"amazon", "buyer", "marketplace"})  # in the made-up e-mails by which Amazon hides the real ones
 _NATIONAL_DIGITS = 10
 _BETWEEN_DIGITS = r"[\s().-]{0,2}"
 
@@ -77,8 +78,8 @@ def _patterns(buyer: Mapping[str, Any]) -> Iterator[str]:
             words = value.split()
             if len(value) >= _LEAST_OF_VALUE:
                 yield _whole(r"\s+".join(map(re.escape, words)))
-            for word in re.findall(r"\w+", value):
-                if len(word) >= _LEAST_OF_WORD:
+            for word in re.findall(r"\w+", value.partition("@")[0]):  # the host of an e-mail is nobody's name
+                if len(word) >= _LEAST_OF_WORD and word.lower() not in _NOBODYS:
                     yield _whole(re.escape(word))
 
 

@@ -38,7 +38,7 @@ from flexdash.models import (
 from flexdash.services import amazon_access, sync_attempts
 from flexdash.services.actors import Actor
 from flexdash.services.order_states import Event
-from flexdash.services.order_work import documents, moves, overview, packing_edit, results, steps
+from flexdash.services.order_work import attempts, documents, moves, overview, packing_edit, results, steps
 from flexdash.services.order_work.at_amazon import AmazonNotAsked
 from flexdash.services.order_work.packing_edit import LineInput, PackageInput
 from flexdash.services.run_context import HandBack
@@ -533,6 +533,29 @@ def test_orders_of_a_store_go_on_side_by_side_and_one_that_fails_stops_no_other(
     assert len(done) == 11
     assert run.state is RunState.PARTIAL
     assert sandbox.control.stats()["max_concurrent"] > 1
+
+
+def test_a_fault_of_our_own_costs_one_order_its_step_and_no_other(
+    store: Store, sandbox: Running, asha: Actor, monkeypatch
+) -> None:
+    odd, other = (pulled(store, sandbox) for _ in range(2))
+    for order in (odd, other):
+        moves.move(asha, order.id, Event.PICK)
+    really_do, odd_id = attempts._DO[StepKind.LABELS], odd.id
+
+    def fail(client, task):
+        if task.order_id == odd_id:
+            raise ValueError("of Canary Qzxname")
+        return really_do(client, task)
+
+    monkeypatch.setitem(attempts._DO, StepKind.LABELS, fail)
+    assert do_steps(store).state is RunState.PARTIAL
+    assert states(other)[StepKind.LABELS] is StepState.DONE
+    step = db.session.scalars(
+        select(OrderStep).where(OrderStep.order_id == odd_id, OrderStep.kind == StepKind.LABELS)
+    ).one()
+    assert (step.state, step.n_attempts) == (StepState.WAITING, 1)
+    assert step.error_sentence.startswith("FlexDash failed in it, by a fault of its own.")
 
 
 def test_a_run_is_given_up_when_amazon_is_away_and_nothing_is_blamed(

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from flexdash.amazon import files, statuses
+import structlog
+
+from flexdash.amazon import files, lenient, statuses
 from flexdash.amazon.client import AmazonClient
 from flexdash.amazon.errors import (
     AccessDenied,
@@ -25,6 +27,8 @@ from flexdash.amazon.shipment_reader import Cancellation, Shipment, read_shipmen
 from flexdash.models import StepKind
 from flexdash.models.order_work import LACKS_SOMETHING
 from flexdash.services.words import after_refusals, as_sentence
+
+logger = structlog.get_logger(__name__)
 
 INVOICE_NOT_THERE = ("PENDING", "NOT_AVAILABLE")
 
@@ -94,7 +98,7 @@ class Result:
 
 
 def attempt(client: AmazonClient, task: Task) -> Result:
-    """Do the step, or find it done, and say what came of it; never raises AmazonError."""
+    """Do the step, or find it done, and say what came of it; never raises: one order costs no other its step."""
     try:
         return _DO[task.kind](client, task)
     except NotFound as error:
@@ -107,6 +111,10 @@ def attempt(client: AmazonClient, task: Task) -> Result:
         return Result(task, Ended.TRY_AGAIN, words)
     except AmazonError as error:
         return Result(task, Ended.NO_ANSWER, as_sentence(error.message), error.code, error=error)
+    except Exception as error:
+        logger.error("step failed by a fault of our own", step_id=task.step_id, fault=lenient.fault(error))
+        words = "FlexDash failed in it, by a fault of its own. Tell whoever runs FlexDash; the log has the details."
+        return Result(task, Ended.TRY_AGAIN, words)
 
 
 def rank(shipment: Shipment) -> int:
