@@ -10,7 +10,7 @@ from flask import Flask
 from amazon_sandbox.serving import Running
 from flexdash.jobs import queues
 from flexdash.models import RunState, Sync
-from flexdash.services import run_retries
+from flexdash.services import hub_mapping, run_retries
 from flexdash.services.diagnosis import asking, sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
 from tests.factories import make_mapping
@@ -75,6 +75,19 @@ def test_every_hub_is_asked_about_and_one_that_could_not_be_is_named(shop: Shop,
     found = why(shop)
     assert sentence(found).endswith("Amazon gave no number just now for PNQ1. Look again in a few minutes.")
     assert outcome(found) is Outcome.UNKNOWN
+
+
+def test_stock_that_amazon_sells_where_no_active_hub_is_is_not_said_to_be_up_to_date(shop: Shop) -> None:
+    gone = shop.add_hub("Delhi Warehouse")
+    mapping = make_mapping(shop.store, gone, "PNQ1")
+    shop.count(TEE, 5, gone)
+    shop.push()
+    hub_mapping.remove(shop.asha, shop.store.id, gone.id, version=mapping.version)
+    found = why(shop)
+    assert sentence(found).startswith(
+        "Amazon shows what there is to sell, 10 at EXSB. Amazon goes on selling 5 at PNQ1, which no active hub has"
+    )
+    assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.HUB_MAPPING])
 
 
 def test_stock_whose_listing_was_taken_away_on_amazon_is_not_said_to_be_up_to_date(shop: Shop) -> None:
