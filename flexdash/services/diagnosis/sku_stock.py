@@ -189,7 +189,9 @@ def _was_it_sent(case: Case) -> Finding:
         said = _BROKEN_OFF if _state(waiting[0]) is PushState.SENDING else _words(waiting[0])
         return failed(f"{said} It goes again with the next push: {named}.", *mends, moments=moments)
     named = listed([_difference(line) for line in waiting[:5]])
-    return answered(f"It changed since the last push and goes with the next one: {named}.", *mends, moments=moments)
+    is_new = all(line.told is None or line.told.sent_at is None for line in waiting)
+    why = "No push has sent it yet. It" if is_new else "It changed since the last push and"
+    return answered(f"{why} goes with the next one: {named}.", *mends, moments=moments)
 
 
 def _is_unanswered(line: DriftLine) -> bool:
