@@ -227,6 +227,21 @@ def test_mapping_an_unmapped_id_without_a_hub_or_to_one_just_mapped_is_told(merc
     assert mappings() == [(pune.id, "EXSB", True)]
 
 
+def test_amazons_own_spelling_of_an_id_is_taken_with_one_click(merchant, store, pune, delhi) -> None:
+    make_mapping(store, pune, "exsb")
+    make_mapping(store, delhi, "PNQ1")
+    for hub, location in ((pune, "OLD1"), (pune, "EXSB"), (delhi, "PNQ1")):
+        make_order(store, OrderState.NEW, hub=hub, seller_flex_hub_id=location)
+    page = merchant.get(path(store))
+    assert words(page).count("Amazon writes it") == 1
+    assert "Amazon writes it EXSB Its orders carry EXSB and come to this hub all the same." in words(page)
+    form = next(form for form in re.findall(r"<form.*?</form>", page.text, re.DOTALL) if "Write it EXSB" in form)
+    hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    assert merchant.post(path(store), data=hidden).status_code == 303
+    assert mappings() == [(pune.id, "EXSB", True), (delhi.id, "PNQ1", True)]
+    assert "Amazon writes it" not in words(merchant.get(path(store)))
+
+
 def test_each_mapping_says_what_it_affects(merchant, asha, store, pune, delhi) -> None:
     make_mapping(store, pune, "EXSB")
     make_mapping(store, delhi, "DELX", is_active=False)

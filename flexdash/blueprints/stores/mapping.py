@@ -293,6 +293,7 @@ def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> 
         hubs_form=hubs_form,
         query=present_query(),
         hub_forms={row.hub.id: _hub_form(row, typed.hub_forms.get(row.hub.id)) for row in rows},
+        spellings=hub_mapping_overview.other_spellings(store, [row.mapping for row in rows if row.mapping]),
         unmapped_forms=unmapped_forms,
         free_hubs=free_hubs,
         form=typed.form,
