@@ -111,11 +111,13 @@ def push_lag_of_store(waits: Sequence[Wait]) -> Chart:
 
 def push_lag_by_store(ages: Sequence[tuple[str, int]]) -> Chart:
     """Return the chart of how many stores had their last good push how long ago."""
-    total, late = sum(n for _, n in ages), sum(n for _, n in ages[2:])
+    total, late, n_none_yet = sum(n for _, n in ages), sum(n for _, n in ages[2:-1]), ages[-1][1]
     says = "No store has Inventory Sync on."
     if total:
+        none_yet = f", and {n_none_yet:,} had none yet" if n_none_yet else ""
         says = (
-            f"Of {count(total, 'store')} with Inventory Sync on, {late:,} had no good push for more than 2 hours. "
+            f"Of {count(total, 'store')} with Inventory Sync on, {late:,} had no good push for more than 2 hours"
+            f"{none_yet}. "
             "A quantity that changed since a store's last good push has not reached Amazon yet."
         )
     return Chart(
@@ -124,7 +126,7 @@ def push_lag_by_store(ages: Sequence[tuple[str, int]]) -> Chart:
         says=says,
         heading="Last good push",
         labels=[words for words, _ in ages],
-        ticks=["1 h", "2 h", "6 h", "24 h", "longer"],
+        ticks=["1 h", "2 h", "6 h", "24 h", "longer", "none yet"],
         series=[Series("Stores", "main", [n for _, n in ages])],
     )
 

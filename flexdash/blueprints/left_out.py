@@ -24,6 +24,8 @@ def pages_of(store: Store) -> Callable[[LeftOut | None, int | None], str]:
                 return url_for("stores.inventory", store_id=store.id, only=Only.NO_LISTING.value, hub=mapping_id)
             case LeftOut.DELISTED:
                 return url_for("stores.inventory", store_id=store.id, only=Only.DELISTED.value)
+            case LeftOut.LEFT_BEHIND:
+                return url_for("stores.inventory", store_id=store.id, only=Only.LEFT_BEHIND.value)
         return ""
 
     return page_of

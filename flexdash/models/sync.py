@@ -176,6 +176,7 @@ class LeftOut(StrEnum):
     UNMAPPED = "unmapped"  # the stock of a hub without a Seller Flex Hub ID in the store
     NO_LISTING = "no_listing"  # stock that the catalog does not have
     DELISTED = "delisted"  # taken out of the catalog while Amazon showed stock
+    LEFT_BEHIND = "left_behind"  # what Amazon still sells at a location that no hub has any more
 
 
 class SyncRunItem(db.Model):

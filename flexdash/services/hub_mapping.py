@@ -12,6 +12,7 @@ from flexdash.services import access, config_log, config_log_queries
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.changed_meanwhile import changed_by_other
 from flexdash.services.errors import FieldRefused, NotAllowed, NotVisible, ServiceError
+from flexdash.services.inventory import outbox
 from flexdash.services.uniqueness import flush_or_refuse
 
 USUAL_ID_LENGTH = 4  # what Amazon gives Seller Flex warehouses; other programs have other lengths
@@ -94,8 +95,9 @@ def change(
 ) -> HubMapping:
     """Change a hub's Seller Flex Hub ID, switch the mapping on or off, or both, and log it; return the mapping.
 
-    A changed id is unverified again. `version` is the mapping's when the form was made. Raises as `add` does, and
-    ChangedByOther when the mapping was changed or removed since.
+    A changed id is unverified again, and what Amazon refused at the old one is nobody's work any more. `version` is
+    the mapping's when the form was made. Raises as `add` does, and ChangedByOther when the mapping was changed or
+    removed since.
     """
     _check_may(actor)
     reason = config_log.clean_reason(reason)
@@ -115,6 +117,7 @@ def change(
         mapping.seller_flex_hub_id, mapping.is_active = location, is_active
         mapping.version += 1
         flush_or_refuse("seller_flex_hub_id", _taken(location, "another hub"))
+        outbox.forget_refusals(store.id)
         config_log.record(
             actor,
             Section.HUB_MAPPING,
@@ -141,6 +144,7 @@ def remove(actor: Actor, store_id: int, hub_id: int, *, version: int, reason: st
         old, location = _values(hub, mapping), mapping.seller_flex_hub_id
         session.delete(mapping)
         session.flush()
+        outbox.forget_refusals(store.id)
         config_log.record(
             actor,
             Section.HUB_MAPPING,

@@ -1,8 +1,9 @@
 """What the Hub Mapping page shows: each hub with its id, the orders that wait for it, and ids that no hub has."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Select, case, func, literal_column, or_, select
+from sqlalchemy import Select, case, func, literal, literal_column, or_, select, union_all
 from sqlalchemy.orm import aliased
 
 from flexdash.extensions import db
@@ -10,6 +11,7 @@ from flexdash.models import HoldReason, Hub, HubMapping, Order, OrderHold, Store
 from flexdash.services import access
 from flexdash.services.actors import Actor
 
+ORDERS_LOOKED_AT = 100  # of each hub, the newest, for how Amazon writes its id
 MENDED_BY_MAPPING = (HoldReason.NO_HUB_MAPPED, HoldReason.HUB_INACTIVE)
 
 
@@ -90,6 +92,35 @@ def overview(actor: Actor, store: Store) -> Overview:
         rows.append(HubRow(hub, mapping, of_hub))
     unmapped = [UnmappedId(location, of_id.n_held) for location, of_id in held.values()]
     return Overview(rows, sorted(unmapped, key=lambda one: (-one.n_held, one.seller_flex_hub_id)))
+
+
+def other_spellings(store: Store, mappings: Sequence[HubMapping]) -> dict[int, str]:
+    """Return, by hub, how Amazon writes the id on the newest orders there, where the mapping writes it otherwise.
+
+    Orders find their hub whatever the case; stock is told and asked about in the mapping's letters. One statement.
+    """
+    if not mappings:
+        return {}
+    parts = []
+    for mapping in mappings:
+        newest = (
+            select(Order.seller_flex_hub_id, Order.store_id, Order.id)
+            .where(Order.workspace_id == store.workspace_id, Order.hub_id == mapping.hub_id)
+            .order_by(Order.id.desc())
+            .limit(ORDERS_LOOKED_AT)
+            .subquery()
+        )
+        parts.append(
+            select(literal(mapping.hub_id), newest.c.seller_flex_hub_id, func.max(newest.c.id).label("newest_id"))
+            .where(
+                newest.c.store_id == store.id,
+                func.lower(newest.c.seller_flex_hub_id) == mapping.seller_flex_hub_id.lower(),
+            )
+            .group_by(newest.c.seller_flex_hub_id)
+        )
+    written = {hub_id: spelling for hub_id, spelling, _ in db.session.execute(union_all(*parts).order_by("newest_id"))}
+    own = {mapping.hub_id: mapping.seller_flex_hub_id for mapping in mappings}
+    return {hub_id: spelling for hub_id, spelling in written.items() if spelling != own[hub_id]}
 
 
 def _held(store: Store) -> dict[str, tuple[str, Held]]:

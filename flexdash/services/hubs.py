@@ -12,6 +12,7 @@ from flexdash.models import Hub, HubMapping, Section, Seller, Store
 from flexdash.services import access, config_log
 from flexdash.services.actors import Actor
 from flexdash.services.errors import FieldRefused
+from flexdash.services.inventory import outbox
 from flexdash.services.places import check_country, check_time_zone, country_name
 from flexdash.services.uniqueness import flush_or_refuse
 from flexdash.services.users import require_manager
@@ -136,6 +137,10 @@ def _set_active(actor: Actor, hub_id: int, is_active: bool, reason: str) -> Hub:
         hub = access.get(actor, Hub, hub_id, lock=True)
         if hub.is_active is not is_active:
             hub.is_active = is_active
+            db.session.flush()
+            mapped = select(HubMapping.store_id).where(HubMapping.hub_id == hub.id).order_by(HubMapping.store_id)
+            for store_id in db.session.scalars(mapped).all():
+                outbox.forget_refusals(store_id)
             verb = "reactivated" if is_active else "deactivated"
             config_log.record(
                 actor,

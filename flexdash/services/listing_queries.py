@@ -141,7 +141,7 @@ def pushed(store: Store, listings: Sequence[Listing]) -> dict[str, Pushed]:
 def stock(store: Store, listing: Listing) -> list[HubStock]:
     """Return the listing's stock in each hub of its seller or of the store's mapping, by the hub's name.
 
-    Locations that Amazon was told of and that no hub has any more come last.
+    Locations that no hub has any more come last, where Amazon took something, was asked, or has not answered.
     """
     mappings = list(
         db.session.scalars(
@@ -157,7 +157,7 @@ def stock(store: Store, listing: Listing) -> list[HubStock]:
         )
     }
     published = {
-        row.seller_flex_hub_id.casefold(): row
+        row.seller_flex_hub_id: row
         for row in db.session.scalars(
             select(PublishedStock).where(
                 PublishedStock.store_id == store.id, PublishedStock.sku_code == listing.sku_code
@@ -166,11 +166,16 @@ def stock(store: Store, listing: Listing) -> list[HubStock]:
     }
     found = []
     for mapping in mappings:
-        told = published.pop(mapping.seller_flex_hub_id.casefold(), None)
+        told = published.pop(mapping.seller_flex_hub_id, None)
         found.append(HubStock(mapping.hub, mapping, levels.pop(mapping.hub_id, None), told))
     found += [HubStock(level.hub, None, level, None) for level in levels.values()]
     found.sort(key=lambda row: (row.hub.name, row.hub.id))
-    return found + [HubStock(None, None, None, published[location]) for location in sorted(published)]
+    others = (published[location] for location in sorted(published))
+    return found + [
+        HubStock(None, None, None, row)
+        for row in others
+        if not (row.state is None and row.quantity is None and row.fetched_at is None)
+    ]
 
 
 def export_rows(store: Store) -> Iterator[tuple[Any, ...]]:

@@ -141,7 +141,7 @@ def known(levels: Sequence[StockLevel]) -> dict[int, Known]:
                 store.name,
                 location,
                 (store.store_id, level.sku_code) in listings,
-                published.get((store.store_id, location.casefold(), level.sku_code)),
+                published.get((store.store_id, location, level.sku_code)),
             )
             for store in own
             if (location := store.locations.get(level.hub_id))
@@ -261,7 +261,7 @@ def _published(seller_ids: set[int], codes: set[str]) -> dict[tuple[int, str, st
         .where(Store.seller_id.in_(seller_ids), Store.status.in_(LIVE), PublishedStock.sku_code.in_(codes))
     )
     rows = db.session.scalars(query)
-    return {(row.store_id, row.seller_flex_hub_id.casefold(), row.sku_code): row for row in rows}
+    return {(row.store_id, row.seller_flex_hub_id, row.sku_code): row for row in rows}
 
 
 def _cells(level: StockLevel, about: Known) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from tests.factories import (
     make_workable,
     make_workspace,
 )
+from tests.support.inventory_pages import tell
 
 NEW = "correct horse battery staple"
 XSS = '"><svg onload=alert(1)>'
@@ -295,11 +296,13 @@ def test_switching_a_hub_off_names_its_stores_and_on_lets_orders_go(admin, asha)
     hub = make_hub(asha.workspace, "PUNE")
     store = make_store(make_seller(asha.workspace), name="Nova India")
     make_mapping(store, hub, "PNQ1")
+    tell(store, "A", 240, seller_flex_hub_id="PNQ1")
     asked = admin.get(f"/admin/hubs/{hub.id}/deactivate").text
-    assert "Nova India" in asked
-    assert "PNQ1" in asked
+    assert "Nova India: 1 SKU (240 units) at PNQ1" in asked
     assert hub.is_active
-    assert "go On Hold" in admin.get(admin.post(f"/admin/hubs/{hub.id}/deactivate").location).text
+    done = admin.get(admin.post(f"/admin/hubs/{hub.id}/deactivate").location).text
+    assert "go On Hold" in done
+    assert "goes on selling 1 SKU (240 units) at PNQ1 in Nova India." in done
 
     order = make_order(store, OrderState.ON_HOLD, seller_flex_hub_id="PNQ1")
     make_workable(hub, order)

@@ -234,7 +234,8 @@ def test_what_amazon_refused_is_counted_with_the_list_that_says_why(workspace: W
     make_listing(store, price=Decimal("5.00"), price_state=PriceState.APPLIED)
     for role in (Role.MERCHANT, Role.SUPPORT):
         html = page_for(signed_in, workspace, role)
-        assert f'href="/stores/{store.id}/catalog?only=error">2 quantities refused by Amazon</a>' in html
+        refused = f'<a href="/stores/{store.id}/catalog?only=error">2 quantities refused by Amazon</a>'
+        assert f"{refused}: Amazon did not take them." in html
         assert f'href="/stores/{store.id}/prices?state=refused">1 price refused by Amazon</a>' in html
 
 

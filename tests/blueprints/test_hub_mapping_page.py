@@ -33,6 +33,7 @@ from tests.factories import (
     make_workable,
     make_workspace,
 )
+from tests.support.inventory_pages import tell
 from tests.support.web import words
 
 XSS = '"><svg onload=alert(1)>'
@@ -226,6 +227,21 @@ def test_mapping_an_unmapped_id_without_a_hub_or_to_one_just_mapped_is_told(merc
     assert mappings() == [(pune.id, "EXSB", True)]
 
 
+def test_amazons_own_spelling_of_an_id_is_taken_with_one_click(merchant, store, pune, delhi) -> None:
+    make_mapping(store, pune, "exsb")
+    make_mapping(store, delhi, "PNQ1")
+    for hub, location in ((pune, "OLD1"), (pune, "EXSB"), (delhi, "PNQ1")):
+        make_order(store, OrderState.NEW, hub=hub, seller_flex_hub_id=location)
+    page = merchant.get(path(store))
+    assert words(page).count("Amazon writes it") == 1
+    assert "Amazon writes it EXSB Its orders carry EXSB and come to this hub all the same." in words(page)
+    form = next(form for form in re.findall(r"<form.*?</form>", page.text, re.DOTALL) if "Write it EXSB" in form)
+    hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    assert merchant.post(path(store), data=hidden).status_code == 303
+    assert mappings() == [(pune.id, "EXSB", True), (delhi.id, "PNQ1", True)]
+    assert "Amazon writes it" not in words(merchant.get(path(store)))
+
+
 def test_each_mapping_says_what_it_affects(merchant, asha, store, pune, delhi) -> None:
     make_mapping(store, pune, "EXSB")
     make_mapping(store, delhi, "DELX", is_active=False)
@@ -292,6 +308,33 @@ def test_removing_asks_first_and_says_what_happens_to_orders(merchant, store, pu
     assert sentences() == ["Asha removed the Seller Flex Hub ID EXSB from Pune Hub in Pune Store"]
     assert "EXSB belongs to no hub now." in words(merchant.get(path(store)))
     assert merchant.get(path(store, f"/{pune.id}/remove")).status_code == 404
+
+
+def test_removing_says_what_amazon_goes_on_selling(merchant, store, pune) -> None:
+    make_mapping(store, pune, "EXSB")
+    tell(store, "A", 200)
+    tell(store, "B", 40)
+    page = words(merchant.get(path(store, f"/{pune.id}/remove")))
+    assert "Amazon sells 2 SKUs (240 units) at EXSB" in page
+    assert "set the stock there to 0 and wait for the next Inventory Sync first" in page
+    merchant.post(path(store, f"/{pune.id}/remove"), data={"version": "1"})
+    assert "goes on selling what it was told last: 2 SKUs (240 units)." in words(merchant.get(path(store)))
+
+
+@pytest.mark.parametrize(("location", "is_active"), [("EXSB", False), ("EXSC", True)])
+def test_leaving_a_location_where_amazon_sells_is_asked_once_more(merchant, store, pune, location, is_active) -> None:
+    make_mapping(store, pune, "EXSB")
+    tell(store, "A", 200)
+    data = fields(merchant.get(path(store)), pune.id) | {f"hub{pune.id}-seller_flex_hub_id": location}
+    if not is_active:
+        del data[f"hub{pune.id}-is_active"]
+    asked = merchant.post(path(store), data=data)
+    assert (asked.status_code, mappings()) == (422, [(pune.id, "EXSB", True)])
+    assert "Amazon sells 1 SKU (200 units) at EXSB" in words(asked)
+    assert "Nothing is saved yet. Save once more" in words(asked)
+    assert merchant.post(path(store), data=fields(asked, pune.id)).status_code == 303
+    assert mappings() == [(pune.id, location, is_active)]
+    assert "goes on selling what it was told last: 1 SKU (200 units)." in words(merchant.get(path(store)))
 
 
 def test_removing_what_was_changed_meanwhile_is_refused_with_the_present_state(merchant, asha, store, pune) -> None:

@@ -150,6 +150,26 @@ def test_without_a_hub_nothing_is_said_of_overselling(web, place):
     assert "Amazon shows more than there is – Refused by Amazon none" in words(web.get(path(store)))
 
 
+def test_what_amazon_sells_where_no_active_hub_is_does_not_vanish(web, place):
+    store, hub = place
+    stock_up(store, hub, {"A": 5, "B": 5})
+    tell(store, "A", 5)
+    tell(store, "A", 7, seller_flex_hub_id="PNQ1")
+    tell(store, "B", 0, seller_flex_hub_id="PNQ1")
+    factories.make_run(store, sync=Sync.RECONCILE)
+    said = "Amazon sells stock that it is told nothing of any more 1 SKU (7 units) at PNQ1 : no active hub"
+    for address in (path(store), f"/stores/{store.id}/reconcile"):
+        page = web.get(address)
+        assert said in words(page)
+        assert f'href="{path(store)}?only=left_behind"' in page.text
+    assert "agree" not in words(page)
+    page = web.get(path(store, "?only=left_behind"))
+    assert (skus(page), "No active hub · PNQ1" in words(page)) == (["A"], True)
+    db.session.execute(db.delete(HubMapping))
+    db.session.commit()
+    assert skus(web.get(path(store, "?only=left_behind"))) == ["A", "A"]
+
+
 def test_stock_without_a_listing_is_shown_by_its_filter(web, place):
     store, hub = place
     stock_up(store, hub, {"LISTED": 5})

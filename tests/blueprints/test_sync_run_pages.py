@@ -366,6 +366,25 @@ def test_the_page_of_a_push_counts_in_words_of_its_own_and_lists_what_was_left_o
     assert "Taken by Amazon 40" in html.unescape(web.get("/sync-runs").text)
 
 
+@pytest.mark.parametrize(
+    ("sync", "n_through", "said"),
+    [
+        (Sync.INVENTORY_PUSH, 4, "13 quantities did not go through All others did. What Amazon refused"),
+        (Sync.INVENTORY_PUSH, 0, "Amazon took none that this run sent. What Amazon refused"),
+        (Sync.INVENTORY_FETCH, 4, "13 SKUs gave no numbers All others did."),
+        (Sync.INVENTORY_FETCH, 0, "13 SKUs gave no numbers Amazon gave none that this run asked for."),
+        (Sync.ORDER_PULL, 4, "13 shipments did not go through All others did."),
+        (Sync.ORDER_PULL, 0, "13 shipments did not go through What could not be read"),
+    ],
+)
+def test_the_others_are_said_to_have_gone_through_only_where_there_are_some(web, store, sync, n_through, said):
+    counts = {"n_fetched": 13 + n_through, "n_updated": n_through, "n_failed": 13}
+    run = make_run(store, RunState.PARTIAL, sync=sync, **counts)
+    page = words(web.get(f"/sync-runs/{run.id}"))
+    assert said in page
+    assert ("All others did" in page) == (n_through > 0)
+
+
 def test_many_items_have_a_page_of_their_own_with_a_search_by_sku(web, store):
     run = make_run(store, RunState.PARTIAL, sync=Sync.INVENTORY_PUSH, n_failed=70)
     for n in range(70):

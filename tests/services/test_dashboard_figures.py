@@ -8,6 +8,7 @@ import time_machine
 from sqlalchemy import event
 
 from flexdash import clock
+from flexdash.blueprints import charts
 from flexdash.extensions import db, settings
 from flexdash.models import CallOutcome, OrderCancellation, Role, RunState, Sync
 from flexdash.services.dashboard import allowance, figures, people, push_lag, work
@@ -203,10 +204,13 @@ def test_stores_are_counted_by_the_age_of_their_last_good_push(seller, store, ac
         other = make_store(seller)
         make_sync_state(other, Sync.INVENTORY_PUSH, minutes_since_good=minutes)
     make_sync_state(other, minutes_since_good=30)  # of orders
+    make_sync_state(make_store(seller), Sync.INVENTORY_PUSH, last_success_at=None)  # turned on a minute ago
     make_sync_state(store, Sync.INVENTORY_PUSH, fresh_until=None)  # turned off
     ages = push_lag.by_age(Scope.of_actor(actor))
-    assert [n for _, n in ages] == [2, 1, 1, 0, 1]
-    assert ages[-1][0] == "More than 24 hours"
+    assert [n for _, n in ages] == [2, 1, 1, 0, 1, 1]
+    assert [words for words, _ in ages[-2:]] == ["More than 24 hours", "None yet"]
+    says = charts.push_lag_by_store(ages).says
+    assert "Of 6 stores with Inventory Sync on, 2 had no good push for more than 2 hours, and 1 had none yet." in says
 
 
 # Allowance ------------------------------------------------------------------------------------------------------------

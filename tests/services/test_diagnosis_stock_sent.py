@@ -6,13 +6,16 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from amazon_sandbox.serving import Running
+from flexdash.extensions import db
 from flexdash.jobs import queues
-from flexdash.models import RunState, Sync
-from flexdash.services import run_retries
+from flexdash.models import RunState, StockLevel, Sync
+from flexdash.services import hub_mapping, listing_queries, run_retries, stock_queries, store_needs
 from flexdash.services.diagnosis import asking, sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
+from flexdash.services.inventory import drift
 from tests.factories import make_mapping
 from tests.support.diagnoses import AT_WORK, fixes, outcome, sentence
 from tests.support.pulls import take_up, wait_for_end
@@ -77,6 +80,19 @@ def test_every_hub_is_asked_about_and_one_that_could_not_be_is_named(shop: Shop,
     assert outcome(found) is Outcome.UNKNOWN
 
 
+def test_stock_that_amazon_sells_where_no_active_hub_is_is_not_said_to_be_up_to_date(shop: Shop) -> None:
+    gone = shop.add_hub("Delhi Warehouse")
+    mapping = make_mapping(shop.store, gone, "PNQ1")
+    shop.count(TEE, 5, gone)
+    shop.push()
+    hub_mapping.remove(shop.asha, shop.store.id, gone.id, version=mapping.version)
+    found = why(shop)
+    assert sentence(found).startswith(
+        "Amazon shows what there is to sell, 10 at EXSB. Amazon goes on selling 5 at PNQ1, which no active hub has"
+    )
+    assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.HUB_MAPPING])
+
+
 def test_stock_whose_listing_was_taken_away_on_amazon_is_not_said_to_be_up_to_date(shop: Shop) -> None:
     shop.push()
     shop.sandbox.control.remove_listing(TEE)
@@ -85,6 +101,30 @@ def test_stock_whose_listing_was_taken_away_on_amazon_is_not_said_to_be_up_to_da
         "Amazon took 10 at EXSB, and refuses to tell of it now: INVALID_SKU. Check that Seller Central has a listing"
     )
     assert (outcome(found), fixes(found)) == (Outcome.FAILED, [FixKind.LISTING])
+
+
+def test_what_was_refused_at_an_id_that_was_corrected_is_dropped_everywhere(shop: Shop) -> None:
+    mapping = hub_mapping.get(shop.asha, shop.store.id, shop.hub.id)
+    own = shop.asha, shop.store.id, shop.hub.id
+    second = shop.add_hub("Delhi Warehouse")
+    make_mapping(shop.store, second, "PNQ1")
+    shop.count(TEE, 5, second)
+    mapping = hub_mapping.change(*own, "exsb", is_active=True, version=mapping.version)
+    shop.push()
+    assert sentence(why(shop)).startswith("Amazon refused its stock at exsb (Pune Warehouse): INVALID_LOCATION")
+    hub_mapping.change(*own, "EXSB", is_active=True, version=mapping.version)
+    assert sentence(why(shop)) == (
+        "No push has sent it yet. It goes with the next one: 10 at Pune Warehouse, and Amazon was told nothing yet."
+    )
+    store, listing = shop.fresh(), shop.listing(TEE)
+    assert listing is not None
+    assert drift.n_refused(store) == store_needs.look_at([store.id])[store.id].counts.n_refused_stock == 0
+    assert listing_queries.pushed(store, [listing])[TEE].refusals == ()
+    of_hubs = [(row.seller_flex_hub_id, row.published is None) for row in listing_queries.stock(store, listing)]
+    assert of_hubs == [("PNQ1", False), ("EXSB", True)]
+    levels = db.session.scalars(select(StockLevel).where(StockLevel.hub_id == shop.hub.id)).all()
+    (known,) = stock_queries.known(levels).values()
+    assert [(told.seller_flex_hub_id, told.published) for told in known.told] == [("EXSB", None)]
 
 
 def test_an_answer_of_amazons_that_leaves_the_sku_out_says_nothing_of_it(shop: Shop) -> None:

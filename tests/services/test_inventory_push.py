@@ -19,6 +19,7 @@ from flexdash.models import (
     Hub,
     HubMapping,
     ItemOutcome,
+    LeftOut,
     Listing,
     PublishedStock,
     PushState,
@@ -28,7 +29,7 @@ from flexdash.models import (
     SyncState,
 )
 from flexdash.services.amazon_access import amazon_for
-from flexdash.services.inventory import answers, drift, left_out, places, sending
+from flexdash.services.inventory import answers, drift, left_behind, left_out, places, sending
 from flexdash.services.inventory.plan import StoreFacts
 from flexdash.services.inventory.push import push
 from tests import factories
@@ -157,6 +158,29 @@ def test_what_amazon_refused_of_skus_and_hubs_that_are_gone_is_nobodys_work_any_
     refused = db.session.scalars(db.select(PublishedStock).where(PublishedStock.state == PushState.REFUSED))
     assert [(row.sku_code, row.seller_flex_hub_id) for row in refused] == [("NOT-LISTED-1", "EXSB")]
     assert drift.n_refused(store) == 1
+
+
+def test_what_amazon_sells_where_a_mapping_was_taken_away_is_on_the_run(place, sandbox):
+    store, hub = place
+    gone = factories.make_hub(store.seller.workspace, name="Delhi Warehouse")
+    mapping = factories.make_mapping(store, gone, "PNQ1")
+    stock_up(store, hub, {"A": 5, "B": 5})
+    stock_up(store, gone, {"A": 7, "B": 0})
+    do_push(store)
+    assert left_behind.of_store(store.id) == []
+    mapping.is_active = False
+    db.session.commit()
+    run = do_push(store)
+    assert "It goes on selling there what it was told last: 1 SKU (7 units)." in items_of(run)[0].reason
+    db.session.delete(mapping)
+    db.session.commit()
+    item = next(item for item in items_of(do_push(store)) if item.seller_flex_hub_id == "PNQ1")
+    assert (item.n_items, item.left_out) == (1, LeftOut.LEFT_BEHIND)
+    assert item.reason.startswith("No hub has PNQ1 any more")
+    at_gone = {line["sku_code"]: line["n_units"] for line in sandbox.control.stock() if line["location_id"] == "PNQ1"}
+    assert at_gone == {"A": 7, "B": 0}
+    factories.make_mapping(store, gone, "pnq1", is_active=False)
+    assert left_behind.of_store(store.id) == [left_behind.Sold("PNQ1", 1, 7)]
 
 
 def test_what_left_the_catalog_while_amazon_showed_it_is_on_the_run(place):

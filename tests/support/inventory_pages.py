@@ -39,7 +39,7 @@ def tell(
     if state is PushState.ACCEPTED:
         facts |= {"accepted_at": now, "quantity": quantity}
     own = {"workspace_id": store.workspace_id, "store_id": store.id, "seller_flex_hub_id": "EXSB"}
-    row = PublishedStock(sku_code=sku_code, state=state, **own, **(facts | values))
+    row = PublishedStock(sku_code=sku_code, state=state, **(own | facts | values))
     db.session.add(row)
     db.session.commit()
     return row

@@ -18,7 +18,7 @@ from flexdash.models import PushState, Store, Sync
 from flexdash.services import access, sync_runs, sync_status
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
-from flexdash.services.inventory import brake, corrections, drift, fetch, preview
+from flexdash.services.inventory import brake, corrections, drift, fetch, left_behind, preview
 from flexdash.services.inventory.drift import Filters, Only
 from flexdash.services.inventory.places import Location, active_locations
 from flexdash.services.sync_runs import RunInProgress, StoreCannotSync
@@ -32,6 +32,7 @@ ONLY_WORDS = {
     Only.NEVER_SENT: "Never sent",
     Only.NO_LISTING: "Not on Amazon: no listing",
     Only.DELISTED: "Not in the catalog any more",
+    Only.LEFT_BEHIND: "Sold where no active hub is",
 }
 # State: words, the badge's kind and icon.
 STATE_WORDS = {
@@ -82,7 +83,7 @@ def inventory(store_id: int) -> Response | str:
     form = FilterForm(request.args, locations)
     filters = form.filters()
     page, lines, looked_until, further_url = None, [], "", None
-    if locations:
+    if locations or filters.only is Only.LEFT_BEHIND:
         found = drift.found(store, locations, filters)
         page = keyset_page(found.lines, turned(found.columns, filters.is_backwards), request.args)
         lines = [drift.line_of(store, row) for row in page.items]
@@ -106,6 +107,7 @@ def inventory(store_id: int) -> Response | str:
         n_refused=drift.n_refused(store),
         counted_at_most=drift.COUNTED_AT_MOST,
         oversold=drift.oversold(store, locations) if locations else None,
+        left_behind=left_behind.of_store(store_id),
         held=brake.holding(store),
         state_words=STATE_WORDS,
         query=present_query(),

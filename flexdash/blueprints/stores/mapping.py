@@ -18,8 +18,10 @@ from flexdash.services import hub_mapping as mappings
 from flexdash.services.actors import Permission
 from flexdash.services.changed_meanwhile import ChangedByOther
 from flexdash.services.config_log import MAX_REASON_LENGTH
-from flexdash.services.errors import FieldRefused, ServiceError
+from flexdash.services.errors import FieldRefused, NotVisible, ServiceError
 from flexdash.services.hub_mapping_overview import HubRow
+from flexdash.services.inventory import left_behind
+from flexdash.services.inventory.left_behind import Sold
 from flexdash.templating import count
 
 MEANWHILE = 409
@@ -34,6 +36,7 @@ class MappingForm(FlaskForm):
     version = HiddenField()
     seller_flex_hub_id = StringField("Seller Flex Hub ID", render_kw=ID_FIELD)
     is_active = BooleanField("Active: orders for this id go to this hub", default=True)
+    is_leaving = HiddenField()  # "1" once the page has said what Amazon goes on selling where it is told no more
     reason = StringField("Reason", render_kw=REASON_FIELD)
 
 
@@ -80,6 +83,7 @@ class Typed:
 
     hub_forms: dict[int, MappingForm] = field(default_factory=dict)
     unmapped_forms: dict[str, UnmappedForm] = field(default_factory=dict)
+    sold: dict[int, Sold] = field(default_factory=dict)  # by hub, what Amazon would go on selling
 
     @property
     def form(self) -> FlaskForm | None:
@@ -110,6 +114,10 @@ def save_mapping(store_id: int) -> Response | tuple[str, int]:
     form = MappingForm(prefix=f"hub{hub_id}")
     version = whole(form.version.data)
     typed, reason = form.seller_flex_hub_id.data or "", form.reason.data or ""
+    sold = _left_behind_by(store, hub_id, typed, is_active=form.is_active.data) if version is not None else None
+    if sold and not form.is_leaving.data:
+        form.is_leaving.data = "1"
+        return _page(store, Typed(hub_forms={hub_id: form}, sold={hub_id: sold})), 422
     try:
         if version is None:
             mapping = mappings.add(
@@ -131,7 +139,7 @@ def save_mapping(store_id: int) -> Response | tuple[str, int]:
         return _page(_fresh(store_id), Typed(hub_forms={hub_id: form})), 422
     except ChangedByOther as refusal:
         return _page(_fresh(store_id), Typed(hub_forms={hub_id: form}), refusal), MEANWHILE
-    return _saved(store_id, mapping)
+    return _saved(store_id, mapping, sold)
 
 
 @blueprint.post("/<int:store_id>/hubs/<int:hub_id>/verify")
@@ -157,6 +165,7 @@ def remove_mapping(store_id: int, hub_id: int) -> Response | tuple[str, int]:
     mapping = mappings.get(current_actor(), store_id, hub_id)
     form = RemoveForm()
     refusal = None
+    sold = left_behind.sold_at(store_id, mapping.seller_flex_hub_id)
     if form.validate_on_submit():
         try:
             location = mappings.remove(
@@ -172,6 +181,7 @@ def remove_mapping(store_id: int, hub_id: int) -> Response | tuple[str, int]:
             refusal = error
         else:
             flash(f"{location} belongs to no hub now. New orders for it go On Hold until a hub has it.", "success")
+            _flash_left_behind(sold)
             return _back(store_id)
         mapping = mappings.get(current_actor(), store_id, hub_id)
     form.version.data = str(mapping.version)
@@ -183,6 +193,7 @@ def remove_mapping(store_id: int, hub_id: int) -> Response | tuple[str, int]:
         query=present_query(),
         form=form,
         refusal=refusal,
+        sold=sold,
     )
     return page, MEANWHILE if refusal else 422 if form.errors else 200
 
@@ -205,7 +216,28 @@ def _save_unmapped(store: Store, location: str) -> Response | tuple[str, int]:
     return _saved(store_id, mapping)
 
 
-def _saved(store_id: int, mapping: HubMapping) -> Response:
+def _left_behind_by(store: Store, hub_id: int, location: str, *, is_active: bool) -> Sold | None:
+    """Return what Amazon goes on selling where the hub is now, if it is switched off there or gets another id."""
+    try:
+        mapping = mappings.get(current_actor(), store.id, hub_id)
+    except NotVisible:  # removed meanwhile, which `change` refuses in words
+        return None
+    is_other = location.strip().casefold() != mapping.seller_flex_hub_id.casefold()
+    if not mapping.is_active or (is_active and not is_other):
+        return None
+    return left_behind.sold_at(store.id, mapping.seller_flex_hub_id)
+
+
+def _flash_left_behind(sold: Sold | None) -> None:
+    if sold:
+        flash(
+            f"Amazon is told nothing of {sold.seller_flex_hub_id} any more and goes on selling what it was told last: "
+            f"{sold.words}. The Inventory tab names them.",
+            "warning",
+        )
+
+
+def _saved(store_id: int, mapping: HubMapping, sold: Sold | None = None) -> Response:
     hub, location, is_active = mapping.hub.name, mapping.seller_flex_hub_id, mapping.is_active
     if is_active:
         words = f"Orders for {location} go to {hub}."
@@ -216,6 +248,7 @@ def _saved(store_id: int, mapping: HubMapping) -> Response:
         order_holds.release_fixed(store_id)  # brings the reason on waiting orders up to date; lets none go
         words = f"{hub} keeps {location}, switched off: orders for it go On Hold until it is active."
     flash(words, "success")
+    _flash_left_behind(sold)
     if mappings.is_unusual(location):
         flash(
             f"{location} has {count(len(location), 'character')}; Seller Flex Hub IDs usually have "
@@ -260,9 +293,11 @@ def _page(store: Store, typed: Typed, refusal: ChangedByOther | None = None) -> 
         hubs_form=hubs_form,
         query=present_query(),
         hub_forms={row.hub.id: _hub_form(row, typed.hub_forms.get(row.hub.id)) for row in rows},
+        spellings=hub_mapping_overview.other_spellings(store, [row.mapping for row in rows if row.mapping]),
         unmapped_forms=unmapped_forms,
         free_hubs=free_hubs,
         form=typed.form,
+        sold=typed.sold,
         refusal=refusal,
     )
 

@@ -17,6 +17,7 @@ from flexdash.models import Difference, DifferenceKind, Store, Sync
 from flexdash.services import access, reconciliation, recovery, sync_runs
 from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
+from flexdash.services.inventory import left_behind
 from flexdash.services.order_numbers import number_of
 
 # Kind: words for one and for many, and what it means.
@@ -86,6 +87,7 @@ def reconcile(store_id: int) -> Response | str:
         page=keyset_page(query, turned([(Difference.id, "desc")], form.is_oldest_first), request.args),
         counts=reconciliation.counts(store_id),
         standing=reconciliation.standing(store),
+        left_behind=left_behind.of_store(store_id),
         kinds=DifferenceKind,
         kind_words=KIND_WORDS,
         recoverable=reconciliation.RECOVERABLE,

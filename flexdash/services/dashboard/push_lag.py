@@ -26,6 +26,7 @@ AGES = (
     ("6 to 24 hours", timedelta(hours=24)),
 )
 OLDER = "More than 24 hours"
+NONE_YET = "None yet"
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,13 @@ def of_store(store: Store) -> list[Wait]:
 def by_age(scope: Scope) -> list[tuple[str, int]]:
     """Return how many stores with Inventory Sync on had their last good push how long ago, as (words, stores).
 
-    A quantity that changed since then waits at most that long now.
+    A quantity that changed since then waits at most that long now. Those that had none yet stand last.
     """
     now = clock.now()
     age = case(
-        *((SyncState.last_success_at >= now - limit, n) for n, (_, limit) in enumerate(AGES)), else_=len(AGES)
+        (SyncState.last_success_at.is_(None), len(AGES) + 1),
+        *((SyncState.last_success_at >= now - limit, n) for n, (_, limit) in enumerate(AGES)),
+        else_=len(AGES),
     ).label("age")
     rows = db.session.execute(
         select(age, func.count())
@@ -83,4 +86,4 @@ def by_age(scope: Scope) -> list[tuple[str, int]]:
         .group_by(age)
     )
     found = dict(rows.all())
-    return [(words, found.get(n, 0)) for n, words in enumerate((*(words for words, _ in AGES), OLDER))]
+    return [(words, found.get(n, 0)) for n, words in enumerate((*(words for words, _ in AGES), OLDER, NONE_YET))]

@@ -26,7 +26,7 @@ from flexdash.services.diagnosis.checks import (
 )
 from flexdash.services.diagnosis.common import Parts, last_run, sync_now, toggle_off
 from flexdash.services.diagnosis.one_sku import Case
-from flexdash.services.inventory import answers, brake, drift
+from flexdash.services.inventory import answers, brake, drift, left_behind
 from flexdash.services.inventory.drift import DriftLine
 from flexdash.services.inventory.places import active_locations
 from flexdash.services.inventory.remedies import remedy_of
@@ -62,14 +62,19 @@ def _does_a_hub_sell_it(case: Case) -> Finding:
         .order_by(HubMapping.id)
     ).all()
     if not rows:
-        return failed(f"No hub is mapped in {store.name}, so there is no stock to tell Amazon of. Map one.", mapping)
+        return failed(
+            f"No hub is mapped in {store.name}, so there is no stock to tell Amazon of. Map one.{_left_behind(case)}",
+            mapping,
+        )
     levels = _levels(case)
     active = {hub.id for entry, hub in rows if entry.is_active and hub.is_active}
     elsewhere = [level for level in levels if level.hub_id not in active and level.on_hand]
     if not active:
         mends = [mapping] if any(hub.is_active for _, hub in rows) else [Fix(FixKind.HUBS)]
         named = listed([f"{hub.name} ({entry.seller_flex_hub_id})" for entry, hub in rows[:5]])
-        return failed(f"Every mapped hub is switched off, so Amazon is told nothing: {named}.", *mends)
+        return failed(
+            f"Every mapped hub is switched off, so Amazon is told nothing: {named}.{_left_behind(case)}", *mends
+        )
     here = [level for level in levels if level.hub_id in active]
     if not here and elsewhere:
         named = listed([f"{level.hub.name} ({level.available:,} available)" for level in elsewhere[:5]])
@@ -184,7 +189,9 @@ def _was_it_sent(case: Case) -> Finding:
         said = _BROKEN_OFF if _state(waiting[0]) is PushState.SENDING else _words(waiting[0])
         return failed(f"{said} It goes again with the next push: {named}.", *mends, moments=moments)
     named = listed([_difference(line) for line in waiting[:5]])
-    return answered(f"It changed since the last push and goes with the next one: {named}.", *mends, moments=moments)
+    is_new = all(line.told is None or line.told.sent_at is None for line in waiting)
+    why = "No push has sent it yet. It" if is_new else "It changed since the last push and"
+    return answered(f"{why} goes with the next one: {named}.", *mends, moments=moments)
 
 
 def _is_unanswered(line: DriftLine) -> bool:
@@ -231,9 +238,26 @@ def _what_amazon_shows(case: Case) -> Finding:
         trouble = f"Amazon gave no number just now for {listed(silent)}. Look again in a few minutes."
     if trouble:
         return unknown(
-            f"Amazon was told exactly this: {told}. Whether it shows it is not known: {trouble}", listing, moments=sent
+            f"Amazon was told exactly this: {told}. Whether it shows it is not known: {trouble}{_left_behind(case)}",
+            listing,
+            moments=sent,
         )
+    if also := _left_behind(case):
+        mapping = Fix(FixKind.HUB_MAPPING, {"store_id": store_id})
+        return failed(f"Amazon shows what there is to sell, {told}.{also}", mapping, moments=sent)
     return answered(f"It is up to date: Amazon shows what there is to sell, {told}.", listing, moments=sent)
+
+
+def _left_behind(case: Case) -> str:
+    """Return a sentence about what Amazon sells of it where it is told nothing any more, "" when there is none."""
+    places = left_behind.of_sku(case.store.id, case.sku_code)
+    if not places:
+        return ""
+    named = listed([f"{n_units:,} at {location}" for location, n_units in places.items()])
+    return (
+        f" Amazon goes on selling {named}, which no active hub has, so it is told nothing of that any more. To stop "
+        "that, give the id to a hub again or switch it on, set the stock there to 0, push, and take it away then."
+    )
 
 
 def _is_refused(result: InventoryResult) -> bool:

@@ -1,7 +1,7 @@
 """Ours beside Amazon's: every catalog SKU at every active location, narrowed to where they differ."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,7 @@ from flexdash.database import begins_with
 from flexdash.extensions import db
 from flexdash.models import Hub, HubMapping, Listing, PublishedStock, StockLevel, Store, Sync, SyncState
 from flexdash.services import store_contents
+from flexdash.services.inventory import left_behind
 from flexdash.services.inventory.places import Location
 from flexdash.services.inventory.quantities import is_unknown, lines, shown, wanted
 from flexdash.services.inventory.remedies import remedy_of
@@ -33,6 +34,7 @@ class Only(StrEnum):
     NEVER_SENT = "never_sent"
     NO_LISTING = "no_listing"  # stock that the store's catalog does not have
     DELISTED = "delisted"  # taken out of the catalog while Amazon showed stock
+    LEFT_BEHIND = "left_behind"  # sold by Amazon at a location that it is told nothing of any more
 
 
 @dataclass(frozen=True)
@@ -115,15 +117,19 @@ class DriftLine:
 
 
 def found(store: Store, locations: Sequence[Location], filters: Filters) -> Found:
-    """Return the lines of the store that the filters leave. `locations` are its active ones, and there is one."""
+    """Return the lines of the store that the filters leave. `locations` are its active ones, and there is one.
+
+    Only.LEFT_BEHIND needs none, and is narrowed to none: it is about the others.
+    """
+    if filters.only is Only.LEFT_BEHIND:
+        condition = left_behind.is_left_behind(store.id)
+        return _told_in_window(store, locations, condition, replace(filters, mapping_id=None))
     if filters.mapping_id is not None:
         locations = [one for one in locations if one.mapping_id == filters.mapping_id] or locations
     if filters.only is Only.REFUSED:
         return _told(store, locations, _IS_REFUSED, filters)
     if filters.only is Only.DELISTED:
-        until = _end_of_window(PublishedStock.sku_code, PublishedStock.store_id == store.id, filters)
-        gone = _told(store, locations, and_(Listing.id.is_(None), PublishedStock.quantity > 0), filters)
-        return Found(_within(gone.lines, PublishedStock.sku_code, filters, until), gone.columns, until)
+        return _told_in_window(store, locations, and_(Listing.id.is_(None), PublishedStock.quantity > 0), filters)
     if filters.only is Only.NO_LISTING:
         return _without_listing(store, locations, filters)
     return matching(store, locations, _condition(filters.only, store.stock_buffer), filters)
@@ -284,6 +290,15 @@ def _told(
     if filters.text:
         query = query.where(begins_with(PublishedStock.sku_code, filters.text))
     return Found(query, [(PublishedStock.sku_code, "asc"), (PublishedStock.id, "asc")])
+
+
+def _told_in_window(
+    store: Store, locations: Sequence[Location], condition: ColumnElement[bool], filters: Filters
+) -> Found:
+    """Return the lines of `_told` where no index knows for which `condition` holds."""
+    until = _end_of_window(PublishedStock.sku_code, PublishedStock.store_id == store.id, filters)
+    found = _told(store, locations, condition, filters)
+    return Found(_within(found.lines, PublishedStock.sku_code, filters, until), found.columns, until)
 
 
 def _without_listing(store: Store, locations: Sequence[Location], filters: Filters) -> Found:

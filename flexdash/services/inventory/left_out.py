@@ -7,6 +7,8 @@ from sqlalchemy import Select, and_, func, select
 
 from flexdash.extensions import db
 from flexdash.models import Hub, HubMapping, ItemOutcome, LeftOut, Listing, PublishedStock, StockLevel
+from flexdash.services.inventory import left_behind
+from flexdash.services.inventory.left_behind import Sold
 from flexdash.services.inventory.places import Location
 from flexdash.services.inventory.plan import StoreFacts
 
@@ -14,23 +16,27 @@ from flexdash.services.inventory.plan import StoreFacts
 def left_out(store: StoreFacts, locations: list[Location]) -> list[dict[str, Any]]:
     """Return what the push of the store does not send and why, as values of SyncRunItem without the run."""
     n_listings = db.session.scalar(select(func.count()).where(Listing.store_id == store.store_id)) or 0
+    sold = left_behind.of_store(store.store_id)
     items = [
-        *_at_inactive(store, n_listings),
+        *_at_inactive(store, n_listings, sold),
         *_at_unmapped(store),
+        *_left_behind(store, sold),
         *_without_listing(store, locations),
         *_listed_no_more(store),
     ]
     return [{"outcome": ItemOutcome.SKIPPED, "sku_code": "", **item} for item in items if item["n_items"]]
 
 
-def _at_inactive(store: StoreFacts, n_listings: int) -> Iterator[dict[str, Any]]:
+def _at_inactive(store: StoreFacts, n_listings: int, sold: list[Sold]) -> Iterator[dict[str, Any]]:
     query = (
         select(Hub.id, Hub.name, Hub.is_active, HubMapping.seller_flex_hub_id)
         .join(HubMapping, HubMapping.hub_id == Hub.id)
         .where(HubMapping.store_id == store.store_id, ~and_(HubMapping.is_active, Hub.is_active))
         .order_by(HubMapping.id)
     )
+    words_of = {one.seller_flex_hub_id.casefold(): one.words for one in sold}
     for hub_id, name, is_hub_active, seller_flex_hub_id in db.session.execute(query):
+        still = words_of.get(seller_flex_hub_id.casefold(), "")
         if is_hub_active:
             reason = f"{name} is switched off in this store's Hub Mapping, so Amazon is told nothing of it."
             remedy = "Switch it on on the Hub Mapping tab to send its stock."
@@ -42,7 +48,7 @@ def _at_inactive(store: StoreFacts, n_listings: int) -> Iterator[dict[str, Any]]
             "n_items": n_listings,
             "left_out": LeftOut.INACTIVE,
             "hub_id": hub_id,
-            "reason": f"{reason} It still shows there what it was told last.",
+            "reason": f"{reason} It goes on selling there what it was told last{': ' if still else ''}{still}.",
             "remedy": remedy,
         }
 
@@ -65,6 +71,24 @@ def _at_unmapped(store: StoreFacts) -> Iterator[dict[str, Any]]:
             "reason": f"{name} has stock and no Seller Flex Hub ID in this store, so Amazon cannot be told of it.",
             "remedy": "Type its Seller Flex Hub ID on the Hub Mapping tab, if it sells in this store.",
         }
+
+
+def _left_behind(store: StoreFacts, sold: list[Sold]) -> Iterator[dict[str, Any]]:
+    """Yield what Amazon sells at locations that no hub has any more; of those switched off, `_at_inactive` tells."""
+    query = select(HubMapping.seller_flex_hub_id).where(HubMapping.store_id == store.store_id)
+    mapped = {location.casefold() for location in db.session.scalars(query)}
+    for one in sold:
+        if one.seller_flex_hub_id.casefold() not in mapped:
+            yield {
+                "seller_flex_hub_id": one.seller_flex_hub_id,
+                "n_items": one.n_skus,
+                "left_out": LeftOut.LEFT_BEHIND,
+                "hub_id": None,
+                "reason": f"No hub has {one.seller_flex_hub_id} any more, so Amazon is told nothing of it and goes on "
+                f"selling what it was told last: {one.words}.",
+                "remedy": "To stop that, give the id to a hub again on the Hub Mapping tab, set the stock there to 0, "
+                "push, and remove it then.",
+            }
 
 
 def _without_listing(store: StoreFacts, locations: list[Location]) -> Iterator[dict[str, Any]]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, text, update
 
 from flexdash import clock
 from flexdash.bulk import insert_rows
 from flexdash.extensions import db, settings
 from flexdash.models import Listing, PublishedStock, PushState, StockLevel
-from flexdash.services.inventory.places import Location
+from flexdash.services.inventory.places import Location, active_locations
 from flexdash.services.inventory.plan import StoreFacts
 from flexdash.services.inventory.quantities import is_among, wanted
 
@@ -58,6 +58,28 @@ def lock(store_id: int) -> None:
     """Let nobody else write the store's published stock until the open transaction ends."""
     if db.engine.dialect.name == "postgresql":  # SQLite has one writer anyway
         db.session.execute(select(func.pg_advisory_xact_lock(_LOCK_CLASS, store_id)))
+
+
+def forget_refusals(store_id: int) -> None:
+    """Let go of what Amazon refused at locations, or of SKUs, that are sent no more: nobody has to mend that.
+
+    Inside the caller's transaction, which takes `lock` here.
+    """
+    lock(store_id)
+    is_listed = select(Listing.id).where(
+        Listing.store_id == PublishedStock.store_id, Listing.sku_code == PublishedStock.sku_code
+    )
+    known = [location.seller_flex_hub_id for location in active_locations(store_id)]
+    db.session.execute(
+        update(PublishedStock)
+        .where(
+            PublishedStock.store_id == store_id,
+            text("state = 'refused'"),  # in the words of the partial index
+            or_(PublishedStock.seller_flex_hub_id.not_in(known), ~is_listed.exists()),
+        )
+        .values(state=None, error_code="", error_message="")
+        .execution_options(synchronize_session=False)
+    )
 
 
 def number_lines(

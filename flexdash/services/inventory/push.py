@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, text, update
+from sqlalchemy import delete, insert, update
 
 from flexdash.database import transaction
 from flexdash.extensions import db
-from flexdash.models import ItemOutcome, Listing, PublishedStock, Sync, SyncRun, SyncRunItem, SyncState
+from flexdash.models import ItemOutcome, Sync, SyncRun, SyncRunItem, SyncState
 from flexdash.services.amazon_access import CallLog, open_amazon, store_at_amazon
-from flexdash.services.inventory import brake
+from flexdash.services.inventory import brake, outbox
 from flexdash.services.inventory.left_out import left_out
 from flexdash.services.inventory.plan import Plan, make_plan
 from flexdash.services.inventory.sending import Sending
@@ -45,30 +45,12 @@ def _begin(run: RunContext, plan: Plan, items: list[dict[str, Any]]) -> None:
             delete(SyncRunItem).where(SyncRunItem.run_id == run.run_id, SyncRunItem.outcome == ItemOutcome.SKIPPED)
         )
         if plan.retry_of_id is None:
-            _forget_refusals(plan)
+            outbox.forget_refusals(run.store_id)
         if items:
             session.execute(insert(SyncRunItem), [{"run_id": run.run_id, **item} for item in items])
         n_unchanged = plan.n_lines - plan.n_due
         counts = {} if is_counted else {"n_fetched": plan.n_lines, "n_skipped": n_unchanged}
         run.check_in(progress=f"Sending {plan.n_due:,} of {plan.n_lines:,} quantities.", **counts)
-
-
-def _forget_refusals(plan: Plan) -> None:
-    """Let go of what Amazon refused at locations, or of SKUs, that are sent no more: nobody has to mend that."""
-    is_listed = select(Listing.id).where(
-        Listing.store_id == PublishedStock.store_id, Listing.sku_code == PublishedStock.sku_code
-    )
-    known = [location.seller_flex_hub_id for location in plan.locations]
-    db.session.execute(
-        update(PublishedStock)
-        .where(
-            PublishedStock.store_id == plan.store.store_id,
-            text("state = 'refused'"),  # in the words of the partial index
-            or_(PublishedStock.seller_flex_hub_id.not_in(known), ~is_listed.exists()),
-        )
-        .values(state=None, error_code="", error_message="")
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _keep_full(run: RunContext, plan: Plan) -> None:
