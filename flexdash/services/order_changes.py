@@ -54,12 +54,14 @@ def is_older(shipment: Shipment, order: Order) -> bool:
 def apply(order: Order, shipment: Shipment, *, run_id: int | None, desk: StockDesk) -> None:
     """Bring `order` up to what Amazon says, inside the caller's transaction, with a timeline entry for each effect.
 
-    What it does to stock is handed to `desk`, which the caller lets settle and write once all orders are through.
+    What it does to stock is handed to `desk`, which the caller lets settle and write once all orders are through. Where
+    Amazon has moved it to stays as it was: only Order Sync, which routes it there too, takes that.
     """
     news = _News(order, run_id)
     old_status = order.amazon_status
     for column, value in from_amazon(shipment).items():
-        setattr(order, column, value)
+        if column != "seller_flex_hub_id":
+            setattr(order, column, value)
     order.changed_at = clock.now()
 
     entry = statuses.lookup(shipment.status)

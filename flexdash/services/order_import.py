@@ -285,6 +285,7 @@ class OrderImporter:
             counts.note(read, ItemFate.UNCHANGED, f"Amazon has it as {statuses.words_of(read.shipment.status)}.")
             return None
         has_moved = order.seller_flex_hub_id != read.shipment.location_id
+        order.seller_flex_hub_id = read.shipment.location_id
         order_changes.apply(order, read.shipment, run_id=self.run_id, desk=desk)
         counts.n_updated += 1
         counts.note(

@@ -6,11 +6,13 @@ from orjson import loads
 from sqlalchemy import select
 
 from flexdash import clock
+from flexdash.amazon.shipment_reader import read_shipment
 from flexdash.database import transaction
 from flexdash.extensions import db, vault
 from flexdash.models import Acknowledgement, HoldReason, Order, OrderState, OrderStock, QuarantinedShipment, Store
 from flexdash.services.order_import import Counts, OrderImporter
 from flexdash.services.order_pages import read_page
+from flexdash.services.order_work import at_amazon
 from tests import factories
 from tests.support.ledgers import stock_problems
 from tests.support.shipments import cancelled, raw_shipment
@@ -244,6 +246,17 @@ def test_an_order_that_amazon_moves_to_another_location_is_routed_again(store: S
     write(store, raw | {"locationId": "PNQ9", "lastUpdatedDateTime": "2026-11-23T12:00:00Z"})
     order = the_order("D1")
     assert (order.state, order.hub_id, order.acknowledgement) == (OrderState.ON_HOLD, None, Acknowledgement.NOT_YET)
+
+
+def test_an_order_that_amazon_moved_is_routed_by_the_next_pull_though_others_read_it_before(store: Store) -> None:
+    raw = raw_shipment("D1")
+    write(store, raw)
+    moved = raw | {"locationId": "PNQ9", "lastUpdatedDateTime": "2026-11-23T12:00:00Z"}
+    with transaction():
+        at_amazon.apply(the_order("D1").id, read_shipment(moved))
+    assert (the_order("D1").state, the_order("D1").seller_flex_hub_id) == (OrderState.NEW, raw["locationId"])
+    write(store, moved)
+    assert (the_order("D1").state, the_order("D1").seller_flex_hub_id) == (OrderState.ON_HOLD, "PNQ9")
 
 
 def test_buyer_data_is_encrypted_in_the_database(store: Store) -> None:

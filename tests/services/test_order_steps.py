@@ -13,6 +13,7 @@ from amazon_sandbox.world.people import SERIALIZED_SKU_CODES
 from flexdash import clock
 from flexdash.amazon import files
 from flexdash.amazon.errors import AmazonUnavailable, AuthorizationRefused
+from flexdash.amazon.shipment_reader import read_shipment
 from flexdash.amazon.shipments import Shipments
 from flexdash.extensions import db, vault
 from flexdash.models import (
@@ -38,7 +39,7 @@ from flexdash.models import (
 from flexdash.services import amazon_access, sync_attempts
 from flexdash.services.actors import Actor
 from flexdash.services.order_states import Event
-from flexdash.services.order_work import attempts, documents, moves, overview, packing_edit, results, steps
+from flexdash.services.order_work import at_amazon, attempts, documents, moves, overview, packing_edit, results, steps
 from flexdash.services.order_work.at_amazon import AmazonNotAsked
 from flexdash.services.order_work.packing_edit import LineInput, PackageInput
 from flexdash.services.run_context import HandBack
@@ -455,6 +456,18 @@ def test_picking_asks_amazon_first_and_a_cancelled_order_turns_cancelled_instead
         moves.pick(asha, order.id)
     db.session.refresh(order)
     assert (order.state, order.picked_at, order.stock) == (OrderState.CANCELLED, None, OrderStock.NONE)
+
+
+def test_an_order_that_amazon_moved_elsewhere_meanwhile_is_not_picked(
+    store: Store, sandbox: Running, asha: Actor, monkeypatch
+) -> None:
+    order = pulled(store, sandbox)
+    # By hand: the sandbox moves no shipment to another location.
+    monkeypatch.setattr(at_amazon, "read_shipment", lambda raw: replace(read_shipment(raw), location_id="PNQ9"))
+    with pytest.raises(moves.MovedMeanwhile, match="has moved the order to the location PNQ9: do not pick it here"):
+        moves.pick(asha, order.id)
+    db.session.refresh(order)
+    assert (order.state, order.picked_at, order.stock) == (OrderState.NEW, None, OrderStock.RESERVED)
 
 
 def waiting_for_the_stock_of(order: Order, store: Store, sandbox: Running) -> Order:

@@ -15,8 +15,8 @@ class AmazonNotAsked(ServiceError):
     """Amazon could not be asked, or its answer not be understood: whether it still wants the order is not known."""
 
 
-def ask_and_apply(order: Order) -> None:
-    """Ask Amazon for the order's shipment while a person waits, and write what is news in it.
+def ask_and_apply(order: Order) -> str:
+    """Ask Amazon for the order's shipment while a person waits, write what is news in it, and return its location.
 
     Where that frees stock, orders On Hold that waited for it are let go. Call it outside a transaction. Raises
     AmazonNotAsked; nothing was changed then.
@@ -44,6 +44,7 @@ def ask_and_apply(order: Order) -> None:
         desk = apply(order_id, shipment)
     if desk.has_freed_stock:
         order_holds.release_for_seller(desk.seller_id)
+    return shipment.location_id
 
 
 def apply(order_id: int, shipment: Shipment) -> StockDesk:

@@ -26,6 +26,10 @@ class CancelledMeanwhile(MoveRefused):
     """Amazon had cancelled the order: it is Cancelled here now, too."""
 
 
+class MovedMeanwhile(MoveRefused):
+    """Amazon has moved the order to another location, where Order Sync has not routed it yet."""
+
+
 def move(actor: Actor, order_id: int, event: Event) -> Order:
     """Do one of a person's steps with the order and return it; one that was done already changes nothing.
 
@@ -62,16 +66,21 @@ def pick(actor: Actor, order_id: int, *, without_asking: bool = False) -> Order:
     """Pick the order, once Amazon has been asked whether it still wants it; return the order.
 
     `without_asking` leaves that out, for when Amazon does not answer. Raises what `move` raises, CancelledMeanwhile
-    when the order was cancelled at Amazon, and AmazonNotAsked when Amazon could not be asked.
+    and MovedMeanwhile when that happened to the order at Amazon, and AmazonNotAsked when Amazon could not be asked.
     """
     check_may_work(actor)
     order = access.get(actor, Order, order_id)
     if not without_asking and outcome(order.state, Event.PICK).kind is Kind.MOVE:
-        at_amazon.ask_and_apply(order)
+        location_id = at_amazon.ask_and_apply(order)
         order = access.get(actor, Order, order_id)
         if order.state is OrderState.CANCELLED:
             raise CancelledMeanwhile(
                 "Amazon was asked first, and there the order is cancelled. Now it is here, too: do not pick it."
+            )
+        if location_id != order.seller_flex_hub_id:
+            raise MovedMeanwhile(
+                f"Amazon was asked first, and has moved the order to the location {location_id}: do not pick it here. "
+                "The next run of Order Sync routes it there."
             )
     return move(actor, order_id, Event.PICK)
 
