@@ -158,7 +158,7 @@ def test_what_amazon_sells_where_no_active_hub_is_does_not_vanish(web, place):
     tell(store, "B", 0, seller_flex_hub_id="PNQ1")
     factories.make_run(store, sync=Sync.RECONCILE)
     said = "Amazon sells stock that it is told nothing of any more 1 SKU (7 units) at PNQ1 : no active hub"
-    for address in (path(store), f"/stores/{store.id}/reconcile"):
+    for address in (f"/stores/{store.id}", path(store), f"/stores/{store.id}/reconcile"):
         page = web.get(address)
         assert said in words(page)
         assert f'href="{path(store)}?only=left_behind"' in page.text

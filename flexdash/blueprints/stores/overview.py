@@ -18,9 +18,11 @@ from flexdash.services import access, countries, reconciliation, store_needs, st
 from flexdash.services.actors import Permission
 from flexdash.services.dashboard import allowance, figures, push_lag
 from flexdash.services.dashboard.scope import Scope
+from flexdash.services.inventory import left_behind
 from flexdash.services.order_numbers import number_of
 from flexdash.services.order_work import cancelling
 from flexdash.services.store_needs import Need
+from flexdash.services.stores import LIVE
 from flexdash.templating import viewer_zone
 
 
@@ -52,6 +54,7 @@ def overview(store_id: int) -> Response | str:
         uses=uses,
         is_more_used=is_more_used,
         set_up=store_overview.set_up(store),
+        left_behind=left_behind.of_store(store.id) if store.status in LIVE else [],
         cancelled=cancelling.last_told(store),
         number_of=number_of,
         summary=summary,
