@@ -173,6 +173,7 @@ def _facts(
         "upload": upload,
         "is_live": upload.state in LIVE,
         "live_url": url_for(".live", upload_id=upload.id, page=request.args.get("page") or None),
+        "replaced": history.replaced_by(upload),
         "percent": percent_of(upload),
         "kind_word": KIND_WORDS[upload.kind],
         "mode_words": MODE_WORDS,
@@ -195,7 +196,7 @@ def _facts(
         "readings": readings,
         "apply_form": apply_form or _apply_form(upload, earlier),
         "reading_form": reading_form or ReadingForm.of(upload, readings[0].encoding if readings else ""),
-        "may_read_again": upload.state in deciding.UNDECIDED and deciding.has_file(upload),
+        "may_read_again": deciding.may_be_read_again(upload),
         "may_try_again": deciding.may_be_tried_again(upload),
         "may_discard": upload.state in deciding.UNDECIDED
         or (upload.state is UploadState.FAILED and not upload.n_applied and bool(upload.sha256)),
