@@ -35,6 +35,9 @@ CHANNEL_WORDS = {Channel.EMAIL: "E-mails", Channel.WEBHOOK: "Webhooks"}
 SEVERITY_CHOICES = ((str(Severity.CRITICAL.value), "Critical"), (str(Severity.WARNING.value), "Warning"))
 
 
+_HIDDEN = ("version", "csrf_token")
+
+
 class FilterForm(StoreMixin, FlaskForm):
     """What the list of alarms is narrowed to; it lives in the URL."""
 
@@ -141,6 +144,11 @@ class SettingsForm(FlaskForm):
             reminder_hours=str(wishes.reminder_hours),
         )
 
+    def differs_from(self, wishes: Wishes) -> bool:
+        """Say whether anything was typed that is not saved in `wishes`."""
+        saved = self.of(wishes)
+        return any(_plain(saved[name].data) != _plain(self[name].data) for name in self.data if name not in _HIDDEN)
+
     def asked(self) -> Asked:
         """Return what was typed, as the service takes it; call it after `validate`."""
         return Asked(
@@ -157,3 +165,7 @@ class SecretForm(FlaskForm):
     """Asks for another secret of the webhook."""
 
     version = HiddenField()
+
+
+def _plain(value: Any) -> Any:
+    return value.split() if isinstance(value, str) else value or []
