@@ -390,6 +390,13 @@ def test_a_wrong_address_stays_typed_with_the_error_at_its_field(admin) -> None:
     assert ">\nnobody</textarea>" in answer.text or ">\r\nnobody</textarea>" in answer.text
 
 
+def test_all_that_is_wrong_with_the_settings_is_said_at_once(admin) -> None:
+    typed = FORM | {"addresses": "nobody", "webhook_url": "ftp://hooks.company.example", "reason": "x" * 301}
+    page = admin.post("/alarms/settings", data=typed).text
+    for field in ("addresses", "webhook_url", "reason"):
+        assert f'href="#{field}"' in page
+
+
 def test_an_older_form_is_refused_with_who_changed_it(admin) -> None:
     admin.post("/alarms/settings", data=FORM | {"reminder_hours": "4"})
     answer = admin.post("/alarms/settings", data=FORM | {"reminder_hours": "12"})

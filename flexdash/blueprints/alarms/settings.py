@@ -21,7 +21,7 @@ from flexdash.services.alarms import changing, reading, wishes
 from flexdash.services.alarms.kinds import KINDS
 from flexdash.services.alarms.reading import MessageFilters
 from flexdash.services.changed_meanwhile import ChangedByOther
-from flexdash.services.errors import FieldRefused, ServiceError
+from flexdash.services.errors import ServiceError
 from flexdash.vault import UnreadableSecret
 
 MEANWHILE = 409
@@ -48,9 +48,6 @@ def change_settings() -> Response | tuple[str, int]:
     version = whole(form.version.data) or 0
     try:
         secret = changing.change(current_actor(), form.asked(), version=version, reason=form.reason.data or "")
-    except FieldRefused as refusal:
-        form[refusal.field].errors = [refusal.sentence]
-        return _page(form), 422
     except ChangedByOther as refusal:
         form.version.data = str(wishes.of(current_actor().workspace_id).version)
         return _page(form, refusal=refusal), MEANWHILE
