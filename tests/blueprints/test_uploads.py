@@ -476,6 +476,9 @@ def test_refused_stock_rows_name_their_hub(merchant, seller, actor, workspace) -
     upload = checked(actor, seller, content, "stock")
     rows = rows_of(merchant.get(f"/uploads/{upload.id}/refused.csv"))
     assert [row[3:] for row in rows[1:]] == [["PUNE", "TEE", "6"], ["MARS", "TEE", "6"]]
+    page = text_of(merchant.get(f"/uploads/{upload.id}"))
+    assert "PUNE · TEE · 6" in page
+    assert "MARS · TEE · 6" in page
 
 
 def test_templates_name_the_columns(merchant) -> None:

@@ -192,7 +192,7 @@ def _facts(
             RowOutcome.UNCHANGED: upload.n_unchanged,
         },
         "refused": refused,
-        "cells_of": previews.cells_of_refused,
+        "refused_cells": previews.cells_of_refused(upload, refused.items) if refused else {},
         "readings": readings,
         "apply_form": apply_form or _apply_form(upload, earlier),
         "reading_form": reading_form or ReadingForm.of(upload, readings[0].encoding if readings else ""),
