@@ -12,6 +12,7 @@ from wtforms.validators import Optional, ValidationError
 from flexdash.models import Store
 from flexdash.services.catalog_values import BadValue
 from flexdash.services.errors import FieldRefused
+from flexdash.services.words import quoted
 
 OLDEST_FIRST, NEWEST_FIRST = "oldest", "newest"
 BACKWARDS = "z"  # a list by name or SKU, from its end
@@ -24,8 +25,15 @@ def choices(*pairs: tuple[Any, str]) -> list[SelectChoice]:
 
 
 def chosen(field: SelectField) -> str:
-    """Return the value chosen in a filter, "" when nothing was or when it is none of the choices."""
-    return field.data if field.data in values_of(field) else ""
+    """Return the value chosen in a filter, "" when nothing was or when it is none of the choices.
+
+    The field then says so: every list is drawn after its filters were asked for what was chosen.
+    """
+    if field.data in values_of(field):
+        return field.data
+    if field.data:
+        field.errors = [f"{quoted(field.data, 40)} is none of the choices, so it is ignored. Pick one of them."]
+    return ""
 
 
 def values_of(field: SelectField) -> set[Any]:

@@ -129,6 +129,13 @@ def test_a_search_by_sku_pages_through_its_orders_each_once(merchant: FlaskClien
     assert all(pages.count(f">{number_of(order.id)}<") == 1 for order in wanted)
 
 
+def test_a_list_with_a_filter_that_is_none_is_not_offered_for_saving(merchant: FlaskClient, store: Store) -> None:
+    order = factories.make_order(store)
+    assert shown(merchant, "state=Nonsense") == {order.id}
+    assert "Save this list as" not in merchant.get("/orders?state=Nonsense").text
+    assert "Save this list as" in merchant.get("/orders?state=New+Order").text
+
+
 @pytest.mark.parametrize("query", ["state=Nonsense", "hub=x", "store=99999999999999999999", "q=%25_'\""])
 def test_a_strange_address_is_answered_with_a_page(merchant: FlaskClient, store: Store, query: str) -> None:
     factories.make_order(store)

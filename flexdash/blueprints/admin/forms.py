@@ -64,11 +64,11 @@ class FilterForm(FlaskForm):
 
     def is_active(self) -> bool | None:
         """Return which state was chosen; None for both."""
-        return {"active": True, "inactive": False}.get(self.status.data or "")
+        return {"active": True, "inactive": False}.get(chosen(self.status))
 
     def is_newest_first(self) -> bool:
         """Say whether the newest come first rather than by name."""
-        return self.sort.data == "newest"
+        return chosen(self.sort) == "newest"
 
 
 class SellerSkusForm(SkuSortMixin, FilterForm):
@@ -92,7 +92,7 @@ class UserFilterForm(FilterForm):
 
     def chosen_role(self) -> Role | None:
         """Return the role chosen, None for all."""
-        return Role(self.role.data) if self.role.data in set(Role) else None
+        return Role(role) if (role := chosen(self.role)) else None
 
 
 class UserForm(AdminForm):
