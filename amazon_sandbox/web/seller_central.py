@@ -22,6 +22,10 @@ ROLES = (
         "Direct-to-Consumer Shipping (Restricted)",
         "See the buyer's name, address and phone number, as far as they are needed to ship an order.",
     ),
+    (
+        "Product Listing",
+        "Read your listings, and set the prices of what you sell.",
+    ),
 )
 DENIED = {"error": "access_denied", "error_description": "The selling partner denied the request."}
 blueprint = Blueprint("seller_central", __name__)

@@ -1,15 +1,18 @@
 """Form fields: the choices they offer, and reading what came back without trusting it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from wtforms import DateField, SelectField
+from wtforms import DateField, Field, Form, SelectField
 from wtforms.fields import SelectChoice
 from wtforms.validators import Optional, ValidationError
 
 from flexdash.models import Store
+from flexdash.services.catalog_values import BadValue
+from flexdash.services.errors import FieldRefused
+from flexdash.services.words import quoted
 
 OLDEST_FIRST, NEWEST_FIRST = "oldest", "newest"
 BACKWARDS = "z"  # a list by name or SKU, from its end
@@ -22,8 +25,15 @@ def choices(*pairs: tuple[Any, str]) -> list[SelectChoice]:
 
 
 def chosen(field: SelectField) -> str:
-    """Return the value chosen in a filter, "" when nothing was or when it is none of the choices."""
-    return field.data if field.data in values_of(field) else ""
+    """Return the value chosen in a filter, "" when nothing was or when it is none of the choices.
+
+    The field then says so: every list is drawn after its filters were asked for what was chosen.
+    """
+    if field.data in values_of(field):
+        return field.data
+    if field.data:
+        field.errors = [f"{quoted(field.data, 40)} is none of the choices, so it is ignored. Pick one of them."]
+    return ""
 
 
 def values_of(field: SelectField) -> set[Any]:
@@ -43,6 +53,18 @@ def midnight(day: date | None, zone: ZoneInfo, plus_days: int = 0) -> datetime |
     if day is None or day.year not in _YEARS:
         return None
     return datetime.combine(day + timedelta(days=plus_days), time.min, zone)
+
+
+def checked_by(check: Callable[[str], object]) -> Callable[[Form, Field], None]:
+    """Return a validator that asks a service's `check` of one field, so that a form says all that is wrong at once."""
+
+    def validate(form: Form, field: Field) -> None:
+        try:
+            check(field.data or "")
+        except (BadValue, FieldRefused) as refusal:
+            raise ValidationError(refusal.sentence) from None
+
+    return validate
 
 
 class DayField(DateField):

@@ -47,7 +47,7 @@ def ending_of(error: Exception, reference: str) -> Ending:
             "unreadable_secret",
             "FlexDash cannot read what it keeps encrypted for this store: the key that opens it is missing from "
             "ENCRYPTION_KEYS. No run can work until whoever runs FlexDash puts that key back; the next one then goes "
-            "on where the last good one ended. If the key is lost, reconnect the store.",
+            "on where the last good one ended. If the key is lost, re-authorize the store.",
             is_waiting_for_person=True,
         )
     if isinstance(error, JobTimeoutException):
@@ -73,7 +73,7 @@ def _of_amazon(error: amazon.AmazonError) -> Ending:
         return Ending(
             "authorization_refused",
             "Amazon no longer accepts this store's authorization. Nothing more can be fetched or sent until a "
-            "person reconnects the store on its page.",
+            "person re-authorizes the store on its page.",
             is_waiting_for_person=True,
         )
     if isinstance(error, amazon.AppCredentialsRefused):
@@ -87,8 +87,8 @@ def _of_amazon(error: amazon.AmazonError) -> Ending:
         return Ending(
             "token_refused",
             "Amazon gave FlexDash no access token for this store, so nothing can be fetched or sent. It says nothing "
-            "of any order, SKU or price. Whoever runs FlexDash has to look at what Amazon said; reconnecting the store "
-            "may help.",
+            "of any order, SKU or price. Whoever runs FlexDash has to look at what Amazon said; re-authorizing the "
+            "store may help.",
             is_waiting_for_person=True,
         )
     if isinstance(error, amazon.Throttled):

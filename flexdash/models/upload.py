@@ -90,6 +90,8 @@ class Upload(db.Model):
     uploaded_by_name: Mapped[str] = mapped_column(String(100))
     uploaded_from: Mapped[str] = mapped_column(String(45), default="")  # address
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    # The waiting upload that was put aside for this one. No foreign key: SQLite adds one by making the table anew only.
+    took_place_of_id: Mapped[int | None]
 
     state: Mapped[UploadState] = mapped_column(Choice(UploadState), default=UploadState.RECEIVED)
     attempt_token: Mapped[str] = mapped_column(String(32), default="")

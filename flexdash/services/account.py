@@ -14,15 +14,9 @@ def change_password(actor: Actor, current: str, new: str, *, keep_session_id: in
 
     Raises FieldRefused for `current` when it is not the present password, and for `new` when it cannot be.
     """
-    user = access.get(actor, User, actor.user_id)
-    name, email, present_hash = user.name, user.email, user.password_hash
+    present_hash = check_password(actor, current)
+    refuse_weak(actor, new)
     release_connection()
-    if not passwords.verify(present_hash, current):
-        with transaction():
-            sentence = f"{actor.name} wanted to change their own password and gave a wrong present one"
-            access_log.record(actor, AccessKind.PASSWORD, sentence)
-        raise FieldRefused("current", "This is not your present password. Type the one you signed in with.")
-    passwords.refuse_weak(new, field="new", email=email, name=name)
     if passwords.verify(present_hash, new):
         raise FieldRefused("new", "This is the password you already have. Choose another one.")
     password_hash = passwords.hash_password(new)
@@ -36,6 +30,24 @@ def change_password(actor: Actor, current: str, new: str, *, keep_session_id: in
         access_log.record(actor, AccessKind.PASSWORD, sentence, user=user)
         config_log.record(actor, Section.USERS, sentence)
         return n_ended
+
+
+def check_password(actor: Actor, current: str) -> str:
+    """Return the hash of the actor's password; raise FieldRefused for `current`, and log it, when that is another."""
+    present_hash = access.get(actor, User, actor.user_id).password_hash
+    release_connection()
+    if not passwords.verify(present_hash, current):
+        with transaction():
+            sentence = f"{actor.name} wanted to change their own password and gave a wrong present one"
+            access_log.record(actor, AccessKind.PASSWORD, sentence)
+        raise FieldRefused("current", "This is not your present password. Type the one you signed in with.")
+    return present_hash
+
+
+def refuse_weak(actor: Actor, new: str) -> None:
+    """Raise FieldRefused for `new` when the actor cannot have it as password."""
+    user = access.get(actor, User, actor.user_id)
+    passwords.refuse_weak(new, field="new", email=user.email, name=user.name)
 
 
 def change_time_zone(actor: Actor, time_zone: str) -> None:

@@ -121,6 +121,8 @@ def subject_id(event: ConfigEvent, key: str) -> int | None:
 
 
 def _syncs(event: ConfigEvent) -> tuple[Sync, ...]:
+    if "upload_id" in event.new_value and "changed" not in event.new_value:
+        return ()  # a file came in, which changes nothing before it is applied
     for key in event.new_value.keys() | event.old_value.keys():
         if key in _BY_KEY:
             return _BY_KEY[key]

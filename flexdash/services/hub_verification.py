@@ -52,7 +52,7 @@ def verify(actor: Actor, store_id: int, hub_id: int) -> HubMapping:
         logger.error("the store's token cannot be decrypted", store_id=store_id)
         raise VerifyFailed(
             f"{location} was not verified. The key that opens this store's authorization is missing from "
-            "ENCRYPTION_KEYS: tell whoever runs FlexDash to put it back. If it is lost, reconnect the store."
+            "ENCRYPTION_KEYS: tell whoever runs FlexDash to put it back. If it is lost, re-authorize the store."
         ) from error
     except amazon_errors.AmazonError as error:
         logger.warning("hub mapping not verified", store_id=store_id, hub_id=hub_id, error=str(error))
@@ -95,13 +95,13 @@ def _refusal(location: str, error: amazon_errors.AmazonError) -> str:
 def _in_words(error: amazon_errors.AmazonError) -> str:
     match error:
         case amazon_errors.AuthorizationRefused():
-            return "Amazon no longer accepts this store's authorization. Reconnect the store, then verify again."
+            return "Amazon no longer accepts this store's authorization. Re-authorize the store, then verify again."
         case amazon_errors.AppCredentialsRefused():
             return "Amazon does not accept FlexDash's own credentials. Ask whoever runs FlexDash to renew them."
         case amazon_errors.TokenRefused():
             return (
                 "Amazon gave FlexDash no access token for this store, which says nothing of the id. "
-                f"{as_sentence(error.message)} Tell whoever runs FlexDash; reconnecting the store may "
+                f"{as_sentence(error.message)} Tell whoever runs FlexDash; re-authorizing the store may "
                 "help."
             )
         case amazon_errors.AccessDenied():

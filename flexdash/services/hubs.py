@@ -170,14 +170,32 @@ def described(hub: Hub) -> dict[str, Any]:
     }
 
 
-def _checked(code: str, name: str, city: str, country_code: str, time_zone: str) -> dict[str, str]:
-    code, name, city = code.strip().upper(), one_line(name), one_line(city)
+def clean_code(code: str) -> str:
+    """Return the code as it is kept, in capital letters; raise FieldRefused for `code` when it cannot be one."""
+    code = code.strip().upper()
     if not _CODE.fullmatch(code):
         raise FieldRefused("code", "Give a code of 1 to 20 letters A to Z, digits, hyphens or underscores, like PUNE.")
+    return code
+
+
+def clean_name(name: str) -> str:
+    """Return the name on one line; raise FieldRefused for `name` when it cannot be one."""
+    name = one_line(name)
     if not name or len(name) > 100:
         raise FieldRefused("name", "Give a name of 1 to 100 characters, like Pune Warehouse.")
+    return name
+
+
+def clean_city(city: str) -> str:
+    """Return the city on one line, "" for none; raise FieldRefused for `city` when it is too long."""
+    city = one_line(city)
     if len(city) > 100:
         raise FieldRefused("city", "Use at most 100 characters.")
+    return city
+
+
+def _checked(code: str, name: str, city: str, country_code: str, time_zone: str) -> dict[str, str]:
+    values = {"code": clean_code(code), "name": clean_name(name), "city": clean_city(city)}
     check_country(country_code)
     check_time_zone(time_zone)
-    return {"code": code, "name": name, "city": city, "country_code": country_code, "time_zone": time_zone}
+    return {**values, "country_code": country_code, "time_zone": time_zone}

@@ -280,20 +280,21 @@ def _before_deadline(deadline: str, now: datetime) -> ColumnElement[bool]:
 def _matching(query: Select[tuple[Order]], workspace_id: int, sought: str) -> OrderListing:
     """Narrow `query` to the orders that `sought` names, each way through an index of its own.
 
-    One SKU can be in very many orders. A join then reads the newest of them only, as many as the page has room for;
-    the ids of few orders are put together instead.
+    Amazon's ids are looked for as typed, else in capital letters, which is how Amazon writes them. One SKU can be in
+    very many orders. A join then reads the newest of them only, as many as the page has room for; the ids of few orders
+    are put together instead.
     """
     own = Order.workspace_id == workspace_id
-    few = [
-        select(Order.id).where(own, begins_with(column, sought))
-        for column in (Order.amazon_order_id, Order.amazon_shipment_id)
-    ]
-    if (own_id := id_of(sought)) is not None:
-        few.append(select(Order.id).where(own, Order.id == own_id))
-    has_few = db.session.scalar(select(or_(*(ids.exists() for ids in few))))
-    if has_few:
-        of_sku = select(Order.id).join(OrderLine).where(own, OrderLine.sku_code == sought)
-        return OrderListing(query.where(Order.id.in_(union(*few, of_sku))), Order.id)
+    for written in dict.fromkeys((sought, sought.upper())):
+        few = [
+            select(Order.id).where(own, begins_with(column, written))
+            for column in (Order.amazon_order_id, Order.amazon_shipment_id)
+        ]
+        if (own_id := id_of(written)) is not None:
+            few.append(select(Order.id).where(own, Order.id == own_id))
+        if db.session.scalar(select(or_(*(ids.exists() for ids in few)))):
+            of_sku = select(Order.id).join(OrderLine).where(own, OrderLine.sku_code == sought)
+            return OrderListing(query.where(Order.id.in_(union(*few, of_sku))), Order.id)
     earlier = aliased(OrderLine)
     is_second_line = select(earlier.id).where(
         earlier.order_id == OrderLine.order_id, earlier.sku_code == OrderLine.sku_code, earlier.id < OrderLine.id

@@ -145,7 +145,7 @@ def change(actor: Actor, level_id: int, way: Way, quantity: str, *, seen: int, n
     `quantity` and `note`.
     """
     _check_may(actor)
-    units, note = _units(quantity), _note(note)
+    units, note = _units(quantity), clean_note(note)
     with transaction():
         level = access.get(actor, StockLevel, level_id, lock=True)
         ledger, held = _held(level)
@@ -171,7 +171,7 @@ def add(actor: Actor, seller_id: int, hub_id: int, sku_code: str, quantity: str,
         code = clean_sku_code(sku_code)
     except BadValue as refusal:
         raise FieldRefused("sku_code", refusal.sentence) from refusal
-    units, note = _units(quantity), _note(note)
+    units, note = _units(quantity), clean_note(note)
     with transaction() as session:
         seller, hub = access.get(actor, Seller, seller_id), access.get(actor, Hub, hub_id)
         of_this = select(StockLevel).where(
@@ -209,7 +209,8 @@ def _units(quantity: str) -> int:
         raise FieldRefused("quantity", refusal.sentence) from refusal
 
 
-def _note(note: str) -> str:
+def clean_note(note: str) -> str:
+    """Return a note as the ledger keeps it, on one line; raise FieldRefused for `note` when it is too long."""
     note = one_line(note)
     if len(note) > MAX_NOTE:
         raise FieldRefused("note", f"The note has {len(note):,} characters. Shorten it to {MAX_NOTE} or fewer.")

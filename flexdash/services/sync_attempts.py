@@ -78,7 +78,7 @@ def why_not(store: Store, run: SyncRun) -> str:
     label = FACTS[run.sync].label
     if store.status is StoreStatus.NEEDS_REAUTHORIZATION:
         return (
-            f"{store.name} needs re-authorization, so Amazon was not asked. Reconnect the store; "
+            f"{store.name} needs re-authorization, so Amazon was not asked. Re-authorize the store; "
             f"{label} then goes on by itself."
         )
     if store.status is not StoreStatus.CONNECTED:

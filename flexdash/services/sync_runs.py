@@ -216,7 +216,7 @@ def _check_may_run(store: Store, sync: Sync) -> None:
     label = FACTS[sync].label
     if store.status is StoreStatus.NEEDS_REAUTHORIZATION:
         raise StoreCannotSync(
-            f"{store.name} needs re-authorization, so Amazon cannot be asked. Reconnect the store first; "
+            f"{store.name} needs re-authorization, so Amazon cannot be asked. Re-authorize the store first; "
             f"{label} then goes on by itself."
         )
     if store.status is not StoreStatus.CONNECTED:

@@ -137,7 +137,7 @@ def stale_after(facts: SyncFacts) -> timedelta:
 def paused_reason(store: Store) -> str:
     """Return why nothing can run for this store whatever its toggles say, "" when it can."""
     if store.status is StoreStatus.NEEDS_REAUTHORIZATION:
-        return "Paused: Amazon no longer accepts the store's authorization. Reconnect it and this goes on by itself."
+        return "Paused: Amazon no longer accepts the store's authorization. Re-authorize it and this goes on by itself."
     if store.status is StoreStatus.DISCONNECTED:
         return "Paused: the store is disconnected from Amazon. Reconnect it and this goes on by itself."
     if store.status is StoreStatus.DRAFT:

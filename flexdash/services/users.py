@@ -19,6 +19,7 @@ from flexdash.services.uniqueness import flush_or_refuse
 from flexdash.services.words import listed, one_line, quoted, shortened
 
 _EMAIL_TAKEN = "This e-mail already belongs to a FlexDash account. Use another one."
+_NO_SELLER = "Tick at least one seller of this workspace, or remove the limit."
 _LAST_ADMIN = (
     "{name} is the last active admin of this workspace, so nobody could manage people any more. "
     "Make someone else an admin first."
@@ -54,7 +55,7 @@ def add(actor: Actor, *, name: str, email: str, role: Role, seller_ids: Collecti
     Raises FieldRefused for `name`, `email`, `role`, `seller_ids` or `password`.
     """
     require_manager(actor)
-    name, email = names.checked(name), _checked_email(email)
+    name, email = names.checked(name), checked_email(email)
     passwords.refuse_weak(password, field="password", email=email, name=name)
     password_hash = passwords.hash_password(password)
     with transaction():
@@ -72,7 +73,7 @@ def add_from_command_line(
     if not workspace_name or len(workspace_name) > 100:
         raise FieldRefused("workspace", "Give the workspace a name of 1 to 100 characters.")
     check_time_zone(time_zone)
-    name, email = names.checked(name), _checked_email(email)
+    name, email = names.checked(name), checked_email(email)
     passwords.refuse_weak(password, field="password", email=email, name=name)
     password_hash = passwords.hash_password(password)
     with transaction():
@@ -99,7 +100,7 @@ def edit(
     Raises NotVisible, FieldRefused; the last active admin stays one.
     """
     require_manager(actor)
-    name, email = names.checked(name), _checked_email(email)
+    name, email = names.checked(name), checked_email(email)
     reason = config_log.clean_reason(reason)
     with transaction():
         _lock_people(actor)
@@ -215,15 +216,24 @@ def _email_is_taken(email: str) -> bool:
 
 def _checked_sellers(actor: Actor, role: Role, seller_ids: Collection[int] | None) -> list[Seller] | None:
     """Return the sellers a person is limited to, None for no limit."""
+    check_limit(role, seller_ids)
     if seller_ids is None:
         return None
-    if role is not Role.MERCHANT:
-        raise FieldRefused("seller_ids", "Only merchants can be limited to some sellers. Untick the limit.")
     wanted = set(seller_ids)
     sellers = list(db.session.scalars(access.visible(actor, Seller).where(Seller.id.in_(wanted)).order_by(Seller.name)))
-    if not wanted or len(sellers) != len(wanted):
-        raise FieldRefused("seller_ids", "Tick at least one seller of this workspace, or remove the limit.")
+    if len(sellers) != len(wanted):
+        raise FieldRefused("seller_ids", _NO_SELLER)
     return sellers
+
+
+def check_limit(role: Role, seller_ids: Collection[int] | None) -> None:
+    """Raise FieldRefused for `seller_ids` when a person of `role` cannot be limited to so many; None is no limit."""
+    if seller_ids is None:
+        return
+    if role is not Role.MERCHANT:
+        raise FieldRefused("seller_ids", "Only merchants can be limited to some sellers. Untick the limit.")
+    if not seller_ids:
+        raise FieldRefused("seller_ids", _NO_SELLER)
 
 
 def _lock_people(actor: Actor) -> None:
@@ -287,7 +297,8 @@ def _log_activity(actor: Actor, user: User, reason: str) -> None:
     )
 
 
-def _checked_email(email: str) -> str:
+def checked_email(email: str) -> str:
+    """Return the e-mail as it is kept; raise FieldRefused for `email` when it is none."""
     email = sign_in.normal_email(email)
     if not is_address(email):
         raise FieldRefused("email", "Give an e-mail address, such as asha@company.example.")

@@ -125,6 +125,16 @@ def test_a_user_with_a_set_password_and_some_sellers(admin, asha):
     assert sentences()[-1] == "Asha changed Ravi's sellers from Nova Home to all sellers"
 
 
+def test_all_that_is_wrong_with_a_user_or_a_hub_is_said_at_once(admin):
+    typed = {"name": "x" * 101, "email": "nonsense", "role": "admin", "is_limited": "y", "password": "short"}
+    page = admin.post("/admin/users/new", data=typed).text
+    for field in ("name", "email", "seller_ids", "password"):
+        assert f'href="#{field}"' in page
+    page = admin.post("/admin/hubs/new", data={"code": "P U", "name": "x" * 101, "city": "x" * 101}).text
+    for field in ("code", "name", "city", "country_code"):
+        assert f'href="#{field}"' in page
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

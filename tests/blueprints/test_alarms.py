@@ -390,6 +390,13 @@ def test_a_wrong_address_stays_typed_with_the_error_at_its_field(admin) -> None:
     assert ">\nnobody</textarea>" in answer.text or ">\r\nnobody</textarea>" in answer.text
 
 
+def test_all_that_is_wrong_with_the_settings_is_said_at_once(admin) -> None:
+    typed = FORM | {"addresses": "nobody", "webhook_url": "ftp://hooks.company.example", "reason": "x" * 301}
+    page = admin.post("/alarms/settings", data=typed).text
+    for field in ("addresses", "webhook_url", "reason"):
+        assert f'href="#{field}"' in page
+
+
 def test_an_older_form_is_refused_with_who_changed_it(admin) -> None:
     admin.post("/alarms/settings", data=FORM | {"reminder_hours": "4"})
     answer = admin.post("/alarms/settings", data=FORM | {"reminder_hours": "12"})
@@ -407,16 +414,37 @@ def test_without_a_webhook_nothing_is_asked_about_its_secret(admin) -> None:
 
 
 def test_a_test_says_how_it_went(admin, workspace) -> None:
-    html = after(admin, "/alarms/settings/test", data={"channel": "email"})
+    html = after(admin, "/alarms/settings/test", data=FORM | {"channel": "email"})
     assert "E-mail is not set up on this FlexDash" in html
     make_alarm_message(workspace, "waiting", event="test")
     assert "is on its way" in admin.get("/alarms/settings").text
-    assert "data-live-url" in admin.get("/alarms/settings/test").text
+    assert "data-live-url" in admin.get("/alarms/settings/test/live").text
     make_alarm_message(workspace, "given_up", event="test", error_sentence="The mail server could not be reached.")
-    part = admin.get("/alarms/settings/test").text
+    part = admin.get("/alarms/settings/test/live").text
     assert "could not be sent. The mail server could not be reached." in part
     assert "data-live-url" not in part
     assert admin.post("/alarms/settings/test", data={"channel": "pigeon"}).status_code == 400
+
+
+def test_a_test_keeps_what_was_typed_and_says_that_it_is_not_saved(admin, workspace) -> None:
+    buttons = re.findall(r'<button [^>]*name="channel"[^>]*>', admin.get("/alarms/settings").text)
+    assert len(buttons) == 2
+    assert all('form="alarm-settings" formaction="/alarms/settings/test#test"' in button for button in buttons)
+    typed = FORM | {
+        "addresses": "ops@company.example",
+        "reason": "why",
+        "webhook_url": "https://hooks.company.example/x",
+    }
+    for channel, status, said in (
+        ("email", 200, "What you typed is kept here, but not saved yet"),
+        ("webhook", 422, '<a href="#webhook_url">This address is not saved yet. Save the alarm settings first'),
+    ):
+        answer = admin.post("/alarms/settings/test", data=typed | {"channel": channel})
+        assert answer.status_code == status
+        assert said in answer.text
+        for kept in ("ops@company.example</textarea>", 'value="why"', 'value="https://hooks.company.example/x"'):
+            assert kept in answer.text
+    assert wishes.of(workspace.id).addresses == ()
 
 
 def test_what_was_sent_is_listed(admin, workspace) -> None:
@@ -433,5 +461,5 @@ def test_others_see_alarms_and_not_who_is_told(workspace, signed_in, role) -> No
     client = signed_in(make_user(workspace, role))
     assert client.get("/alarms").status_code == 200
     assert "Alarm settings" not in client.get("/alarms").text
-    for path in ("/alarms/settings", "/alarms/messages", "/alarms/settings/test"):
+    for path in ("/alarms/settings", "/alarms/messages", "/alarms/settings/test/live"):
         assert client.get(path).status_code == 403

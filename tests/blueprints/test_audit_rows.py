@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from flexdash.database import transaction
 from flexdash.extensions import db
@@ -24,6 +25,7 @@ from tests.factories import (
 )
 from tests.support.chains import append
 from tests.support.statements import statements
+from tests.support.uploads import applied, catalog
 from tests.support.web import words
 
 LOG = "/configuration-log"
@@ -141,6 +143,14 @@ def test_a_change_without_runs_says_so(admin, store) -> None:
     page = row_page(admin, make_config_event(store))
     assert "It has not run since. It had not run before." in page
     assert "The sync broke" not in page
+
+
+def test_a_file_that_comes_in_has_no_runs_around_it_and_its_application_has(admin, ada, store) -> None:
+    make_run(store, "succeeded", sync="inventory_push", queued_at=datetime.now(UTC) - timedelta(minutes=5))
+    applied(make_actor(ada), store, catalog("TEE,B0TESTTEE1,Tee"))
+    came_in, went_in = db.session.scalars(select(ConfigEvent).order_by(ConfigEvent.id))
+    assert "Runs before and after this change" not in row_page(admin, came_in)
+    assert "Runs before and after this change" in row_page(admin, went_in)
 
 
 def test_a_merchant_sees_the_rows_of_their_stores_and_no_others(ada, store, signed_in) -> None:

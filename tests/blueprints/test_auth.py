@@ -355,6 +355,16 @@ def test_a_password_that_cannot_be_is_a_field_error(client, ravi, data, words):
     assert passwords.verify(ravi.password_hash, PASSWORD)
 
 
+def test_all_that_is_wrong_with_a_new_password_is_said_at_once(client, ravi):
+    sign_in(client, ravi)
+    page = client.post("/account/password", data={"current": "wrong", "new": "short", "repeated": "other"})
+    for words in ("This is not your present password.", "Use at least 12 characters", "The two new passwords differ."):
+        assert page.text.count(words) == 2
+    for _ in range(4):  # and it counts as a guess
+        client.post("/account/password", data={"current": "wrong", "new": "short", "repeated": "other"})
+    assert client.post("/account/password", data={"current": "wrong"}).status_code == 429
+
+
 def test_guessing_the_password_of_an_open_session_is_slowed_down(client, ravi):
     sign_in(client, ravi)
     data = {"current": "wrong", "new": NEW, "repeated": NEW}

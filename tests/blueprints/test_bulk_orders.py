@@ -67,6 +67,15 @@ def test_ticked_orders_are_packed_and_each_has_its_result(merchant: FlaskClient,
     assert "Pack" in merchant.get("/orders/batches").text
 
 
+def test_where_no_order_was_done_they_are_listed_once(merchant: FlaskClient, store: Store) -> None:
+    bad = [factories.make_order(store, OrderState.ON_HOLD) for _ in range(2)]
+    answer = merchant.post("/orders/batches", data={"action": "pack", "order": [str(order.id) for order in bad]})
+    work_batches.run(db.session.scalars(db.select(WorkBatch.id)).one())
+    page = merchant.get(answer.location).text
+    assert page.count("<table") == 1
+    assert all(page.count(f">{number_of(order.id)}<") == 1 for order in bad)
+
+
 def test_trying_again_takes_those_that_were_not_done(merchant: FlaskClient, store: Store) -> None:
     good, bad = factories.make_order(store, OrderState.PICKED), factories.make_order(store, OrderState.ON_HOLD)
     merchant.post("/orders/batches", data={"action": "pack", "order": [str(good.id), str(bad.id)]})

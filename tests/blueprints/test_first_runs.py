@@ -93,7 +93,8 @@ def test_of_a_store_that_amazon_lets_in_no_more_it_does_not_start_and_the_page_s
     with time_machine.travel(store.authorized_at + AUTHORIZATION_LIFETIME, tick=False):
         assert read().startswith("Order Sync Stale The authorization of Pune Store ended after 365 days.")
     stores.needs_reauthorization(store.id, "invalid_grant")
-    assert read().startswith("Order Sync Paused Paused: Amazon no longer accepts the store's authorization.")
+    refused = "Paused: Amazon no longer accepts the store's authorization. Re-authorize it and this goes on by itself."
+    assert read().startswith(f"Order Sync Paused {refused}")
     disconnecting.disconnect(make_actor(make_user(store.seller.workspace)), store.id)
     page = read("?")
     assert "Paused: the store is disconnected from Amazon." in page

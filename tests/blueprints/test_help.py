@@ -108,6 +108,9 @@ def test_support_reads_who_can_mend_what_it_may_not(person, store: Store) -> Non
     page = person(Role.SUPPORT).get("/help/order-missing?q=SBNOSUCH1").text
     assert "Reconnect Pune Store:" in page
     assert f"/stores/{store.id}/reconnect" not in page
+    store.status = "needs_reauthorization"
+    db.session.commit()
+    assert "Re-authorize Pune Store:" in person(Role.SUPPORT).get("/help/order-missing?q=SBNOSUCH1").text
 
 
 def test_a_cancellation_is_sent_from_the_answer_by_those_who_work_orders(person, store: Store) -> None:

@@ -98,6 +98,12 @@ def recoveries(ada, store, other) -> list[str]:
     return [f'/recover/{one.id}"' for one in (by_days, by_ids)]
 
 
+def is_said_to_be_no_choice(browser, address: str, name: str) -> bool:
+    said = "“nonsense” is none of the choices, so it is ignored. Pick one of them."
+    page = browser.get(f"{address}?{name}=nonsense").text
+    return f'<a href="#{name}">{said}</a>' in page and f'id="{name}-error"' in page and ">Clear</a>" in page
+
+
 LISTS = [
     (conflicts, "/orders/conflicts", "oldest"),
     (invoices, "/orders/invoices", "newest"),
@@ -115,7 +121,31 @@ def test_a_list_is_turned_in_its_address(admin, ada, store, other, make, path, t
     assert places(admin, address, shown) == shown
     assert places(admin, f"{address}?sort={turned}", shown) == shown[::-1]
     assert places(admin, f"{address}?sort=nonsense", shown) == shown
+    assert is_said_to_be_no_choice(admin, address, "sort")
     assert f'<option selected value="{turned}">' in admin.get(f"{address}?sort={turned}").text
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/orders", "state"),
+        ("/returns", "status"),
+        ("/stock", "hub"),
+        ("/sync-runs", "sync"),
+        ("/api-log", "outcome"),
+        ("/uploads", "kind"),
+        ("/stores", "country"),
+        ("/alarms", "severity"),
+        ("/configuration-log", "section"),
+        ("/access-log", "kind"),
+        ("/admin/users", "role"),
+        ("/admin/hubs", "status"),
+    ],
+)
+def test_a_choice_that_a_list_does_not_have_is_said(admin, store, path, name) -> None:
+    make_order(store)
+    make_alarm(store, "quarantine")
+    assert is_said_to_be_no_choice(admin, path, name)
 
 
 @pytest.mark.parametrize(

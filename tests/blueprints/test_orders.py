@@ -104,6 +104,16 @@ def test_search_finds_by_each_id_a_person_may_have(merchant: FlaskClient, store:
         assert shown(merchant, f"q={text}") == {wanted.id}, text
 
 
+def test_an_id_is_found_in_small_letters_too_and_the_empty_list_says_what_is_searched(merchant, store) -> None:
+    wanted = factories.make_order(store, amazon_shipment_id="SBV5SRDMG")
+    small = factories.make_order(store, amazon_shipment_id="sbv5other")
+    assert shown(merchant, "q=sbv5srdmg") == shown(merchant, "q=sbv5sr") == {wanted.id}
+    assert shown(merchant, "q=sbv5") == {small.id}
+    said = "The search takes FlexDash&#39;s number, the beginning of Amazon&#39;s order or shipment id, or a whole SKU."
+    assert said in merchant.get("/orders?q=kett").text
+    assert said not in merchant.get("/orders?state=Delivered").text
+
+
 def test_a_search_by_sku_pages_through_its_orders_each_once(merchant: FlaskClient, store: Store) -> None:
     wanted = [factories.make_order(store, n_lines=2) for _ in range(60)]
     for order in wanted:
@@ -118,6 +128,13 @@ def test_a_search_by_sku_pages_through_its_orders_each_once(merchant: FlaskClien
     assert -1 not in places
     assert places == sorted(places)
     assert all(pages.count(f">{number_of(order.id)}<") == 1 for order in wanted)
+
+
+def test_a_list_with_a_filter_that_is_none_is_not_offered_for_saving(merchant: FlaskClient, store: Store) -> None:
+    order = factories.make_order(store)
+    assert shown(merchant, "state=Nonsense") == {order.id}
+    assert "Save this list as" not in merchant.get("/orders?state=Nonsense").text
+    assert "Save this list as" in merchant.get("/orders?state=New+Order").text
 
 
 @pytest.mark.parametrize("query", ["state=Nonsense", "hub=x", "store=99999999999999999999", "q=%25_'\""])

@@ -464,6 +464,16 @@ def test_what_cannot_be_added_is_said(
     assert db.session.scalars(select(StockLevel.id)).all() == [level.id]
 
 
+def test_all_that_is_missing_of_what_is_added_is_said_at_once(
+    merchant: FlaskClient, seller: Seller, hub: Hub, workspace
+) -> None:
+    factories.make_seller(workspace)
+    factories.make_hub(workspace)
+    page = merchant.post("/stock/new", data={"note": "x" * 400}).text
+    for field in ("seller", "hub", "sku_code", "quantity", "note"):
+        assert f'href="#{field}"' in page
+
+
 def test_without_a_seller_there_is_nothing_to_add(app: Flask, signed_in: SignIn) -> None:
     merchant = signed_in(factories.make_user(factories.make_workspace()))
     assert "there is no active one you may work for" in merchant.get("/stock/new").text

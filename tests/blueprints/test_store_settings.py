@@ -288,6 +288,13 @@ def test_a_stock_rule_that_cannot_be_is_a_field_error_and_is_kept(merchant, stor
     assert sentences() == []
 
 
+def test_all_that_is_wrong_with_the_stock_rules_is_said_at_once(merchant, store) -> None:
+    typed = rules(stock_buffer="-3", zero_brake_percent="abc", reason="x" * 301)
+    answer = merchant.post(f"{path(store)}/stock-rules", data=typed)
+    for field in ("stock_buffer", "zero_brake_percent", "reason"):
+        assert f'href="#rules-{field}"' in answer.text
+
+
 def test_stock_rules_from_an_older_page_are_refused_with_who_changed_what(merchant, asha, store) -> None:
     ravi = make_actor(make_user(asha.workspace, name="Ravi"))
     store_settings.set_toggle(ravi, store.id, Toggle.ORDER_SYNC, turn_on=True, version=1)

@@ -94,6 +94,21 @@ def test_a_file_is_kept_and_put_into_the_queue(merchant, store) -> None:
     assert "Apply 1 change" in page
 
 
+def test_a_file_that_waits_is_named_before_and_after_a_new_one_takes_its_place(merchant, workspace, store) -> None:
+    address = f"/uploads/new?kind=catalog&store={store.id}"
+    assert "will be put aside" not in merchant.get(address).text
+    ravi = factories.make_actor(factories.make_user(workspace, Role.MERCHANT, name="Ravi"))
+    waiting = checked(ravi, store, catalog("TEE,B0TESTTEE1,Tee"), name="ravi.csv")
+    page = merchant.get(address)
+    assert f'href="/uploads/{waiting.id}"' in page.text
+    assert "A file that waits will be put aside ravi.csv , uploaded" in text_of(page)
+    assert "by Ravi, is not applied yet." in text_of(page)
+    page = merchant.get(send(merchant, address, catalog("MUG,B0TESTMUG1,Mug")).location)
+    assert f'href="/uploads/{waiting.id}"' in page.text
+    assert "It took the place of ravi.csv , which Ravi uploaded on" in text_of(page)
+    assert "took the place of" not in merchant.get(f"/uploads/{waiting.id}").text
+
+
 def test_a_stock_file_says_what_its_quantities_mean(merchant, seller) -> None:
     address = f"/uploads/new?kind=stock&seller={seller.id}"
     page = text_of(merchant.get(address))
@@ -461,6 +476,9 @@ def test_refused_stock_rows_name_their_hub(merchant, seller, actor, workspace) -
     upload = checked(actor, seller, content, "stock")
     rows = rows_of(merchant.get(f"/uploads/{upload.id}/refused.csv"))
     assert [row[3:] for row in rows[1:]] == [["PUNE", "TEE", "6"], ["MARS", "TEE", "6"]]
+    page = text_of(merchant.get(f"/uploads/{upload.id}"))
+    assert "PUNE · TEE · 6" in page
+    assert "MARS · TEE · 6" in page
 
 
 def test_templates_name_the_columns(merchant) -> None:

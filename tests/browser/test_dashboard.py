@@ -9,11 +9,20 @@ from tests.factories import PASSWORD, make_call, make_order, make_run, make_stor
 from tests.support.looking import bring_axe, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+# Of the first text in an element.
+N_LINES = """element => {
+  const range = document.createRange();
+  range.selectNodeContents(document.createTreeWalker(element, NodeFilter.SHOW_TEXT).nextNode());
+  return range.getClientRects().length;
+}"""
 
 
-def test_no_badge_touches_the_name_of_its_store(workspace, seller, live_server: str, browser: Browser) -> None:
+def test_no_badge_touches_the_name_of_its_store_and_no_operation_is_broken(
+    workspace, seller, live_server: str, browser: Browser
+) -> None:
     make_store(seller, StoreStatus.NEEDS_REAUTHORIZATION)
     make_store(seller, StoreStatus.DRAFT)
+    make_call(make_store(seller, name="Sunrise Flex India, all of it"), operation="getMarketplaceParticipations")
     user = make_user(workspace, Role.SUPPORT)
     limiter.reset()
     context = browser.new_context(base_url=live_server, viewport={"width": 1280, "height": 900})
@@ -27,6 +36,8 @@ def test_no_badge_touches_the_name_of_its_store(workspace, seller, live_server: 
         for row in page.locator(".fresh").all():
             state, name = row.locator(".state").bounding_box(), row.get_by_role("link").first.bounding_box()
             assert state["x"] + state["width"] + 12 <= name["x"]
+        operation = page.get_by_role("rowheader", name="getMarketplaceParticipations")
+        assert operation.evaluate(N_LINES) == 1
     finally:
         context.close()
 

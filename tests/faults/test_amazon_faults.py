@@ -142,7 +142,7 @@ def test_a_refused_token_stops_every_call_of_its_stores(sandbox, app, figure, n_
     for run_id in runs:
         run = do_attempt(run_id)
         assert run.state is RunState.FAILED
-        assert "reconnects the store" in run.error_sentence
+        assert "re-authorizes the store" in run.error_sentence
     n_token_calls = sandbox.control.stats()["n_token_calls"]
     assert n_token_calls <= n_stores
     db.session.rollback()

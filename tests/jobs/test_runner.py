@@ -139,7 +139,7 @@ def test_what_may_pass_is_tried_again_by_itself(queued, error, code, words, deta
 
 
 LASTING = [
-    (amazon.AuthorizationRefused("invalid_grant"), "authorization_refused", "reconnects the store", "invalid_grant"),
+    (amazon.AuthorizationRefused("invalid_grant"), "authorization_refused", "re-authorizes the store", "invalid_grant"),
     (amazon.AppCredentialsRefused("bad"), "app_credentials_refused", "AMAZON_CLIENT_ID", "bad"),
     (amazon.TokenRefused("bad scope"), "token_refused", "no access token", "bad scope"),
     (

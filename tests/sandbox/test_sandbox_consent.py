@@ -33,7 +33,8 @@ def test_the_way_from_the_link_to_a_code(sandbox, visitor):
     consent = visitor.get(onward)
     assert "Allow FlexDash to work" in consent.text
     assert "SANDBOX" in consent.text
-    assert "Direct-to-Consumer Shipping (Restricted)" in consent.text
+    for role in ("Direct-to-Consumer Shipping (Restricted)", "Inventory and Order Tracking", "Product Listing"):
+        assert role in consent.text
     back = visitor.post("/apps/authorize/decision", data={**query, "decision": "allow"})
     assert back.headers["location"].startswith(CALLBACK + "?")
     assert set(told(back)) == {"state", "selling_partner_id", "spapi_oauth_code"}

@@ -174,7 +174,7 @@ CANCELLATIONS: list[tuple[State, str, Outcome, list[FixKind]]] = [
         [FixKind.SEND_CANCELLATION, FixKind.SELLER_CENTRAL, FixKind.ORDER],
     ),
     (disconnected_since, "Pune Store is disconnected from Amazon", Outcome.FAILED, [FixKind.RECONNECT]),
-    (revoked_since, "Pune Store needs re-authorization", Outcome.FAILED, [FixKind.RECONNECT]),
+    (revoked_since, "Pune Store needs re-authorization", Outcome.FAILED, [FixKind.REAUTHORIZE]),
     (
         unknown_there_since,
         "Amazon does not know this shipment any more in the account of Pune Store.",

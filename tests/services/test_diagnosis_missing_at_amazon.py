@@ -151,7 +151,7 @@ def test_a_revoked_authorization_is_found_while_asking(scene: Scene) -> None:
     scene.sandbox.control.revoke_tokens()
     found = scene.why(shipment_id)
     assert sentence(found).startswith("Pune Store needs re-authorization")
-    assert fixes(found) == [FixKind.RECONNECT]
+    assert fixes(found) == [FixKind.REAUTHORIZE]
 
 
 def test_the_checks_here_go_on_while_amazon_is_away(scene: Scene) -> None:

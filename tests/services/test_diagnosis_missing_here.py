@@ -113,13 +113,13 @@ LOCAL: list[tuple[State, str, Outcome, list[FixKind]]] = [
         "Pune Store needs re-authorization: Amazon refuses FlexDash's access. Amazon's reason: Amazon does not accept "
         "the seller's consent",
         Outcome.FAILED,
-        [FixKind.RECONNECT],
+        [FixKind.REAUTHORIZE],
     ),
     (
         authorization_ended,
         "The authorization of Pune Store ended after 365 days. Amazon wants it renewed.",
         Outcome.FAILED,
-        [FixKind.RECONNECT],
+        [FixKind.REAUTHORIZE],
     ),
     (
         held_without_a_hub,

@@ -217,7 +217,7 @@ NO_ANSWERS = [
     (
         faulty("invalid_scope"),
         "Amazon was not asked, for it gave no access token. Login with Amazon refused the request: The requested scope "
-        "is invalid, unknown, or malformed. Tell whoever runs FlexDash; reconnecting the store may help.",
+        "is invalid, unknown, or malformed. Tell whoever runs FlexDash; re-authorizing the store may help.",
     ),
     (
         faulty("access_denied", operation="getShipment"),

@@ -171,8 +171,8 @@ def revoked_since(scene: Scene) -> Order:
 
 OPEN_ORDERS: list[tuple[State, str, Outcome, list[FixKind]]] = [
     (cancelled_here, "was cancelled in FlexDash by Asha, so it is not to be completed.", Outcome.ANSWERED, ["order"]),
-    (store_away, "Pune Store needs re-authorization", Outcome.FAILED, ["reconnect"]),
-    (revoked_since, "Pune Store needs re-authorization", Outcome.FAILED, ["reconnect"]),
+    (store_away, "Pune Store needs re-authorization", Outcome.FAILED, ["reauthorize"]),
+    (revoked_since, "Pune Store needs re-authorization", Outcome.FAILED, ["reauthorize"]),
     (unknown_there, "Amazon does not know this shipment any more", Outcome.FAILED, ["seller_central", "order"]),
     (
         shipped_there_only,

@@ -271,7 +271,7 @@ PRICES: list[tuple[State, str, Outcome, list[FixKind]]] = [
         refused_in_the_push,
         "Pune Store needs re-authorization: Amazon refuses FlexDash's access. Amazon's reason: ",
         Outcome.FAILED,
-        [FixKind.RECONNECT],
+        [FixKind.REAUTHORIZE],
     ),
 ]
 

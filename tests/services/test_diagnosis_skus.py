@@ -238,7 +238,7 @@ STOCK: list[tuple[State, str, Outcome, list[FixKind]]] = [
         authorization_revoked,
         "Pune Store needs re-authorization: Amazon refuses FlexDash's access. Amazon's reason: ",
         Outcome.FAILED,
-        [FixKind.RECONNECT],
+        [FixKind.REAUTHORIZE],
     ),
     (unmapped, "No hub is mapped in Pune Store", Outcome.FAILED, [FixKind.HUB_MAPPING]),
     (
@@ -312,7 +312,7 @@ def test_an_authorization_that_came_to_its_end_is_named(shop: Shop) -> None:
     with time_machine.travel(shop.store.authorized_at + AUTHORIZATION_LIFETIME, tick=False):
         found = why(shop)
     assert sentence(found) == "The authorization of Pune Store ended after 365 days. Amazon wants it renewed."
-    assert fixes(found) == [FixKind.RECONNECT]
+    assert fixes(found) == [FixKind.REAUTHORIZE]
 
 
 def test_a_buffer_that_holds_back_one_hub_of_two_is_noted(shop: Shop) -> None:

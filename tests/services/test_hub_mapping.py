@@ -356,7 +356,7 @@ def test_amazons_refusal_of_the_id_is_kept_in_its_words(asha, store, pune, amazo
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (amazon_errors.AuthorizationRefused("revoked"), "Reconnect the store"),
+        (amazon_errors.AuthorizationRefused("revoked"), "Re-authorize the store"),
         (amazon_errors.AppCredentialsRefused("no"), "FlexDash's own credentials"),
         (amazon_errors.TokenRefused("bad scope"), "says nothing of the id"),
         (amazon_errors.AccessDenied("no", status=403), "a role is missing"),

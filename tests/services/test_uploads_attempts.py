@@ -376,6 +376,21 @@ def test_a_newer_file_puts_an_undecided_one_aside(store, actor) -> None:
     assert db.session.scalar(select(func.count()).where(UploadChunk.upload_id == first.id)) == 0
 
 
+def test_a_newer_file_leaves_one_that_cannot_be_used_with_its_reason(store, actor) -> None:
+    useless = checked(actor, store, catalog("TEE", header="sku_code"))
+    sentence = useless.error_sentence
+    newer = checked(actor, store, catalog("TEE,B0TESTTEE1,Tee"))
+    assert newer.took_place_of_id is None
+    assert (fresh(useless.id).state, fresh(useless.id).error_sentence) == (UploadState.REFUSED, sentence)
+    with pytest.raises(ServiceError):  # else two files would wait in one place
+        deciding.read_again(actor, useless.id, encoding="utf-8", delimiter=",")
+    assert cleaning.to_clean() == [useless.id]
+    last = checked(actor, store, catalog("MUG", header="sku_code"))
+    assert last.took_place_of_id == newer.id
+    assert cleaning.put_forgotten_aside(clock.now() + timedelta(days=31)) == 0
+    assert fresh(last.id).state is UploadState.REFUSED
+
+
 def test_putting_aside_is_said_once(store, actor) -> None:
     upload = checked(actor, store, catalog("TEE,B0TESTTEE1,Tee"))
     assert deciding.discard(actor, upload.id)

@@ -28,7 +28,8 @@ _OF_THE_LOOK = {
 DESK: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 360, "height": 800}
 
-# Pairs that nobody laid out: something right below a button, and cards of one row that end at different heights.
+# What nobody laid out: something right below a button, cards of one row that end at different heights, and a badge that
+# is wider than its cell, which cuts it.
 _GAPS = """() => {
   const found = [], place = element => element.getBoundingClientRect();
   const words = element => (element.textContent || "").trim().replace(/\\s+/g, " ").slice(0, 40);
@@ -43,6 +44,8 @@ _GAPS = """() => {
       if (card.nextElementSibling && place(card).top === place(card.nextElementSibling).top
           && Math.abs(place(card).bottom - place(card.nextElementSibling).bottom) > 1)
         found.push(`a hole below or beside the card "${words(card)}"`);
+  for (const badge of document.querySelectorAll("main .cell .state"))
+    if (place(badge).right > place(badge.closest(".cell")).right + 1) found.push(`the badge "${words(badge)}" is cut`);
   return found;
 }"""
 

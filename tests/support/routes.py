@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 
 # A GET that answers with a file, a part of a page, words for a machine, or the way to a page.
 _NO_PAGE = re.compile(
-    r".*(\.csv|\.zip|/live)|/healthz|/readyz|/metrics|/alarms/settings/test|/amazon/callback"
+    r".*(\.csv|\.zip|/live)|/healthz|/readyz|/metrics|/amazon/callback"
     r"|/orders/<int:order_id>/documents/<int:document_id>"
 )
 

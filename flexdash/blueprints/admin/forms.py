@@ -1,17 +1,18 @@
-"""The forms of users, sellers and hubs. What can be is decided by the services; a form asks that something is there."""
+"""The forms of users, sellers and hubs. What can be is decided by the services, which a form asks of each field."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, PasswordField, RadioField, SelectField, SelectMultipleField, StringField
-from wtforms.validators import DataRequired, Length
+from wtforms.validators import DataRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from flexdash.blueprints.fields import BACKWARDS, NEWEST_FIRST, SkuSortMixin, choices, chosen
+from flexdash.blueprints.fields import BACKWARDS, NEWEST_FIRST, SkuSortMixin, checked_by, choices, chosen
 from flexdash.models import Role, Seller, StoreStatus
+from flexdash.services import hubs, names, passwords, users
 from flexdash.services.errors import FieldRefused, ServiceError
-from flexdash.services.places import countries, time_zones
+from flexdash.services.places import check_time_zone, countries, time_zones
 
 ROLE_WORDS = {
     Role.MERCHANT: "Connects and configures stores, works orders, sees buyer data.",
@@ -63,11 +64,11 @@ class FilterForm(FlaskForm):
 
     def is_active(self) -> bool | None:
         """Return which state was chosen; None for both."""
-        return {"active": True, "inactive": False}.get(self.status.data or "")
+        return {"active": True, "inactive": False}.get(chosen(self.status))
 
     def is_newest_first(self) -> bool:
         """Say whether the newest come first rather than by name."""
-        return self.sort.data == "newest"
+        return chosen(self.sort) == "newest"
 
 
 class SellerSkusForm(SkuSortMixin, FilterForm):
@@ -91,12 +92,15 @@ class UserFilterForm(FilterForm):
 
     def chosen_role(self) -> Role | None:
         """Return the role chosen, None for all."""
-        return Role(self.role.data) if self.role.data in set(Role) else None
+        return Role(role) if (role := chosen(self.role)) else None
 
 
 class UserForm(AdminForm):
-    name = StringField("Name", validators=[DataRequired("Give the person's name.")])
-    email = StringField("E-mail", validators=[DataRequired("Give the e-mail the person signs in with.")])
+    name = StringField("Name", validators=[DataRequired("Give the person's name."), checked_by(names.checked)])
+    email = StringField(
+        "E-mail",
+        validators=[DataRequired("Give the e-mail the person signs in with."), checked_by(users.checked_email)],
+    )
     role = RadioField(
         "Role",
         choices=choices(*ROLE_CHOICES),
@@ -110,6 +114,11 @@ class UserForm(AdminForm):
         super().__init__(**values)
         named = ((seller.id, seller.name if seller.is_active else f"{seller.name} (inactive)") for seller in sellers)
         self.seller_ids.choices = choices(*named)
+
+    def validate_seller_ids(self, field: SelectMultipleField) -> None:
+        """Refuse a limit that this person cannot have."""
+        if self.is_limited.data and self.role.data in set(Role):
+            checked_by(lambda _: users.check_limit(Role(self.role.data), field.data))(self, field)
 
     def values(self) -> dict[str, Any]:
         """Return what services.users takes."""
@@ -128,15 +137,23 @@ class EditUserForm(ReasonMixin, UserForm):
 
 
 class NewUserForm(UserForm):
-    password = PasswordField("First password")
+    password = PasswordField("First password", validators=[Optional()])
+
+    def validate_password(self, field: PasswordField) -> None:
+        """Refuse one that is easily guessed."""
+        own = {"email": self.email.data or "", "name": self.name.data or ""}
+        checked_by(lambda password: passwords.refuse_weak(password, field="password", **own))(self, field)
 
 
 class ResetPasswordForm(ReasonMixin, AdminForm):
-    password = PasswordField("New password")
+    password = PasswordField(
+        "New password",
+        validators=[Optional(), checked_by(lambda password: passwords.refuse_weak(password, field="password"))],
+    )
 
 
 class SellerForm(AdminForm):
-    name = StringField("Name", validators=[DataRequired("Give the seller's name.")])
+    name = StringField("Name", validators=[DataRequired("Give the seller's name."), checked_by(names.checked)])
 
 
 class RenameSellerForm(ReasonMixin, SellerForm):
@@ -144,13 +161,17 @@ class RenameSellerForm(ReasonMixin, SellerForm):
 
 
 class HubForm(AdminForm):
-    code = StringField("Code", validators=[DataRequired("Give the hub a code, like PUNE.")])
-    name = StringField("Name", validators=[DataRequired("Give the hub's name, like Pune Warehouse.")])
-    city = StringField("City")
+    code = StringField(
+        "Code", validators=[DataRequired("Give the hub a code, like PUNE."), checked_by(hubs.clean_code)]
+    )
+    name = StringField(
+        "Name", validators=[DataRequired("Give the hub's name, like Pune Warehouse."), checked_by(hubs.clean_name)]
+    )
+    city = StringField("City", validators=[checked_by(hubs.clean_city)])
     country_code = SelectField(
         "Country", validate_choice=False, validators=[DataRequired("Choose the country the hub is in.")]
     )
-    time_zone = SelectField("Time zone", validate_choice=False)
+    time_zone = SelectField("Time zone", validate_choice=False, validators=[checked_by(check_time_zone)])
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)

@@ -15,14 +15,14 @@ from wtforms import (
 )
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from flexdash.blueprints.fields import NEWEST_FIRST, OLDEST_FIRST, SortMixin, StoreMixin, choices, chosen
+from flexdash.blueprints.fields import NEWEST_FIRST, OLDEST_FIRST, SortMixin, StoreMixin, checked_by, choices, chosen
 from flexdash.models import AlarmKind, Channel, MessageState, Severity, Store
 from flexdash.services.alarms.addresses import LONGEST_URL
-from flexdash.services.alarms.changing import Asked
+from flexdash.services.alarms.changing import Asked, checked_addresses, checked_webhook
 from flexdash.services.alarms.kinds import KINDS
 from flexdash.services.alarms.reading import AlarmFilters, MessageFilters
 from flexdash.services.alarms.wishes import DEFAULT_REMINDER_HOURS, REMINDER_HOURS, Wishes
-from flexdash.services.config_log import MAX_REASON_LENGTH
+from flexdash.services.config_log import MAX_REASON_LENGTH, clean_reason
 
 PAST = "past"
 REMINDER_WORDS = {0: "No reminders", 4: "Every 4 hours", 12: "Every 12 hours", 24: "Every day", 72: "Every 3 days"}
@@ -33,6 +33,9 @@ MESSAGE_STATE_WORDS = {
 }
 CHANNEL_WORDS = {Channel.EMAIL: "E-mails", Channel.WEBHOOK: "Webhooks"}
 SEVERITY_CHOICES = ((str(Severity.CRITICAL.value), "Critical"), (str(Severity.WARNING.value), "Warning"))
+
+
+_HIDDEN = ("version", "csrf_token")
 
 
 class FilterForm(StoreMixin, FlaskForm):
@@ -102,9 +105,14 @@ class SettingsForm(FlaskForm):
 
     version = HiddenField()
     is_to_admins = BooleanField("E-mail every admin of this workspace")
-    addresses = TextAreaField("Further e-mail addresses", render_kw={"rows": 3, "spellcheck": "false"})
+    addresses = TextAreaField(
+        "Further e-mail addresses",
+        validators=[checked_by(checked_addresses)],
+        render_kw={"rows": 3, "spellcheck": "false"},
+    )
     webhook_url = StringField(
         "Webhook address",
+        validators=[checked_by(checked_webhook)],
         render_kw={"maxlength": LONGEST_URL, "autocomplete": "off", "inputmode": "url", "spellcheck": "false"},
     )
     least_severity = RadioField(
@@ -125,7 +133,11 @@ class SettingsForm(FlaskForm):
         choices=choices(*((str(hours), REMINDER_WORDS[hours]) for hours in REMINDER_HOURS)),
         default=str(DEFAULT_REMINDER_HOURS),
     )
-    reason = StringField("Reason", render_kw={"maxlength": MAX_REASON_LENGTH, "autocomplete": "off"})
+    reason = StringField(
+        "Reason",
+        validators=[checked_by(clean_reason)],
+        render_kw={"maxlength": MAX_REASON_LENGTH, "autocomplete": "off"},
+    )
 
     @classmethod
     def of(cls, wishes: Wishes) -> "SettingsForm":
@@ -140,6 +152,11 @@ class SettingsForm(FlaskForm):
             told_kinds=[kind.value for kind in KINDS if kind not in wishes.muted_kinds],
             reminder_hours=str(wishes.reminder_hours),
         )
+
+    def differs_from(self, wishes: Wishes) -> bool:
+        """Say whether anything was typed that is not saved in `wishes`."""
+        saved = self.of(wishes)
+        return any(_plain(saved[name].data) != _plain(self[name].data) for name in self.data if name not in _HIDDEN)
 
     def asked(self) -> Asked:
         """Return what was typed, as the service takes it; call it after `validate`."""
@@ -157,3 +174,7 @@ class SecretForm(FlaskForm):
     """Asks for another secret of the webhook."""
 
     version = HiddenField()
+
+
+def _plain(value: Any) -> Any:
+    return value.split() if isinstance(value, str) else value or []

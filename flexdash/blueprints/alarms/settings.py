@@ -21,7 +21,7 @@ from flexdash.services.alarms import changing, reading, wishes
 from flexdash.services.alarms.kinds import KINDS
 from flexdash.services.alarms.reading import MessageFilters
 from flexdash.services.changed_meanwhile import ChangedByOther
-from flexdash.services.errors import FieldRefused, ServiceError
+from flexdash.services.errors import ServiceError
 from flexdash.vault import UnreadableSecret
 
 MEANWHILE = 409
@@ -48,9 +48,6 @@ def change_settings() -> Response | tuple[str, int]:
     version = whole(form.version.data) or 0
     try:
         secret = changing.change(current_actor(), form.asked(), version=version, reason=form.reason.data or "")
-    except FieldRefused as refusal:
-        form[refusal.field].errors = [refusal.sentence]
-        return _page(form), 422
     except ChangedByOther as refusal:
         form.version.data = str(wishes.of(current_actor().workspace_id).version)
         return _page(form, refusal=refusal), MEANWHILE
@@ -78,20 +75,27 @@ def renew_secret() -> Response | str | tuple[str, int]:
 
 @blueprint.post("/settings/test")
 @requires(Permission.MANAGE_ALARMS)
-def send_test() -> Response:
-    """Send a test by e-mail or to the webhook; the page then shows how it went."""
+def send_test() -> Response | tuple[str, int]:
+    """Send a test by e-mail or to the webhook; the page then says how it went, and keeps what was typed."""
     try:
         channel = Channel(request.form.get("channel", ""))
     except ValueError:
         abort(400)
+    form, saved = SettingsForm(), wishes.of(current_actor().workspace_id)
+    if channel is Channel.WEBHOOK and (form.webhook_url.data or "").strip() != saved.webhook_url:
+        form.webhook_url.errors = ["This address is not saved yet. Save the alarm settings first, then try it out."]
+        return _page(form), 422
     try:
         changing.send_test(current_actor(), channel)
     except ServiceError as refusal:
         flash(refusal.sentence, "warning")
+    if form.differs_from(saved):
+        flash("What you typed is kept here, but not saved yet: save the alarm settings, too.", "warning")
+        return _page(form), 200
     return redirect(url_for(".settings", _anchor="test"), 303)
 
 
-@blueprint.get("/settings/test")
+@blueprint.get("/settings/test/live")
 @requires(Permission.MANAGE_ALARMS)
 def latest_test() -> str:
     """Give the part of the page that says how the latest test went; it asks for itself until that is known."""

@@ -37,20 +37,21 @@ def account() -> str:
 )
 def password() -> Response | str | tuple[str, int]:
     """Change one's password."""
-    form = PasswordForm()
-    if form.validate_on_submit():
+    actor = current_actor()
+    form = PasswordForm(lambda new: accounts.refuse_weak(actor, new))
+    if form.is_submitted():
         try:
-            n_ended = accounts.change_password(
-                current_actor(), form.current.data, form.new.data, keep_session_id=current_session_id()
-            )
+            if form.validate():
+                own_id = current_session_id()
+                return _changed(
+                    accounts.change_password(actor, form.current.data, form.new.data, keep_session_id=own_id)
+                )
+            if form.current.data:  # looked at whatever else is wrong, so that all of it is said at once
+                accounts.check_password(actor, form.current.data)
         except FieldRefused as refusal:
             if refusal.field == "current":
                 throttle.has_failed()
             form[refusal.field].errors = [refusal.sentence]
-        else:
-            others = " You are signed out everywhere else." if n_ended else ""
-            flash(f"Your password is changed.{others}", "success")
-            return redirect(url_for("auth.account"), code=303)
     return render_template("auth/password.html", form=form), 422 if form.errors else 200
 
 
@@ -97,6 +98,12 @@ def revoke_other_sessions() -> Response | str:
     n_ended = sign_in.end_other_sessions(current_actor(), current_session_id())
     words = {0: "You were signed in nowhere else.", 1: "One other session is signed out."}
     flash(words.get(n_ended, f"{n_ended} other sessions are signed out."), "success")
+    return redirect(url_for("auth.account"), code=303)
+
+
+def _changed(n_ended: int) -> Response:
+    others = " You are signed out everywhere else." if n_ended else ""
+    flash(f"Your password is changed.{others}", "success")
     return redirect(url_for("auth.account"), code=303)
 
 

@@ -1,11 +1,12 @@
 """The forms of sign-in and account."""
 
+from collections.abc import Callable
+
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, EqualTo, Length
 
-from flexdash.blueprints.fields import choices
-from flexdash.services.passwords import MAX_LENGTH
+from flexdash.blueprints.fields import checked_by, choices
 from flexdash.services.places import time_zones
 
 
@@ -22,17 +23,19 @@ class SignInForm(FlaskForm):
 
 class PasswordForm(FlaskForm):
     current = PasswordField("Present password", validators=[DataRequired("Give the password you signed in with.")])
-    new = PasswordField(
-        "New password",
-        validators=[
-            DataRequired("Give a new password."),
-            Length(max=MAX_LENGTH, message=f"Use at most {MAX_LENGTH} characters."),
-        ],
-    )
+    new = PasswordField("New password", validators=[DataRequired("Give a new password.")])
     repeated = PasswordField(
         "New password, once more",
         validators=[EqualTo("new", message="The two new passwords differ. Type the new one again in both fields.")],
     )
+
+    def __init__(self, refuse_weak: Callable[[str], None]) -> None:
+        super().__init__()
+        self._refuse_weak = refuse_weak
+
+    def validate_new(self, field: PasswordField) -> None:
+        """Refuse one that the person cannot have."""
+        checked_by(self._refuse_weak)(self, field)
 
 
 class TimeZoneForm(FlaskForm):

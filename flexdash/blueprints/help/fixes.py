@@ -40,6 +40,7 @@ class Remedy:
 TARGETS: dict[FixKind, Target] = {
     FixKind.CONNECT_STORE: Target("Connect a store", "apps.seller_flex", Permission.CONNECT_STORES),
     FixKind.RECONNECT: Target("Reconnect {name}", "stores.reconnect", Permission.CONNECT_STORES),
+    FixKind.REAUTHORIZE: Target("Re-authorize {name}", "stores.reconnect", Permission.CONNECT_STORES),
     FixKind.TOGGLES: Target("Open the settings of {name}", "stores.settings", Permission.CONFIGURE_STORES),
     FixKind.LOG_ROW: Target("See that change in the Configuration Log", "audit.detail"),
     FixKind.STOCK_RULES: Target("Open the stock rules of {name}", "stores.settings", Permission.CONFIGURE_STORES),

@@ -1,4 +1,4 @@
-"""Forms of the stock pages. What can be is decided by the services; a form asks that something is there."""
+"""Forms of the stock pages. What can be is decided by the services, which a form asks of each field."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,10 +7,11 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, RadioField, SelectField, StringField
 from wtforms.validators import DataRequired
 
-from flexdash.blueprints.fields import SkuSortMixin, choices, chosen, whole
+from flexdash.blueprints.fields import SkuSortMixin, checked_by, choices, chosen, whole
 from flexdash.models import Hub, Seller
+from flexdash.services.catalog_values import clean_quantity, clean_sku_code
 from flexdash.services.errors import FieldRefused, ServiceError
-from flexdash.services.stock import Way
+from flexdash.services.stock import Way, clean_note
 from flexdash.services.stock_ledger import MAX_NOTE
 from flexdash.services.stock_queries import Filters, Only
 
@@ -71,8 +72,8 @@ class ChangeForm(StockForm):
         default=Way.SET.value,
         validators=[DataRequired("Choose whether the units are counted, added or removed.")],
     )
-    quantity = StringField("Units", render_kw=WHOLE)
-    note = StringField("Note", render_kw=NOTE)
+    quantity = StringField("Units", validators=[checked_by(clean_quantity)], render_kw=WHOLE)
+    note = StringField("Note", validators=[checked_by(clean_note)], render_kw=NOTE)
 
 
 class AddForm(StockForm):
@@ -84,9 +85,9 @@ class AddForm(StockForm):
     hub = SelectField(
         "Hub", coerce=lambda value: whole(str(value)), validators=[DataRequired("Pick the hub it lies in.")]
     )
-    sku_code = StringField("SKU", render_kw=PLAIN)
-    quantity = StringField("Units on hand", render_kw=WHOLE)
-    note = StringField("Note", render_kw=NOTE)
+    sku_code = StringField("SKU", validators=[checked_by(clean_sku_code)], render_kw=PLAIN)
+    quantity = StringField("Units on hand", validators=[checked_by(clean_quantity)], render_kw=WHOLE)
+    note = StringField("Note", validators=[checked_by(clean_note)], render_kw=NOTE)
 
     def __init__(self, sellers: Iterable[Seller], hubs: Iterable[Hub], **values: Any) -> None:
         super().__init__(**values)

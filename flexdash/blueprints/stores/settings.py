@@ -5,7 +5,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import HiddenField, StringField
 
-from flexdash.blueprints.fields import whole
+from flexdash.blueprints.fields import checked_by, whole
 from flexdash.blueprints.guard import current_actor, requires
 from flexdash.blueprints.parts import why_none_starts
 from flexdash.blueprints.stores import blueprint
@@ -14,7 +14,7 @@ from flexdash.models import Store
 from flexdash.services import access, store_settings, sync_status
 from flexdash.services.actors import Permission
 from flexdash.services.changed_meanwhile import ChangedByOther
-from flexdash.services.config_log import MAX_REASON_LENGTH
+from flexdash.services.config_log import MAX_REASON_LENGTH, clean_reason
 from flexdash.services.errors import FieldRefused
 from flexdash.services.inventory import rules
 from flexdash.services.order_numbers import number_of
@@ -51,9 +51,13 @@ class RulesForm(FlaskForm):
     """The two numbers of the stock rules. `version` is that of the settings when the page was made."""
 
     version = HiddenField()
-    stock_buffer = StringField("Stock buffer", render_kw=NUMBER_FIELD)
-    zero_brake_percent = StringField("Share that may go to zero without asking, in %", render_kw=NUMBER_FIELD)
-    reason = StringField("Reason", render_kw=REASON_FIELD)
+    stock_buffer = StringField("Stock buffer", validators=[checked_by(rules.clean_buffer)], render_kw=NUMBER_FIELD)
+    zero_brake_percent = StringField(
+        "Share that may go to zero without asking, in %",
+        validators=[checked_by(rules.clean_percent)],
+        render_kw=NUMBER_FIELD,
+    )
+    reason = StringField("Reason", validators=[checked_by(clean_reason)], render_kw=REASON_FIELD)
 
 
 @blueprint.get("/<int:store_id>/settings")
@@ -115,6 +119,8 @@ def change_stock_rules(store_id: int) -> Response | tuple[str, int]:
     if away := redirect_draft(store):
         return away
     form = RulesForm(prefix="rules")
+    if not form.validate():
+        return _page(store, {}, rules_form=form), 422
     try:
         rules.set_rules(
             current_actor(),
@@ -124,9 +130,6 @@ def change_stock_rules(store_id: int) -> Response | tuple[str, int]:
             version=whole(form.version.data) or 0,
             reason=form.reason.data or "",
         )
-    except FieldRefused as refusal:
-        form[refusal.field].errors = [refusal.sentence]
-        return _page(access.get(current_actor(), Store, store_id), {}, rules_form=form), 422
     except ChangedByOther as refusal:
         return _page(access.get(current_actor(), Store, store_id), {}, rules_form=form, refusal=refusal), MEANWHILE
     flash("The stock rules are saved. They apply from the next push on.", "success")

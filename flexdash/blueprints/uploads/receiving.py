@@ -18,7 +18,7 @@ from flexdash.request_checks import takes_large_body
 from flexdash.services import access
 from flexdash.services.actors import Permission
 from flexdash.services.errors import FieldRefused
-from flexdash.services.uploads import receiving
+from flexdash.services.uploads import places, receiving
 from flexdash.services.uploads.kinds import Target
 from flexdash.services.uploads.registry import KINDS
 
@@ -83,6 +83,7 @@ def _ask(place: UploadPlace, form: FileForm) -> str:
     return render_template(
         "uploads/new.html",
         place=place,
+        waiting=places.waiting(place),
         form=form,
         columns=KINDS[place.kind].columns(target),
         kind_words=KIND_WORDS,

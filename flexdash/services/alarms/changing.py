@@ -67,8 +67,8 @@ def change(actor: Actor, asked: Asked, *, version: int, reason: str = "") -> str
     reason = config_log.clean_reason(reason)
     new = Wishes(
         is_to_admins=asked.is_to_admins,
-        addresses=_checked_addresses(asked.addresses),
-        webhook_url=_checked_webhook(asked.webhook_url),
+        addresses=checked_addresses(asked.addresses),
+        webhook_url=checked_webhook(asked.webhook_url),
         least_severity=asked.least_severity,
         muted_kinds=frozenset(KINDS) - frozenset(asked.told_kinds),
         reminder_hours=_checked_hours(asked.reminder_hours),
@@ -188,7 +188,8 @@ def _locked(actor: Actor, version: int) -> tuple[AlarmSettings, Wishes]:
     return row, old
 
 
-def _checked_addresses(typed: str) -> tuple[str, ...]:
+def checked_addresses(typed: str) -> tuple[str, ...]:
+    """Return the e-mail addresses that were typed, each once; raise FieldRefused for `addresses`."""
     addresses = tuple(dict.fromkeys(part.lower() for part in typed.replace(",", " ").replace(";", " ").split()))
     for address in addresses:
         if not is_address(address) or not address.isascii():
@@ -202,7 +203,8 @@ def _checked_addresses(typed: str) -> tuple[str, ...]:
     return addresses
 
 
-def _checked_webhook(typed: str) -> str:
+def checked_webhook(typed: str) -> str:
+    """Return the webhook's address, "" for none; raise FieldRefused for `webhook_url`."""
     url = typed.strip()
     if not url:
         return ""

@@ -158,13 +158,13 @@ def words_of(error: errors.AmazonError) -> str:
     """Return why Amazon gave no answer, with what to do."""
     match error:
         case errors.AuthorizationRefused():
-            return "Amazon no longer accepts this store's authorization, so it did not answer. Reconnect the store."
+            return "Amazon no longer accepts this store's authorization, so it did not answer. Re-authorize the store."
         case errors.AppCredentialsRefused():
             return "Amazon does not accept FlexDash's own credentials. Tell whoever runs FlexDash to renew them."
         case errors.TokenRefused():
             return (
                 f"Amazon was not asked, for it gave no access token. {as_sentence(error.message)} Tell whoever runs "
-                "FlexDash; reconnecting the store may help."
+                "FlexDash; re-authorizing the store may help."
             )
         case errors.AccessDenied():
             return (

@@ -27,7 +27,8 @@ class FixKind(StrEnum):
     """Where the cause can be mended. The pages know the address of each, and who may go there."""
 
     CONNECT_STORE = "connect_store"
-    RECONNECT = "reconnect"
+    RECONNECT = "reconnect"  # a store that was disconnected
+    REAUTHORIZE = "reauthorize"
     TOGGLES = "toggles"
     LOG_ROW = "log_row"  # the row of the Configuration Log that says who changed it
     STOCK_RULES = "stock_rules"

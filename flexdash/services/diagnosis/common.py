@@ -29,25 +29,25 @@ def account_of(store: Store) -> str:
 
 def connection(store: Store) -> Finding:
     """Say whether Amazon lets FlexDash in for `store`, as far as FlexDash knows. A draft is never looked at here."""
-    reconnect = Fix(FixKind.RECONNECT, {"store_id": store.id}, store.name)
+    reauthorize = Fix(FixKind.REAUTHORIZE, {"store_id": store.id}, store.name)
     match store.status:
         case StoreStatus.DISCONNECTED:
             return failed(
                 f"{store.name} is disconnected from Amazon, so nothing is fetched or sent.",
-                reconnect,
+                Fix(FixKind.RECONNECT, {"store_id": store.id}, store.name),
                 moments=[("Disconnected", store.disconnected_at)],
             )
         case StoreStatus.NEEDS_REAUTHORIZATION:
             return failed(
                 f"{store.name} needs re-authorization: Amazon refuses FlexDash's access. Amazon's reason: "
                 f"{store.reauthorization_reason.rstrip('.')}.",
-                reconnect,
+                reauthorize,
             )
     days = store_health.days_left(store)
     if days is not None and days <= 0:
         return failed(
             f"The authorization of {store.name} ended after 365 days. Amazon wants it renewed.",
-            reconnect,
+            reauthorize,
             moments=[("Ended", store.authorization_expires_at)],
         )
     return passed(f"{store.name} is connected to Amazon.")

@@ -78,7 +78,7 @@ def fetch_one(actor: Actor, store_id: int, listing_id: int, mapping_id: int) -> 
         logger.error("the store's token cannot be decrypted", store_id=store_id)
         raise FetchFailed(
             "Amazon was not asked. The key that opens this store's authorization is missing from ENCRYPTION_KEYS: tell "
-            "whoever runs FlexDash to put it back. If it is lost, reconnect the store."
+            "whoever runs FlexDash to put it back. If it is lost, re-authorize the store."
         ) from error
     with transaction():
         outbox.lock(store_id)

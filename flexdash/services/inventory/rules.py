@@ -25,12 +25,8 @@ def set_rules(
     if not actor.may(Permission.CONFIGURE_STORES):
         raise NotAllowed("Your role does not include changing a store's settings. Ask a merchant or an admin.")
     new = {
-        "stock_buffer": _whole(
-            "stock_buffer", stock_buffer, MOST_UNITS, "The stock buffer is a number of units", "such as 2"
-        ),
-        "zero_brake_percent": _whole(
-            "zero_brake_percent", zero_brake_percent, 100, "The share is a number of percent", "such as 30"
-        ),
+        "stock_buffer": clean_buffer(stock_buffer),
+        "zero_brake_percent": clean_percent(zero_brake_percent),
     }
     reason = config_log.clean_reason(reason)
     with transaction():
@@ -57,6 +53,16 @@ def set_rules(
             reason=reason,
         )
         return store
+
+
+def clean_buffer(typed: str) -> int:
+    """Return how many units are held back; raise FieldRefused for `stock_buffer`."""
+    return _whole("stock_buffer", typed, MOST_UNITS, "The stock buffer is a number of units", "such as 2")
+
+
+def clean_percent(typed: str) -> int:
+    """Return the share that may go to zero without asking; raise FieldRefused for `zero_brake_percent`."""
+    return _whole("zero_brake_percent", typed, 100, "The share is a number of percent", "such as 30")
 
 
 def _whole(field: str, typed: str, most: int, what: str, example: str) -> int:

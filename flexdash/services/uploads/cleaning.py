@@ -1,4 +1,4 @@
-"""Deleting what is not needed any more: the file and its rows, once it was applied or put aside.
+"""Deleting what is not needed any more: the file and its rows, once it was applied or put aside, or is out of date.
 
 The pieces of the file go last: as long as there are any, the next tick finds that something is left to do.
 """
@@ -14,8 +14,7 @@ from flexdash.extensions import db
 from flexdash.models import RowOutcome, Upload, UploadChunk, UploadState
 from flexdash.services.uploads import staging
 from flexdash.services.uploads.checking import ranges
-from flexdash.services.uploads.deciding import UNDECIDED
-from flexdash.services.uploads.places import is_newer
+from flexdash.services.uploads.places import WAITING, is_newer
 from flexdash.services.uploads.staging import rows
 
 KEPT_UNDECIDED = timedelta(days=30)
@@ -65,7 +64,7 @@ def to_clean() -> list[int]:
 
 def put_forgotten_aside(now: datetime) -> int:
     """Put files aside that nobody has decided on for KEPT_UNDECIDED; return how many."""
-    forgotten = and_(Upload.state.in_(UNDECIDED), Upload.uploaded_at < now - KEPT_UNDECIDED)
+    forgotten = and_(Upload.state.in_(WAITING), Upload.uploaded_at < now - KEPT_UNDECIDED)
     is_there = db.session.scalar(select(Upload.id).where(forgotten).limit(1))
     db.session.rollback()
     if is_there is None:
@@ -90,7 +89,8 @@ def _to_clean(upload_id: int | None = None) -> set[int]:
     is_superseded = exists().where(is_newer(newer, Upload))
     is_over = or_(
         Upload.state.in_((UploadState.APPLIED, UploadState.DISCARDED)),
-        and_(Upload.state == UploadState.FAILED, is_superseded),
+        and_(Upload.state.in_((UploadState.FAILED, UploadState.REFUSED)), is_superseded),
+        and_(Upload.state == UploadState.REFUSED, Upload.uploaded_at < clock.now() - KEPT_UNDECIDED),
         and_(Upload.state == UploadState.FAILED, Upload.sha256 == "", Upload.uploaded_at < clock.now() - NEVER_ARRIVED),
     )
     query = select(UploadChunk.upload_id).join(Upload, Upload.id == UploadChunk.upload_id).where(is_over).distinct()

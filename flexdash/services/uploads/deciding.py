@@ -17,13 +17,8 @@ from flexdash.services.uploads.encodings import ENCODINGS
 from flexdash.services.uploads.records import DELIMITERS
 from flexdash.services.words import quoted
 
-# Before anybody said yes: what may be read again or put aside, and what a newer file puts aside.
-UNDECIDED = (
-    UploadState.RECEIVED,
-    UploadState.CHECKING,
-    UploadState.CHECKED,
-    UploadState.REFUSED,
-)
+# What may be read again or put aside.
+UNDECIDED = (*places.WAITING, UploadState.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -88,9 +83,12 @@ def read_again(actor: Actor, upload_id: int, *, encoding: str, delimiter: str) -
     if delimiter and delimiter not in DELIMITERS:
         raise FieldRefused("delimiter", "Pick one of the delimiters.")
     with transaction():
-        upload = access.get(actor, Upload, upload_id, lock=True)
-        if upload.state not in UNDECIDED or not has_file(upload):
-            raise ServiceError("This file cannot be read again: it was applied or put aside. Upload it once more.")
+        upload = places.hold(actor, upload_id)
+        if not may_be_read_again(upload):
+            raise ServiceError(
+                "This file cannot be read again: it was applied or put aside, or a newer one took its place. Upload it "
+                "once more."
+            )
         _to_be_checked(upload)
         upload.encoding, upload.delimiter = encoding, delimiter
 
@@ -136,6 +134,11 @@ def discard(actor: Actor, upload_id: int) -> bool:
         upload.state, upload.attempt_token, upload.finished_at = UploadState.DISCARDED, "", clock.now()
         upload.error_sentence = f"{actor.name} put it aside."
         return True
+
+
+def may_be_read_again(upload: Upload) -> bool:
+    """Say whether a file can still be checked anew, read another way."""
+    return upload.state in UNDECIDED and has_file(upload) and places.newest_after(upload) is None
 
 
 def may_be_tried_again(upload: Upload) -> bool:

@@ -61,6 +61,11 @@ def load(actor: Actor, upload_id: int) -> Upload:
     return access.get(actor, Upload, upload_id)
 
 
+def replaced_by(upload: Upload) -> Upload | None:
+    """Return the waiting upload that was put aside for this one; None when nothing waited in its place."""
+    return db.session.get(Upload, upload.took_place_of_id) if upload.took_place_of_id else None
+
+
 def refused_rows(upload: Upload) -> Select[tuple[UploadRow]]:
     """Return the SELECT of the rows that were refused, unordered and unpaged."""
     return select(UploadRow).where(UploadRow.upload_id == upload.id, UploadRow.outcome == RowOutcome.REFUSED)

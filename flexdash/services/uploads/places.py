@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, select
 
 from flexdash.extensions import db
-from flexdash.models import Seller, Upload, UploadState
+from flexdash.models import Seller, Upload, UploadPlace, UploadState
 from flexdash.services import access
 from flexdash.services.actors import Actor
 
 # Has its place to itself, from a person's yes to the end.
 UNDER_WAY = (UploadState.ACCEPTED, UploadState.APPLYING)
+# Before anybody said yes: what a newer file puts aside. There is one at most in a place.
+WAITING = (UploadState.RECEIVED, UploadState.CHECKING, UploadState.CHECKED)
 
 
 def same_place(one: Any, other: Any) -> ColumnElement[bool]:
@@ -47,6 +49,22 @@ def under_way(upload: Upload) -> Upload | None:
     """Return another upload that has the place of `upload` at the moment; None when it is free."""
     query = select(Upload).where(same_place(Upload, upload), Upload.id != upload.id, Upload.state.in_(UNDER_WAY))
     return db.session.scalars(query.limit(1)).one_or_none()
+
+
+def waiting(place: UploadPlace, *, lock: bool = False) -> Upload | None:
+    """Return the upload that waits to be decided on in `place`, and that a new file would put aside; None without one.
+
+    With `lock` nobody else changes it until the transaction ends.
+    """
+    query = select(Upload).where(
+        Upload.kind == place.kind,
+        Upload.seller_id == place.seller.id,
+        Upload.store_id.is_not_distinct_from(place.store.id if place.store else None),
+        Upload.state.in_(WAITING),
+    )
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return db.session.scalars(query.order_by(Upload.id.desc()).limit(1)).one_or_none()
 
 
 def newest_after(upload: Upload) -> Upload | None:

@@ -92,9 +92,17 @@ def first_rows(upload: Upload, outcome: RowOutcome, at_most: int = SHOWN_ROWS) -
     ]
 
 
-def cells_of_refused(row: UploadRow) -> list[str]:
-    """Return the cells of a refused row as they stood in the file; none where only its values were kept."""
-    return json.loads(row.refused_text) if row.refused_text else []
+def cells_of_refused(upload: Upload, found: Sequence[UploadRow]) -> dict[int, list[str]]:
+    """Return the cells of refused rows by row number: as they stood in the file, or the values that were kept of them.
+
+    Only values are kept of a row that is refused for what others say, such as the orders that reserve its stock.
+    """
+    fields, hubs = headers.fields_of(upload), _hub_codes(found)
+
+    def kept(row: UploadRow) -> list[str]:
+        return [hubs.get(row.hub_id or 0, "") if name == "hub_id" else text_of(getattr(row, name)) for name in fields]
+
+    return {row.row_number: json.loads(row.refused_text) if row.refused_text else kept(row) for row in found}
 
 
 def readings(upload: Upload) -> list[Reading]:

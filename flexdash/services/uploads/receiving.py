@@ -23,7 +23,6 @@ from flexdash.services import access, config_log
 from flexdash.services.actors import Actor, Permission
 from flexdash.services.errors import FieldRefused, NotAllowed, ServiceError
 from flexdash.services.uploads import places
-from flexdash.services.uploads.deciding import UNDECIDED
 from flexdash.services.uploads.encodings import FirstLook, NotUsable
 from flexdash.services.uploads.registry import KINDS
 from flexdash.services.words import one_line, quoted
@@ -60,8 +59,8 @@ def receive(
 ) -> int:
     """Keep `file` and return the id of its upload, which waits to be checked; the caller enqueues it.
 
-    Files of the same kind for the same place that nobody has decided on are put aside. Raises NotVisible, NotAllowed,
-    ServiceError as `place` does, and FieldRefused for the field `file`: it is empty, too large, or no CSV.
+    A file of the same kind that waits in the same place is put aside, and the upload keeps which. Raises NotVisible,
+    NotAllowed, ServiceError as `place` does, and FieldRefused for the field `file`: it is empty, too large, or no CSV.
     """
     target = place(actor, kind, store_id=store_id, seller_id=seller_id)
     name = one_line(file_name.replace("\\", "/").rpartition("/")[2])[:200] or "without a name"
@@ -105,6 +104,7 @@ def receive(
     with transaction() as session:
         # From here on older files are out of date: nobody may be in the middle of taking one of them up again.
         places.hold_seller(actor, upload.seller_id)
+        older = _put_older_aside(target, name)
         session.execute(
             update(Upload)
             .where(Upload.id == upload.id)
@@ -114,9 +114,9 @@ def receive(
                 n_bytes=n_bytes,
                 sha256=digest.hexdigest(),
                 uploaded_at=clock.now(),
+                took_place_of_id=older.id if older else None,
             )
         )
-        _put_older_aside(upload.id, name)
         _record(actor, upload.id)
     return upload.id
 
@@ -164,20 +164,10 @@ def _forget(upload_id: int) -> None:
         session.execute(delete(Upload).where(Upload.id == upload_id))
 
 
-def _put_older_aside(upload_id: int, name: str) -> None:
-    upload = db.session.get_one(Upload, upload_id, populate_existing=True)
-    db.session.execute(
-        update(Upload)
-        .where(
-            places.same_place(Upload, upload),
-            Upload.id < upload.id,
-            Upload.state.in_(UNDECIDED),
-        )
-        .values(
-            state=UploadState.DISCARDED,
-            attempt_token="",
-            finished_at=clock.now(),
-            error_sentence=f"A newer file, {quoted(name)}, took its place before this one was applied.",
-        )
-        .execution_options(synchronize_session=False)
-    )
+def _put_older_aside(place: UploadPlace, name: str) -> Upload | None:
+    """Put the file aside that waits in `place`, and return it: the one called `name` is here."""
+    older = places.waiting(place, lock=True)
+    if older is not None:
+        older.state, older.attempt_token, older.finished_at = UploadState.DISCARDED, "", clock.now()
+        older.error_sentence = f"A newer file, {quoted(name)}, took its place before this one was applied."
+    return older
