@@ -327,8 +327,9 @@ def test_a_listings_stock_stands_beside_what_amazon_was_told(workspace, seller, 
     factories.make_stock(seller, pune, "TEE", 10, 3)
     factories.make_stock(seller, dxb, "TEE", 4)
     factories.make_stock(factories.make_seller(workspace), pune, "TEE", 99)
-    publish(store, "TEE", "exsb", quantity=7)
+    publish(store, "TEE", "EXSB", quantity=7)
     publish(store, "TEE", "OLD1", quantity=2)
+    publish(store, "TEE", "exsb", quantity=1)  # to Amazon another location
     rows = listing_queries.stock(store, listing)
     assert [
         (
@@ -344,6 +345,7 @@ def test_a_listings_stock_stands_beside_what_amazon_was_told(workspace, seller, 
         ("Dubai", "", 4, None, False),
         ("Pune", "EXSB", 7, 7, True),
         (None, "OLD1", None, 2, False),
+        (None, "exsb", None, 1, False),
     ]
 
 
