@@ -256,7 +256,7 @@ class QuarantinedShipment(db.Model):
     error_sentence: Mapped[str] = mapped_column(String(500))
     payload_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)  # None: deleted for its age
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)  # or asked for in vain
     n_times_seen: Mapped[int] = mapped_column(default=1)
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
