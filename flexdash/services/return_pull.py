@@ -23,7 +23,7 @@ from sqlalchemy import delete, select, update
 
 from flexdash import clock
 from flexdash.amazon.client import AmazonClient
-from flexdash.amazon.errors import AccessDenied, AmazonError, NotFound, RequestRefused, Throttled
+from flexdash.amazon.errors import AmazonError, NotFound, Throttled
 from flexdash.amazon.return_statuses import RETURN_STATUSES
 from flexdash.amazon.returns import ReturnFilter, ReturnPage
 from flexdash.database import release_connection, transaction
@@ -31,7 +31,6 @@ from flexdash.extensions import db, settings
 from flexdash.models import (
     AmazonReturn,
     HubMapping,
-    ItemFate,
     ItemOutcome,
     ReturnLocation,
     Sync,
@@ -39,7 +38,7 @@ from flexdash.models import (
     SyncState,
 )
 from flexdash.prefetch import prefetched
-from flexdash.services import return_links, return_singles, run_retries, run_sheets
+from flexdash.services import return_links, return_singles, run_retries, run_sheets, single_lookups
 from flexdash.services.amazon_access import CallLog, open_amazon, store_at_amazon
 from flexdash.services.return_import import ReadReturns, ReturnImporter, read_page
 from flexdash.services.run_context import RunContext
@@ -48,10 +47,8 @@ from flexdash.services.sync_schedule import insert_new
 FIRST_LOOKBACK = timedelta(days=30)  # a first pull's; as long as buyers may usually send goods back
 MOST_FAILURES = 3  # locations in a row that get no answer: then Amazon is away, and not one location odd
 FIRST_YEAR = datetime.min.replace(tzinfo=UTC)
-# What Amazon says of one location only: whom it lets in at all, the question before has shown.
-REFUSALS = (RequestRefused, NotFound, AccessDenied)
+REFUSALS = (NotFound, *single_lookups.REFUSALS)  # what Amazon says of one location only
 
-_GONE = "Amazon does not know this return any more."
 log = structlog.get_logger(__name__)
 
 
@@ -224,28 +221,17 @@ class _Pull:
 
     def _ask_by_id(self, wanted: list[str]) -> None:
         release_connection()
-        found, gone, silent = [], [], []
-        for return_id in wanted:
-            self._run.stop_here()
-            try:
-                found.append(self._client.returns.get(return_id))
-            except NotFound:
-                gone.append(return_id)
-            except AmazonError as error:
-                if not error.is_retryable:
-                    raise
-                log.warning("return_got_no_answer", amazon_return_id=return_id, error=error.code)
-                silent.append(run_sheets.Item(ItemFate.NO_ANSWER, return_id, words=error.message))
         if not wanted:
             return
-        page = read_page(found)
+        lookups = single_lookups.look_up(self._run, self._client.returns.get, wanted)
+        page = read_page(lookups.found)
         with transaction():
             counts = self._importer.write(page)
-            return_singles.let_go(self._run.store_id, gone)
-            forgotten = [run_sheets.Item(ItemFate.REFUSED, return_id, words=_GONE) for return_id in gone]
-            run_sheets.keep(self._run.run_id, [*forgotten, *silent], self._run.store_id)
-            if self._run.retry_of_id is not None:  # made for these alone: one without an answer is what failed of it
-                counts.n_failed += len(silent)
+            return_singles.let_go(self._run.store_id, lookups.gone)
+            return_singles.put_last(self._run.store_id, [item.name for item in lookups.untold])
+            run_sheets.keep(self._run.run_id, lookups.sheet(return_singles.GONE), self._run.store_id)
+            if self._run.retry_of_id is not None:  # made for these alone: one not told of is what failed of it
+                counts.n_failed += len(lookups.untold)
             self._report("Asking for single returns.", n_fetched=page.n_fetched, **counts.as_dict())
 
     # Telling ----------------------------------------------------------------------------------------------------------

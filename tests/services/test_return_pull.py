@@ -10,12 +10,14 @@ from flexdash import clock
 from flexdash.amazon import transport
 from flexdash.amazon.errors import AmazonError, AuthorizationRefused, Throttled
 from flexdash.amazon.returns import Returns
+from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.jobs import dispatch
 from flexdash.models import (
     AmazonReturn,
     ApiCall,
     HubMapping,
+    ItemFate,
     ItemOutcome,
     QuarantinedReturn,
     ReturnLocation,
@@ -27,7 +29,8 @@ from flexdash.models import (
     SyncRunItem,
     SyncState,
 )
-from flexdash.services import return_import, return_pull, sync_attempts
+from flexdash.services import return_import, return_pull, return_singles, run_sheets, sync_attempts
+from flexdash.services.return_import import ReturnImporter
 from flexdash.services.run_context import HandBack
 from tests import factories
 from tests.support.returns import (
@@ -443,6 +446,27 @@ def test_an_unreadable_return_that_amazon_no_longer_knows_leaves_the_quarantine(
     kept = db.session.get(QuarantinedReturn, row.id, populate_existing=True)
     assert kept.resolved_at is not None
     assert "does not know" in kept.error_sentence
+
+
+@pytest.mark.parametrize("bad", ["RET-1", "RET\u200b1"])  # the second is no id that FlexDash sends
+def test_a_quarantined_return_that_cannot_be_looked_up_costs_no_other_anything(store, sandbox, monkeypatch, bad):
+    monkeypatch.setattr(return_singles, "AT_A_TIME", 1)
+    seen_by = factories.make_run(store, sync=Sync.RETURN_PULL, trigger="manual")
+    for return_id in (bad, "SR-GONE"):
+        with transaction():
+            ReturnImporter(workspace_id=store.workspace_id, store_id=store.id, run_id=seen_by.id).write(
+                return_import.read_page([{"id": return_id}])
+            )
+    if bad.isprintable():
+        sandbox.control.fault("error_400", operation="getReturn", count=1)
+
+    run = run_returns(store)
+
+    assert run.state is RunState.SUCCEEDED
+    assert [kept.item.fate for kept in run_sheets.search(run, [bad])] == [ItemFate.REFUSED]
+    run_returns(store)
+    waiting = select(QuarantinedReturn.amazon_return_id).where(QuarantinedReturn.resolved_at.is_(None))
+    assert db.session.scalars(waiting).all() == [bad], "the other one had its turn next"
 
 
 def test_one_return_the_database_refuses_never_costs_the_page(store, sandbox, monkeypatch):
