@@ -45,7 +45,7 @@ from flexdash.services.run_context import RunContext
 from flexdash.services.sync_schedule import insert_new
 
 FIRST_LOOKBACK = timedelta(days=30)  # a first pull's; as long as buyers may usually send goods back
-MOST_FAILURES = 3  # locations in a row that get no answer: then Amazon is away, and not one location odd
+IN_A_ROW = 3  # so many locations without an answer: is Amazon away, or are they odd?
 FIRST_YEAR = datetime.min.replace(tzinfo=UTC)
 REFUSALS = (NotFound, *single_lookups.REFUSALS)  # what Amazon says of one location only
 
@@ -88,8 +88,9 @@ class _Pull:
         if self._run.retry_of_id is not None:
             self._ask_by_id(return_singles.waiting_among(self._run.store_id, _failed(self._run)))
             return
-        self._bring_new()
-        failure = self._bring_changed()
+        new = ReturnFilter(created_since=self._open_window())
+        self._bring_new(new)
+        failure = self._bring_changed(new)
         self._ask_by_id(return_singles.to_ask_for(self._run, self._began))
         with transaction():
             return_links.link(self._run.store_id)
@@ -99,9 +100,8 @@ class _Pull:
 
     # 1: what is new ---------------------------------------------------------------------------------------------------
 
-    def _bring_new(self) -> None:
-        since = self._open_window()
-        pages = self._client.returns.pages(ReturnFilter(created_since=since))
+    def _bring_new(self, new: ReturnFilter) -> None:
+        pages = self._client.returns.pages(new)
         with closing(prefetched(_read(pages))) as fetched:  # the fetching thread ends with us, whatever happens
             for page, amazon_date in fetched:
                 self._run.stop_here()
@@ -124,30 +124,35 @@ class _Pull:
 
     # 2: what changed --------------------------------------------------------------------------------------------------
 
-    def _bring_changed(self) -> AmazonError | None:
-        """Read each location in each status; return the error of the last location that got no answer, if any."""
+    def _bring_changed(self, answered: ReturnFilter) -> AmazonError | None:
+        """Read each location in each status; return the error of the last location that got no answer, if any.
+
+        `answered` is a question about no location that Amazon answered in this run.
+        """
         locations = {location_id: self._since(watermark) for location_id, watermark in self._locations().items()}
         release_connection()
-        failure, n_failures = None, 0
-        with closing(prefetched(self._steps(locations))) as steps:
+        failure = None
+        with closing(prefetched(self._steps(locations, answered))) as steps:
             for step in steps:
                 self._run.stop_here()
                 if step.page is not None:
                     self._take(step.page, step.amazon_date, f"Fetching changes at {step.location_id}.")
                 elif step.error is None:
-                    n_failures = 0
                     self._end_location(step.location_id)
                 elif isinstance(step.error, REFUSALS):
                     self._leave_out(step.location_id, step.error)
                 else:
                     log.warning("location_got_no_answer", location_id=step.location_id, error=step.error.code)
-                    failure, n_failures = step.error, n_failures + 1
-                    if n_failures >= MOST_FAILURES or isinstance(failure, Throttled):
-                        raise failure
+                    failure = step.error
         return failure
 
-    def _steps(self, locations: dict[str, datetime]) -> Iterator[Step]:
-        """Ask Amazon, in the fetching thread; what ends one location is a step, what ends all of them is raised."""
+    def _steps(self, locations: dict[str, datetime], answered: ReturnFilter) -> Iterator[Step]:
+        """Ask Amazon, in the fetching thread; what ends one location is a step, what ends all of them is raised.
+
+        The same locations may get no answer run after run, and come first each time. So a few of them end the others
+        only where Amazon does not answer again what it had `answered`, either: then it is away.
+        """
+        n_silent = 0
         for location_id, since in locations.items():
             try:
                 for status in RETURN_STATUSES:
@@ -155,11 +160,16 @@ class _Pull:
                     for page, amazon_date in _read(self._client.returns.pages(wanted)):
                         yield Step(location_id, status, page, amazon_date)
             except AmazonError as error:
-                if not (error.is_retryable or isinstance(error, REFUSALS)):
+                if isinstance(error, Throttled) or not (error.is_retryable or isinstance(error, REFUSALS)):
                     raise
                 yield Step(location_id, error=error)
+                n_silent = n_silent + 1 if error.is_retryable else 0
+                if n_silent == IN_A_ROW:
+                    self._client.returns.page(answered, max_results=1)
+                    n_silent = 0
             else:
                 yield Step(location_id)
+                n_silent = 0
 
     def _locations(self) -> dict[str, datetime | None]:
         """Return the locations to read with how far each was read: those of the hubs, and those returns came to.

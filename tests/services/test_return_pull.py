@@ -538,6 +538,33 @@ def test_a_location_that_gets_no_answer_does_not_keep_the_others_waiting(app, sa
     assert here(store).keys() == {slow, quick}
 
 
+@pytest.mark.parametrize("n_odd", [3, 6])
+def test_however_many_locations_get_no_answer_the_others_are_read(app, sandbox, monkeypatch, n_odd):
+    monkeypatch.setattr(transport, "_FIRST_PAUSE_SECONDS", 0.01)
+    store = make_returning_store(sandbox, mapped=(MAPPED, *(f"A-ODD-{n}" for n in range(n_odd))))
+    [return_id] = returned(sandbox, updated_minutes_ago=A_MONTH + 60)
+    sandbox.control.move_return(return_id, "IN_TRANSIT")
+    for n in range(n_odd // 3):  # what is asked between every three of them is answered
+        sandbox.control.fault("error_500", operation="listReturns", skip=1 + n, count=3 * transport.MAX_ATTEMPTS)
+
+    with pytest.raises(AmazonError):
+        run_returns(store)
+
+    assert statuses(store) == {return_id: "IN_TRANSIT"}
+
+
+def test_where_amazon_is_away_the_run_ends_and_does_not_ask_for_each_location(app, sandbox, monkeypatch):
+    monkeypatch.setattr(transport, "_FIRST_PAUSE_SECONDS", 0.01)
+    store = make_returning_store(sandbox, mapped=[f"A-FAR-{n}" for n in range(9)])
+    sandbox.control.fault("error_500", operation="listReturns", skip=1)
+    sandbox.control.clear_stats()
+
+    with pytest.raises(AmazonError):
+        run_returns(store)
+
+    assert sandbox.control.stats()["calls"]["listReturns"] == 1 + (3 + 1) * transport.MAX_ATTEMPTS
+
+
 def test_a_location_amazon_refuses_is_named_and_left_out(store, sandbox):
     factories.make_mapping(store, factories.make_hub(store.seller.workspace), "BAD\x01ID")
     made = returned(sandbox, 2)
