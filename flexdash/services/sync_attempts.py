@@ -74,8 +74,8 @@ def why_not(store: Store, run: SyncRun) -> str:
     label = FACTS[run.sync].label
     if store.status is StoreStatus.NEEDS_REAUTHORIZATION:
         return (
-            f"{store.name} needs re-authorization, so Amazon was not asked. Reconnect the store; "
-            f"{label} then goes on by itself."
+            f"{store.name} needs re-authorization, so Amazon was not asked. Reconnect the store. "
+            f"{FACTS[run.sync].once_reconnected}"
         )
     if store.status is not StoreStatus.CONNECTED:
         return f"{store.name} is not connected to Amazon any more, so this run did not start."
@@ -233,7 +233,7 @@ def take_up_lost(now: datetime, lost_after: timedelta, max_attempts: int) -> int
         if is_over:
             sentence = (
                 f"The worker doing this run stopped without a word, {n_attempts} times in a row, so it is given up. "
-                "What it had brought in is kept, and the next run goes on from there. "
+                f"{FACTS[sync].after_failure} "
                 "Whoever runs FlexDash finds the reason in the workers' log."
             )
             ending = {"error_code": "lost", "error_sentence": sentence, "error_detail": ""}
