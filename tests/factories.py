@@ -418,6 +418,8 @@ def make_run(
         values = {"finished_at": now, **values}
     if state is RunState.FAILED:
         values = {"error_code": "unavailable", "error_sentence": "Amazon did not answer.", **values}
+    if state is RunState.QUEUED and "queued_at" in values:
+        values = {"heartbeat_at": values["queued_at"], **values}
     return _kept(
         SyncRun(
             workspace_id=store.workspace_id,

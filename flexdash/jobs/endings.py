@@ -46,8 +46,8 @@ def ending_of(error: Exception, reference: str) -> Ending:
         return Ending(
             "unreadable_secret",
             "FlexDash cannot read what it keeps encrypted for this store: the key that opens it is missing from "
-            "ENCRYPTION_KEYS. No run can work until whoever runs FlexDash puts that key back; the next one then goes "
-            "on where the last good one ended. If the key is lost, re-authorize the store.",
+            "ENCRYPTION_KEYS. No run can work until whoever runs FlexDash puts that key back. "
+            "If the key is lost, re-authorize the store.",
             is_waiting_for_person=True,
         )
     if isinstance(error, JobTimeoutException):
@@ -56,7 +56,7 @@ def ending_of(error: Exception, reference: str) -> Ending:
         return _of_database(error)
     return Ending(
         "defect",
-        "FlexDash ran into a fault of its own, so this run ended early. What it had brought in is kept. "
+        "FlexDash ran into a fault of its own, so this run ended early. "
         f"Please tell whoever runs FlexDash; the log has the details under {reference}.",
         is_expected=False,
     )

@@ -13,11 +13,9 @@ from flexdash.extensions import db, settings
 from flexdash.jobs import endings, queues, stopping
 from flexdash.jobs.context import job_context
 from flexdash.jobs.heartbeat import Heartbeat
-from flexdash.models import Sync
 from flexdash.services import sync_attempts
 from flexdash.services.run_context import HandBack, RunContext, RunSkipped, Superseded
-
-PUSHES = {Sync.INVENTORY_PUSH, Sync.PRICE_PUSH}
+from flexdash.services.syncs import FACTS
 
 logger = structlog.get_logger(__name__)
 
@@ -101,12 +99,7 @@ def _what_next(ending: endings.Ending, run: RunContext) -> str:
     if ending.is_waiting_for_person:
         return ""
     tried = f" It was tried {run.attempt} times." if run.attempt > 1 else ""
-    if run.sync in PUSHES:
-        return f"{tried} What Amazon was told until then stands, and the store's next run sends the rest."
-    return (
-        f"{tried} Nothing is lost: what was brought in is kept, and the store's next run reads everything "
-        "since its last good one."
-    )
+    return f"{tried} {FACTS[run.sync].after_failure}"
 
 
 def _since(began: float) -> float:

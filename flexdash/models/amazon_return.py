@@ -138,7 +138,7 @@ class QuarantinedReturn(db.Model):
     run_id: Mapped[int | None] = mapped_column(ForeignKey("sync_runs.id"), index=True)
     error_sentence: Mapped[str] = mapped_column(String(500))
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)  # or asked for in vain
     n_times_seen: Mapped[int] = mapped_column(default=1)
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

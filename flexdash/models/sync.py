@@ -133,6 +133,7 @@ class SyncRun(db.Model):
     queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # queued again after a failure, not before this
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Its worker's last sign of life; of one in line, when it was last put there. See services.waiting_runs.
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     is_full: Mapped[bool] = mapped_column(default=False)  # inventory: all SKUs, not only the changed ones
@@ -257,7 +258,7 @@ class QuarantinedShipment(db.Model):
     error_sentence: Mapped[str] = mapped_column(String(500))
     payload_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)  # None: deleted for its age
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)  # or asked for in vain
     n_times_seen: Mapped[int] = mapped_column(default=1)
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

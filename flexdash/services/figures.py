@@ -30,14 +30,13 @@ from flexdash.models import (
 from flexdash.models.order_work import IS_STEP_WAITING
 from flexdash.models.types import UtcDateTime
 from flexdash.models.upload import IS_WORK
-from flexdash.services import stores
+from flexdash.services import stores, waiting_runs
 from flexdash.services.sync_status import stale_after
 from flexdash.services.syncs import FACTS, SyncFacts
 
 COUNTED_AT_MOST = 100_000
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # As text where a partial index says it so: with the values as parameters it would not be used.
-_IS_OPEN = text("sync_runs.state IN ('queued', 'running')")
 _WAITING = {
     "on_hold": select(Order.id).where(text("orders.state = 'On Hold'")),
     "acknowledgement": select(Order.id).where(text("orders.acknowledgement = 'pending'")),
@@ -114,19 +113,17 @@ def _turns(now: datetime) -> Iterator[Figure]:
 
 
 def _runs(now: datetime) -> Iterator[Figure]:
-    is_ready = (SyncRun.state == RunState.QUEUED) & or_(SyncRun.retry_at.is_(None), SyncRun.retry_at <= now)
     lost_before = now - timedelta(seconds=settings.run_lost_after_seconds)
     is_silent = (SyncRun.state == RunState.RUNNING) & (SyncRun.heartbeat_at < lost_before)
-    ready_since = func.coalesce(SyncRun.retry_at, SyncRun.queued_at)
     found = db.session.execute(
         select(
             SyncRun.sync,
             SyncRun.state,
             func.count(),
-            func.min(ready_since).filter(is_ready),
+            func.min(waiting_runs.ready_since).filter(waiting_runs.is_ready(now)),
             func.count().filter(is_silent),
         )
-        .where(_IS_OPEN)
+        .where(waiting_runs.IS_OPEN)
         .group_by(SyncRun.sync, SyncRun.state)
     ).all()
     n_open = {(sync, state): n for sync, state, n, _, _ in found}

@@ -3,25 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
 from sqlalchemy import or_, select, update
 
 from flexdash import clock
 from flexdash.amazon.client import AmazonClient
-from flexdash.amazon.errors import AmazonError, NotFound
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, vault
-from flexdash.models import ItemFate, Order, QuarantinedShipment
+from flexdash.models import Order, QuarantinedShipment
 from flexdash.services import run_sheets
 from flexdash.services.amazon_access import CallLog
 from flexdash.services.order_import import OrderImporter
 from flexdash.services.order_pages import UNREADABLE, read_page
 from flexdash.services.run_context import RunContext
+from flexdash.services.single_lookups import look_up
 
 GONE = "Amazon does not know this shipment any more."
 AT_A_TIME = 20  # per run: each costs one of Amazon's calls
-
-log = structlog.get_logger(__name__)
 
 
 def read_again(
@@ -36,35 +33,26 @@ def read_again(
     `only` are the ids to ask for instead, where they still wait.
 
     Those that can be read now become orders; one that Amazon does not know any more leaves with a sentence. One that
-    gets no answer waits for the next run. Raises AmazonError when Amazon lets nobody in.
+    Amazon refuses to look up, or gives no answer for, waits on behind the others. Raises AmazonError when Amazon lets
+    nobody in.
     """
     waiting = _waiting(run, only)
     release_connection()
-    found, gone, silent = [], [], []
-    for shipment_id in waiting:
-        run.stop_here()
-        try:
-            found.append(client.shipments.get(shipment_id))
-        except NotFound:
-            gone.append(shipment_id)
-        except AmazonError as error:
-            if not error.is_retryable:
-                raise
-            log.warning("quarantined_shipment_got_no_answer", amazon_shipment_id=shipment_id, error=error.code)
-            silent.append(run_sheets.Item(ItemFate.NO_ANSWER, shipment_id, words=error.message))
-    if not found and not gone and not silent:
+    if not waiting:
         return
-    page = read_page(found, vault._get_current_object())
+    lookups = look_up(run, client.shipments.get, waiting)
+    page = read_page(lookups.found, vault._get_current_object())
     page.request_ids = calls.request_ids()
     with transaction():
         counts = importer.write(page)
-        _resolve(run.store_id, gone)
-        forgotten = [run_sheets.Item(ItemFate.REFUSED, shipment_id, words=GONE) for shipment_id in gone]
-        run_sheets.keep(run.run_id, [*forgotten, *silent], run.store_id, page.request_ids)
+        _resolve(run.store_id, lookups.gone)
+        _put_last(run.store_id, [item.name for item in lookups.untold])
+        run_sheets.keep(run.run_id, lookups.sheet(GONE), run.store_id, page.request_ids)
         calls.write()
-        if only is not None:  # the run was made for these alone: one without an answer is what failed of it
-            counts.n_failed += len(silent)
-        run.check_in(progress="Reading quarantined shipments again.", n_fetched=len(found), **counts.as_dict())
+        if only is not None:  # the run was made for these alone: one that Amazon did not tell of is what failed of it
+            counts.n_failed += len(lookups.untold)
+        progress = "Reading quarantined shipments again."
+        run.check_in(progress=progress, n_fetched=len(lookups.found), **counts.as_dict())
 
 
 @dataclass(frozen=True)
@@ -121,3 +109,13 @@ def _resolve(store_id: int, shipment_ids: Sequence[str]) -> None:
             .where(QuarantinedShipment.store_id == store_id, QuarantinedShipment.amazon_shipment_id.in_(shipment_ids))
             .values(resolved_at=clock.now(), error_sentence=GONE)
         )
+
+
+def _put_last(store_id: int, shipment_ids: Sequence[str]) -> None:
+    """Amazon told nothing of these: the others get their turn before they are asked for again."""
+    row = QuarantinedShipment
+    db.session.execute(
+        update(row)
+        .where(row.store_id == store_id, row.resolved_at.is_(None), row.amazon_shipment_id.in_(shipment_ids))
+        .values(last_seen_at=clock.now())
+    )

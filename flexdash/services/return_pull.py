@@ -23,7 +23,7 @@ from sqlalchemy import delete, select, update
 
 from flexdash import clock
 from flexdash.amazon.client import AmazonClient
-from flexdash.amazon.errors import AccessDenied, AmazonError, NotFound, RequestRefused, Throttled
+from flexdash.amazon.errors import AmazonError, NotFound, Throttled
 from flexdash.amazon.return_statuses import RETURN_STATUSES
 from flexdash.amazon.returns import ReturnFilter, ReturnPage
 from flexdash.database import release_connection, transaction
@@ -31,7 +31,6 @@ from flexdash.extensions import db, settings
 from flexdash.models import (
     AmazonReturn,
     HubMapping,
-    ItemFate,
     ItemOutcome,
     ReturnLocation,
     Sync,
@@ -39,19 +38,17 @@ from flexdash.models import (
     SyncState,
 )
 from flexdash.prefetch import prefetched
-from flexdash.services import return_links, return_singles, run_retries, run_sheets
+from flexdash.services import return_links, return_singles, run_retries, run_sheets, single_lookups
 from flexdash.services.amazon_access import CallLog, open_amazon, store_at_amazon
 from flexdash.services.return_import import ReadReturns, ReturnImporter, read_page
 from flexdash.services.run_context import RunContext
 from flexdash.services.sync_schedule import insert_new
 
 FIRST_LOOKBACK = timedelta(days=30)  # a first pull's; as long as buyers may usually send goods back
-MOST_FAILURES = 3  # locations in a row that get no answer: then Amazon is away, and not one location odd
+IN_A_ROW = 3  # so many locations without an answer: is Amazon away, or are they odd?
 FIRST_YEAR = datetime.min.replace(tzinfo=UTC)
-# What Amazon says of one location only: whom it lets in at all, the question before has shown.
-REFUSALS = (RequestRefused, NotFound, AccessDenied)
+REFUSALS = (NotFound, *single_lookups.REFUSALS)  # what Amazon says of one location only
 
-_GONE = "Amazon does not know this return any more."
 log = structlog.get_logger(__name__)
 
 
@@ -91,8 +88,9 @@ class _Pull:
         if self._run.retry_of_id is not None:
             self._ask_by_id(return_singles.waiting_among(self._run.store_id, _failed(self._run)))
             return
-        self._bring_new()
-        failure = self._bring_changed()
+        new = ReturnFilter(created_since=self._open_window())
+        self._bring_new(new)
+        failure = self._bring_changed(new)
         self._ask_by_id(return_singles.to_ask_for(self._run, self._began))
         with transaction():
             return_links.link(self._run.store_id)
@@ -102,9 +100,8 @@ class _Pull:
 
     # 1: what is new ---------------------------------------------------------------------------------------------------
 
-    def _bring_new(self) -> None:
-        since = self._open_window()
-        pages = self._client.returns.pages(ReturnFilter(created_since=since))
+    def _bring_new(self, new: ReturnFilter) -> None:
+        pages = self._client.returns.pages(new)
         with closing(prefetched(_read(pages))) as fetched:  # the fetching thread ends with us, whatever happens
             for page, amazon_date in fetched:
                 self._run.stop_here()
@@ -127,30 +124,35 @@ class _Pull:
 
     # 2: what changed --------------------------------------------------------------------------------------------------
 
-    def _bring_changed(self) -> AmazonError | None:
-        """Read each location in each status; return the error of the last location that got no answer, if any."""
+    def _bring_changed(self, answered: ReturnFilter) -> AmazonError | None:
+        """Read each location in each status; return the error of the last location that got no answer, if any.
+
+        `answered` is a question about no location that Amazon answered in this run.
+        """
         locations = {location_id: self._since(watermark) for location_id, watermark in self._locations().items()}
         release_connection()
-        failure, n_failures = None, 0
-        with closing(prefetched(self._steps(locations))) as steps:
+        failure = None
+        with closing(prefetched(self._steps(locations, answered))) as steps:
             for step in steps:
                 self._run.stop_here()
                 if step.page is not None:
                     self._take(step.page, step.amazon_date, f"Fetching changes at {step.location_id}.")
                 elif step.error is None:
-                    n_failures = 0
                     self._end_location(step.location_id)
                 elif isinstance(step.error, REFUSALS):
                     self._leave_out(step.location_id, step.error)
                 else:
                     log.warning("location_got_no_answer", location_id=step.location_id, error=step.error.code)
-                    failure, n_failures = step.error, n_failures + 1
-                    if n_failures >= MOST_FAILURES or isinstance(failure, Throttled):
-                        raise failure
+                    failure = step.error
         return failure
 
-    def _steps(self, locations: dict[str, datetime]) -> Iterator[Step]:
-        """Ask Amazon, in the fetching thread; what ends one location is a step, what ends all of them is raised."""
+    def _steps(self, locations: dict[str, datetime], answered: ReturnFilter) -> Iterator[Step]:
+        """Ask Amazon, in the fetching thread; what ends one location is a step, what ends all of them is raised.
+
+        The same locations may get no answer run after run, and come first each time. So a few of them end the others
+        only where Amazon does not answer again what it had `answered`, either: then it is away.
+        """
+        n_silent = 0
         for location_id, since in locations.items():
             try:
                 for status in RETURN_STATUSES:
@@ -158,11 +160,16 @@ class _Pull:
                     for page, amazon_date in _read(self._client.returns.pages(wanted)):
                         yield Step(location_id, status, page, amazon_date)
             except AmazonError as error:
-                if not (error.is_retryable or isinstance(error, REFUSALS)):
+                if isinstance(error, Throttled) or not (error.is_retryable or isinstance(error, REFUSALS)):
                     raise
                 yield Step(location_id, error=error)
+                n_silent = n_silent + 1 if error.is_retryable else 0
+                if n_silent == IN_A_ROW:
+                    self._client.returns.page(answered, max_results=1)
+                    n_silent = 0
             else:
                 yield Step(location_id)
+                n_silent = 0
 
     def _locations(self) -> dict[str, datetime | None]:
         """Return the locations to read with how far each was read: those of the hubs, and those returns came to.
@@ -224,28 +231,17 @@ class _Pull:
 
     def _ask_by_id(self, wanted: list[str]) -> None:
         release_connection()
-        found, gone, silent = [], [], []
-        for return_id in wanted:
-            self._run.stop_here()
-            try:
-                found.append(self._client.returns.get(return_id))
-            except NotFound:
-                gone.append(return_id)
-            except AmazonError as error:
-                if not error.is_retryable:
-                    raise
-                log.warning("return_got_no_answer", amazon_return_id=return_id, error=error.code)
-                silent.append(run_sheets.Item(ItemFate.NO_ANSWER, return_id, words=error.message))
         if not wanted:
             return
-        page = read_page(found)
+        lookups = single_lookups.look_up(self._run, self._client.returns.get, wanted)
+        page = read_page(lookups.found)
         with transaction():
             counts = self._importer.write(page)
-            return_singles.let_go(self._run.store_id, gone)
-            forgotten = [run_sheets.Item(ItemFate.REFUSED, return_id, words=_GONE) for return_id in gone]
-            run_sheets.keep(self._run.run_id, [*forgotten, *silent], self._run.store_id)
-            if self._run.retry_of_id is not None:  # made for these alone: one without an answer is what failed of it
-                counts.n_failed += len(silent)
+            return_singles.let_go(self._run.store_id, lookups.gone)
+            return_singles.put_last(self._run.store_id, [item.name for item in lookups.untold])
+            run_sheets.keep(self._run.run_id, lookups.sheet(return_singles.GONE), self._run.store_id)
+            if self._run.retry_of_id is not None:  # made for these alone: one not told of is what failed of it
+                counts.n_failed += len(lookups.untold)
             self._report("Asking for single returns.", n_fetched=page.n_fetched, **counts.as_dict())
 
     # Telling ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ lists changes by location and by status it knows.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import or_, select, text, update
 
@@ -16,6 +17,7 @@ from flexdash.models.amazon_return import IS_UNLISTED
 from flexdash.services.run_context import RunContext
 
 AT_A_TIME = 20  # per run, of each sort: each costs one of Amazon's calls
+GONE = "Amazon does not know this return any more."
 _NO_SYNC = {"synchronize_session": False}
 
 
@@ -56,19 +58,22 @@ def let_go(store_id: int, return_ids: Sequence[str]) -> None:
 
     Inside the caller's transaction.
     """
-    if not return_ids:
-        return
-    waiting, kept = QuarantinedReturn, AmazonReturn
-    sentence = "Amazon does not know this return any more."
-    db.session.execute(
-        update(waiting)
-        .where(waiting.store_id == store_id, waiting.amazon_return_id.in_(return_ids))
-        .values(resolved_at=clock.now(), error_sentence=sentence),
-        execution_options=_NO_SYNC,
-    )
-    db.session.execute(
-        update(kept)
-        .where(kept.store_id == store_id, kept.amazon_return_id.in_(return_ids))
-        .values(read_at=clock.now()),
-        execution_options=_NO_SYNC,
-    )
+    _update(QuarantinedReturn, store_id, return_ids, resolved_at=clock.now(), error_sentence=GONE)
+    _update(AmazonReturn, store_id, return_ids, read_at=clock.now())
+
+
+def put_last(store_id: int, return_ids: Sequence[str]) -> None:
+    """Amazon told nothing of these: the others get their turn before they are asked for again.
+
+    Inside the caller's transaction.
+    """
+    _update(QuarantinedReturn, store_id, return_ids, last_seen_at=clock.now())
+    _update(AmazonReturn, store_id, return_ids, read_at=clock.now())
+
+
+def _update(
+    row: type[QuarantinedReturn | AmazonReturn], store_id: int, return_ids: Sequence[str], **values: Any
+) -> None:
+    if return_ids:
+        named = (row.store_id == store_id, row.amazon_return_id.in_(return_ids))
+        db.session.execute(update(row).where(*named).values(**values), execution_options=_NO_SYNC)

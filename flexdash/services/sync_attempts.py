@@ -12,7 +12,7 @@ from flexdash import clock, metrics
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.models import AttemptOutcome, RunState, Store, StoreStatus, SyncAttempt, SyncRun, SyncState
-from flexdash.services import refused_runs, sync_schedule
+from flexdash.services import refused_runs, sync_schedule, waiting_runs
 from flexdash.services.run_context import RunContext
 from flexdash.services.syncs import FACTS
 
@@ -33,11 +33,7 @@ def begin(run_id: int, should_stop: Callable[[], bool] = lambda: False) -> RunCo
     with transaction() as session:
         claimed = session.execute(
             update(SyncRun)
-            .where(
-                SyncRun.id == run_id,
-                SyncRun.state == RunState.QUEUED,
-                (SyncRun.retry_at.is_(None)) | (SyncRun.retry_at <= now),
-            )
+            .where(SyncRun.id == run_id, waiting_runs.is_ready(now))
             .values(
                 state=RunState.RUNNING,
                 attempt_token=token,
@@ -78,8 +74,8 @@ def why_not(store: Store, run: SyncRun) -> str:
     label = FACTS[run.sync].label
     if store.status is StoreStatus.NEEDS_REAUTHORIZATION:
         return (
-            f"{store.name} needs re-authorization, so Amazon was not asked. Re-authorize the store; "
-            f"{label} then goes on by itself."
+            f"{store.name} needs re-authorization, so Amazon was not asked. Re-authorize the store. "
+            f"{FACTS[run.sync].once_reconnected}"
         )
     if store.status is not StoreStatus.CONNECTED:
         return f"{store.name} is not connected to Amazon any more, so this run did not start."
@@ -200,7 +196,13 @@ def hand_back(engine: Engine, run: RunContext) -> bool:
         result = connection.execute(
             update(runs)  # type: ignore[arg-type]
             .where(*_is_ours(run))
-            .values(state=RunState.QUEUED, attempt_token="", progress="", n_attempts=runs.c.n_attempts - 1)
+            .values(
+                state=RunState.QUEUED,
+                attempt_token="",
+                progress="",
+                n_attempts=runs.c.n_attempts - 1,
+                heartbeat_at=now,
+            )
         )
         if result.rowcount == 0:
             return False
@@ -227,11 +229,11 @@ def take_up_lost(now: datetime, lost_after: timedelta, max_attempts: int) -> int
     n_lost = 0
     for run_id, sync, token, n_attempts in found:
         is_over = n_attempts >= max_attempts
-        values: dict[str, Any] = {"state": RunState.QUEUED, "attempt_token": ""}
+        values: dict[str, Any] = {"state": RunState.QUEUED, "attempt_token": "", "heartbeat_at": now}
         if is_over:
             sentence = (
                 f"The worker doing this run stopped without a word, {n_attempts} times in a row, so it is given up. "
-                "What it had brought in is kept, and the next run goes on from there. "
+                f"{FACTS[sync].after_failure} "
                 "Whoever runs FlexDash finds the reason in the workers' log."
             )
             ending = {"error_code": "lost", "error_sentence": sentence, "error_detail": ""}

@@ -12,7 +12,7 @@ from flexdash.database import moment_of, one_of, transaction
 from flexdash.extensions import db, settings
 from flexdash.models import RunState, Store, Sync, SyncRun, SyncState, Trigger
 from flexdash.models.types import Choice, UtcDateTime
-from flexdash.services import slots
+from flexdash.services import slots, waiting_runs
 from flexdash.services.syncs import FACTS
 from flexdash.services.words import shortened
 
@@ -318,9 +318,7 @@ def _set_due(next_due: dict[int, datetime], **values: datetime | None) -> None:
 def waiting(now: datetime) -> list[tuple[int, Sync, int]]:
     """Return (run id, sync, number of the attempt to come) of every run that a worker should take up now."""
     rows = db.session.execute(
-        select(SyncRun.id, SyncRun.sync, SyncRun.n_attempts + 1)
-        .where(SyncRun.state == RunState.QUEUED, or_(SyncRun.retry_at.is_(None), SyncRun.retry_at <= now))
-        .order_by(SyncRun.id)
+        select(SyncRun.id, SyncRun.sync, SyncRun.n_attempts + 1).where(waiting_runs.is_ready(now)).order_by(SyncRun.id)
     ).all()
     db.session.rollback()
     return [(run_id, sync, attempt) for run_id, sync, attempt in rows]

@@ -12,11 +12,12 @@ from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
+from flexdash import clock
 from flexdash.amazon import errors as amazon
 from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.jobs import endings, heartbeat, queues, runner, stopping
-from flexdash.models import RunState, Sync, SyncAttempt, SyncRun
+from flexdash.models import RunState, StoreStatus, Sync, SyncAttempt, SyncRun
 from flexdash.services import order_pull, sync_attempts
 from flexdash.services.amazon_access import StoreNotConnected
 from flexdash.services.run_context import RunSkipped
@@ -62,14 +63,52 @@ def test_a_run_that_goes_through_is_healthy(queued):
     assert end_of(queued).state is RunState.SUCCEEDED
 
 
-def test_a_failed_push_says_what_becomes_of_the_rest(store):
-    store.is_inventory_sync_on = True
+@pytest.mark.parametrize(
+    ("sync", "words"),
+    [
+        (Sync.ORDER_PULL, "the store's next run reads everything since its last good one."),
+        (Sync.RETURN_PULL, "the store's next run reads everything since its last good one."),
+        (Sync.INVENTORY_PUSH, "What Amazon was told until then stands, and the store's next run sends the rest."),
+        (Sync.PRICE_PUSH, "What Amazon was told until then stands, and the store's next run sends the rest."),
+        (
+            Sync.ORDER_STEPS,
+            "The steps that are left wait, and the next run, which begins by itself, goes on with them.",
+        ),
+        (Sync.INVENTORY_FETCH, "No other run follows by itself: Fetch Amazon's numbers, on the store's Inventory tab"),
+        (Sync.ORDER_RECOVERY, "No other run follows by itself: if something was not looked at"),
+        (Sync.RECONCILE, "The next run compares everything anew; it begins by itself while Order Sync is on"),
+    ],
+)
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_failed_run_says_what_comes_next_of_its_sync(store, sync, words, is_lost):
+    store.is_order_sync_on = store.is_inventory_sync_on = True
     db.session.commit()
-    queued = make_run(store, RunState.QUEUED, sync=Sync.INVENTORY_PUSH)
-    runner.execute(queued.id, failing_with(amazon.RequestRefused("Amazon refused the request", status=400)))
+    queued = make_run(store, RunState.QUEUED, sync=sync)
+    if is_lost:
+        sync_attempts.begin(queued.id)
+        sync_attempts.take_up_lost(clock.now() + timedelta(hours=1), timedelta(minutes=1), max_attempts=1)
+    else:
+        runner.execute(queued.id, failing_with(amazon.RequestRefused("Amazon refused the request", status=400)))
     run = end_of(queued)
     assert run.state is RunState.FAILED
-    assert "What Amazon was told until then stands, and the store's next run sends the rest." in run.error_sentence
+    assert words in run.error_sentence
+    assert ("Nothing is lost" in run.error_sentence) == (sync in (Sync.ORDER_PULL, Sync.RETURN_PULL))
+
+
+@pytest.mark.parametrize(
+    ("sync", "words"),
+    [
+        (Sync.RETURN_PULL, "Reconnect the store. Returns then goes on by itself."),
+        (Sync.ORDER_RECOVERY, "Reconnect the store. Then start it again."),
+    ],
+)
+def test_a_run_of_a_store_to_be_reconnected_says_whether_it_then_goes_on(store, sync, words):
+    queued = make_run(store, RunState.QUEUED, sync=sync)
+    store.status = StoreStatus.NEEDS_REAUTHORIZATION
+    db.session.commit()
+    runner.execute(queued.id, failing_with(AssertionError()))
+    run = end_of(queued)
+    assert (run.state, words in run.error_sentence) == (RunState.SKIPPED, True)
 
 
 def test_a_run_that_waits_for_a_person_ends_skipped_and_is_not_tried_again(queued):

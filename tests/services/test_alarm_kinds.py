@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask, current_app
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from flexdash import clock
 from flexdash.extensions import db
@@ -19,14 +19,15 @@ from flexdash.models import (
     Store,
     StoreStatus,
     Sync,
+    SyncRun,
     SyncState,
     Trigger,
     UploadKind,
     UploadState,
     Workspace,
 )
-from flexdash.services import config_log_verify, sync_status
-from flexdash.services.alarms import keeping, looking
+from flexdash.services import config_log_verify, figures, sync_attempts, sync_status
+from flexdash.services.alarms import keeping, looking, queue_load
 from flexdash.services.alarms.findings import Parts
 from flexdash.services.alarms.kinds import KINDS
 from flexdash.services.uploads import applying, attempts, deciding, working
@@ -223,6 +224,32 @@ def test_runs_that_wait_for_a_worker_for_too_long_are_an_alarm(store) -> None:
     assert the_alarm(AlarmKind.QUEUE_WAITING).sentence == (
         "1 sync run has waited for a worker of the queue sync for more than 15 minutes."
     )
+
+
+@pytest.mark.parametrize("ending", ["handed back", "lost"])
+def test_a_run_that_was_at_work_waits_for_a_worker_from_its_end_on(store, workspace, ending) -> None:
+    state_of(store, last_success_at=clock.now())
+    actor = factories.make_actor(factories.make_user(workspace))
+    run = make_run(store, RunState.QUEUED, queued_at=clock.now() - LONG_AGO)
+    context = sync_attempts.begin(run.id)
+    if ending == "handed back":  # as by a deployment, in the middle of a long run
+        db.session.execute(update(SyncRun).values(heartbeat_at=clock.now() - timedelta(seconds=20)))
+        db.session.commit()
+        assert sync_attempts.hand_back(db.engine, context)
+    else:
+        db.session.execute(update(SyncRun).values(heartbeat_at=clock.now() - timedelta(minutes=16)))
+        db.session.commit()
+        assert sync_attempts.take_up_lost(clock.now(), timedelta(minutes=1), max_attempts=5) == 1
+
+    assert alarms() == []
+    assert not queue_load.of(actor)["sync"].is_slow
+    [waited] = [one.value for one in figures.of_everything() if one.name == "sync_oldest_queued_seconds"]
+    assert waited < 60
+
+    db.session.execute(update(SyncRun).values(heartbeat_at=clock.now() - timedelta(minutes=16)))
+    db.session.commit()
+    assert the_alarm(AlarmKind.QUEUE_WAITING)
+    assert queue_load.of(actor)["sync"].is_slow
 
 
 def test_files_that_wait_to_be_checked_or_applied_for_too_long_are_an_alarm(store) -> None:

@@ -19,10 +19,12 @@ from flexdash.amazon import lwa
 from flexdash.amazon.errors import AmazonError, AuthorizationRefused, TokenRefused
 from flexdash.amazon.shipments import ShipmentPage, Shipments
 from flexdash.amazon.wire import Reply
-from flexdash.extensions import db
+from flexdash.database import transaction
+from flexdash.extensions import db, vault
 from flexdash.models import (
     Acknowledgement,
     ApiCall,
+    ItemFate,
     Order,
     OrderState,
     QuarantinedShipment,
@@ -33,9 +35,10 @@ from flexdash.models import (
     SyncRun,
     SyncState,
 )
-from flexdash.services import acknowledgement, amazon_access, order_holds, order_pull, sync_attempts
+from flexdash.services import acknowledgement, amazon_access, order_holds, order_pull, run_sheets, sync_attempts
+from flexdash.services import quarantine as order_quarantine
 from flexdash.services.order_import import Counts, OrderImporter
-from flexdash.services.order_pages import ReadPage
+from flexdash.services.order_pages import ReadPage, read_page
 from tests import factories
 from tests.support.ledgers import stock_problems
 
@@ -315,6 +318,57 @@ def test_a_quarantined_shipment_is_asked_for_again_even_when_no_list_brings_it_b
     assert (run.n_created, run.n_failed) == (1, 0)
     assert db.session.scalars(select(QuarantinedShipment)).one().resolved_at is not None
     assert db.session.scalars(select(Order.amazon_shipment_id)).all() == [shipment_id]
+
+
+def quarantine(store: Store, *shipment_ids: str) -> None:
+    """Keep shipments in quarantine as a pull does that cannot read them, the first since longest."""
+    for shipment_id in shipment_ids:
+        raw = {"id": shipment_id, "status": "ACCEPTED", "locationId": MAPPED, "lineItems": []}
+        with transaction():
+            own = {"workspace_id": store.workspace_id, "store_id": store.id, "run_id": None}
+            OrderImporter(**own, vault=vault).write(read_page([raw], vault))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("error_400", "Amazon refused to look it up (HTTP 400, SC_00002)."),
+        ("access_denied", "Amazon refused to look it up (HTTP 403, Unauthorized)."),
+        ("", "Nothing was sent to Amazon: shipment_id must not hold line breaks or other invisible characters."),
+    ],
+)
+def test_a_quarantined_shipment_that_cannot_be_looked_up_costs_no_other_order_anything(
+    store: Store, sandbox: Running, kind: str, words: str
+) -> None:
+    bad = "SHIP-12" if kind else "SHIP\u200b12"  # the second is no id that FlexDash sends
+    quarantine(store, bad)
+    if kind:
+        sandbox.control.fault(kind, operation="getShipment", shipment_id=bad)
+    sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+
+    run = run_once(store)
+
+    assert run.state is RunState.SUCCEEDED
+    assert states(store) == {(OrderState.NEW, Acknowledgement.DONE): 1}
+    assert db.session.scalars(select(SyncState.watermark)).one() is not None
+    [kept] = run_sheets.search(run, [bad])
+    assert (kept.item.fate, kept.item.words) == (ItemFate.REFUSED, words)
+    assert db.session.scalars(select(QuarantinedShipment)).one().resolved_at is None  # it waits on
+
+
+def test_what_cannot_be_looked_up_lets_the_others_in_quarantine_have_their_turn(
+    store: Store, sandbox: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_quarantine, "AT_A_TIME", 1)
+    run_once(store)
+    db.session.execute(db.update(SyncState).values(watermark=clock.now() + timedelta(hours=1)))  # no list brings it
+    db.session.commit()
+    [good] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER, status="CONFIRMED")
+    quarantine(store, "SHIP\u200b12", good)
+
+    runs = [run_once(store), run_once(store)]
+
+    assert [run.n_created for run in runs] == [0, 1]
 
 
 def test_one_shipment_that_amazon_cannot_answer_never_stops_the_others(store: Store, sandbox: Running) -> None:

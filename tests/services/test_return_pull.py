@@ -10,12 +10,14 @@ from flexdash import clock
 from flexdash.amazon import transport
 from flexdash.amazon.errors import AmazonError, AuthorizationRefused, Throttled
 from flexdash.amazon.returns import Returns
+from flexdash.database import transaction
 from flexdash.extensions import db
 from flexdash.jobs import dispatch
 from flexdash.models import (
     AmazonReturn,
     ApiCall,
     HubMapping,
+    ItemFate,
     ItemOutcome,
     QuarantinedReturn,
     ReturnLocation,
@@ -27,7 +29,8 @@ from flexdash.models import (
     SyncRunItem,
     SyncState,
 )
-from flexdash.services import return_import, return_pull, sync_attempts
+from flexdash.services import return_import, return_pull, return_singles, run_sheets, sync_attempts
+from flexdash.services.return_import import ReturnImporter
 from flexdash.services.run_context import HandBack
 from tests import factories
 from tests.support.returns import (
@@ -445,6 +448,27 @@ def test_an_unreadable_return_that_amazon_no_longer_knows_leaves_the_quarantine(
     assert "does not know" in kept.error_sentence
 
 
+@pytest.mark.parametrize("bad", ["RET-1", "RET\u200b1"])  # the second is no id that FlexDash sends
+def test_a_quarantined_return_that_cannot_be_looked_up_costs_no_other_anything(store, sandbox, monkeypatch, bad):
+    monkeypatch.setattr(return_singles, "AT_A_TIME", 1)
+    seen_by = factories.make_run(store, sync=Sync.RETURN_PULL, trigger="manual")
+    for return_id in (bad, "SR-GONE"):
+        with transaction():
+            ReturnImporter(workspace_id=store.workspace_id, store_id=store.id, run_id=seen_by.id).write(
+                return_import.read_page([{"id": return_id}])
+            )
+    if bad.isprintable():
+        sandbox.control.fault("error_400", operation="getReturn", count=1)
+
+    run = run_returns(store)
+
+    assert run.state is RunState.SUCCEEDED
+    assert [kept.item.fate for kept in run_sheets.search(run, [bad])] == [ItemFate.REFUSED]
+    run_returns(store)
+    waiting = select(QuarantinedReturn.amazon_return_id).where(QuarantinedReturn.resolved_at.is_(None))
+    assert db.session.scalars(waiting).all() == [bad], "the other one had its turn next"
+
+
 def test_one_return_the_database_refuses_never_costs_the_page(store, sandbox, monkeypatch):
     made = returned(sandbox, 5)
     real = return_import.from_amazon
@@ -512,6 +536,33 @@ def test_a_location_that_gets_no_answer_does_not_keep_the_others_waiting(app, sa
     give_up()
     assert run_returns(store).state is RunState.SUCCEEDED
     assert here(store).keys() == {slow, quick}
+
+
+@pytest.mark.parametrize("n_odd", [3, 6])
+def test_however_many_locations_get_no_answer_the_others_are_read(app, sandbox, monkeypatch, n_odd):
+    monkeypatch.setattr(transport, "_FIRST_PAUSE_SECONDS", 0.01)
+    store = make_returning_store(sandbox, mapped=(MAPPED, *(f"A-ODD-{n}" for n in range(n_odd))))
+    [return_id] = returned(sandbox, updated_minutes_ago=A_MONTH + 60)
+    sandbox.control.move_return(return_id, "IN_TRANSIT")
+    for n in range(n_odd // 3):  # what is asked between every three of them is answered
+        sandbox.control.fault("error_500", operation="listReturns", skip=1 + n, count=3 * transport.MAX_ATTEMPTS)
+
+    with pytest.raises(AmazonError):
+        run_returns(store)
+
+    assert statuses(store) == {return_id: "IN_TRANSIT"}
+
+
+def test_where_amazon_is_away_the_run_ends_and_does_not_ask_for_each_location(app, sandbox, monkeypatch):
+    monkeypatch.setattr(transport, "_FIRST_PAUSE_SECONDS", 0.01)
+    store = make_returning_store(sandbox, mapped=[f"A-FAR-{n}" for n in range(9)])
+    sandbox.control.fault("error_500", operation="listReturns", skip=1)
+    sandbox.control.clear_stats()
+
+    with pytest.raises(AmazonError):
+        run_returns(store)
+
+    assert sandbox.control.stats()["calls"]["listReturns"] == 1 + (3 + 1) * transport.MAX_ATTEMPTS
 
 
 def test_a_location_amazon_refuses_is_named_and_left_out(store, sandbox):

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import select
 
 from flexdash.extensions import db
-from flexdash.models import AlarmKind, ConfigChainHead, RunState, Severity, SyncRun, Workspace
+from flexdash.models import AlarmKind, ConfigChainHead, Severity, Workspace
+from flexdash.services import waiting_runs
 from flexdash.services.alarms.findings import Finding, Parts
 from flexdash.services.order_work import batches
 from flexdash.services.uploads import attempts
@@ -54,7 +55,7 @@ def queues(now: datetime) -> Iterator[Finding]:
     too_old = now - WAITS_TOO_LONG
     minutes = round(WAITS_TOO_LONG.total_seconds() / 60)
     for queue, what, waiting, path in (
-        ("sync", ("sync run", "sync runs"), _runs_waiting_since, "/sync-runs?state=queued&sort=oldest"),
+        ("sync", ("sync run", "sync runs"), waiting_runs.n_waiting_since, "/sync-runs?state=queued&sort=oldest"),
         ("upload", ("uploaded file", "uploaded files"), attempts.n_waiting_since, "/uploads"),
         ("work", ("action on many orders", "actions on many orders"), batches.n_waiting_since, "/orders/batches"),
     ):
@@ -68,21 +69,6 @@ def queues(now: datetime) -> Iterator[Finding]:
                 path=path,
                 stage=len(str(n)),
             )
-
-
-def _runs_waiting_since(before: datetime) -> dict[int, int]:
-    of_workspace = SyncRun.workspace_id + 0  # else SQLite reads every run, in the order of an index of workspaces
-    waiting_ones = (
-        select(of_workspace, func.count())
-        .where(
-            text("sync_runs.state IN ('queued', 'running')"),  # in the words of the partial index
-            SyncRun.state == RunState.QUEUED,
-            SyncRun.queued_at < before,
-            or_(SyncRun.retry_at.is_(None), SyncRun.retry_at < before),
-        )
-        .group_by(of_workspace)
-    )
-    return dict(db.session.execute(waiting_ones).all())
 
 
 def broken_logs(now: datetime) -> Iterator[Finding]:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, literal, or_, select, union_all
+from sqlalchemy import func, literal, select, union_all
 
 from flexdash import clock
 from flexdash.extensions import db
-from flexdash.models import RunState, SyncRun
+from flexdash.services import waiting_runs
 from flexdash.services.actors import Actor
 from flexdash.services.alarms.house_checks import WAITS_TOO_LONG
 from flexdash.services.order_work import batches
@@ -39,7 +39,7 @@ def of(actor: Actor) -> dict[str, Load] | None:
     if actor.seller_ids is not None:
         return None
     waiting = {
-        "sync": _runs(actor.workspace_id),
+        "sync": waiting_runs.waiting_in(actor.workspace_id),
         "work": batches.waiting_in(actor.workspace_id),
         "upload": attempts.waiting_in(actor.workspace_id),
     }
@@ -48,15 +48,3 @@ def of(actor: Actor) -> dict[str, Load] | None:
         some = since.limit(MOST_COUNTED + 1).subquery()
         counts.append(select(literal(queue), func.count(), func.min(some.c.since)).select_from(some))
     return {queue: Load(n, since) for queue, n, since in db.session.execute(union_all(*counts))}
-
-
-def _runs(workspace_id: int) -> Select[tuple[datetime]]:
-    return (
-        select(func.coalesce(SyncRun.retry_at, SyncRun.queued_at).label("since"))
-        .where(
-            SyncRun.workspace_id == workspace_id,
-            SyncRun.state == RunState.QUEUED,
-            or_(SyncRun.retry_at.is_(None), SyncRun.retry_at <= clock.now()),
-        )
-        .order_by(SyncRun.id)
-    )

@@ -26,7 +26,7 @@ _QUARANTINE_HEADINGS = (
     "store",
     "in_words",
     "first_seen_at",
-    "last_seen_at",
+    "last_tried_at",
     "times_seen",
     "resolved_at",
     "sync_run",

@@ -1,0 +1,61 @@
+"""Shipments and returns that Amazon is asked for one by one, by their ids: what it says of one costs no other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from flexdash.amazon.errors import AccessDenied, AmazonError, InvalidArgument, NotFound, RequestRefused, StateConflict
+from flexdash.models import ItemFate
+from flexdash.services import run_sheets
+from flexdash.services.run_context import RunContext
+from flexdash.services.words import as_sentence
+
+# What Amazon says of one id only: whom it lets in at all, the lists show, which a run reads before.
+REFUSALS = (RequestRefused, StateConflict, AccessDenied)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Lookups:
+    """What came of asking: `found` as Amazon sent it, the ids that Amazon does not know, and those it did not tell of,
+    each with why."""
+
+    found: list[Any] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    untold: list[run_sheets.Item] = field(default_factory=list)
+
+    def sheet(self, words_of_gone: str) -> list[run_sheets.Item]:
+        """Return what the run keeps of those that brought nothing."""
+        return [*(run_sheets.Item(ItemFate.REFUSED, one, words=words_of_gone) for one in self.gone), *self.untold]
+
+
+def look_up(run: RunContext, get: Callable[[str], Any], amazon_ids: Sequence[str]) -> Lookups:
+    """Ask Amazon for each id with `get`, outside any transaction; one refused or without an answer is left aside.
+
+    Raises AmazonError when Amazon lets nobody in, and RunInterrupted.
+    """
+    lookups = Lookups()
+    for amazon_id in amazon_ids:
+        run.stop_here()
+        try:
+            lookups.found.append(get(amazon_id))
+        except NotFound:
+            lookups.gone.append(amazon_id)
+        except AmazonError as error:
+            is_refused = isinstance(error, REFUSALS)
+            if not (is_refused or error.is_retryable):
+                raise
+            log.warning("single_lookup_brought_nothing", amazon_id=amazon_id, error=error.code)
+            fate, words = (ItemFate.REFUSED, _why(error)) if is_refused else (ItemFate.NO_ANSWER, error.message)
+            lookups.untold.append(run_sheets.Item(fate, amazon_id, words=words, request_id=error.request_id))
+    return lookups
+
+
+def _why(error: AmazonError) -> str:
+    if isinstance(error, InvalidArgument):
+        return as_sentence(error.message[:1].upper() + error.message[1:])
+    # Not in Amazon's words: they may name the buyer, whom FlexDash does not know before it has the order.
+    return f"Amazon refused to look it up (HTTP {error.status}{', ' if error.code else ''}{error.code})."
