@@ -75,7 +75,7 @@ def why_not(store: Store, run: SyncRun) -> str:
     if store.status is StoreStatus.NEEDS_REAUTHORIZATION:
         return (
             f"{store.name} needs re-authorization, so Amazon was not asked. Re-authorize the store. "
-            f"{FACTS[run.sync].once_reconnected}"
+            f"{FACTS[run.sync].once_authorized}"
         )
     if store.status is not StoreStatus.CONNECTED:
         return f"{store.name} is not connected to Amazon any more, so this run did not start."

@@ -217,7 +217,7 @@ def _check_may_run(store: Store, sync: Sync) -> None:
     if store.status is StoreStatus.NEEDS_REAUTHORIZATION:
         raise StoreCannotSync(
             f"{store.name} needs re-authorization, so Amazon cannot be asked. Re-authorize the store first. "
-            f"{FACTS[sync].once_reconnected}"
+            f"{FACTS[sync].once_authorized}"
         )
     if store.status is not StoreStatus.CONNECTED:
         raise StoreCannotSync(f"{store.name} is not connected to Amazon, so there is nobody to ask. Connect it first.")

@@ -40,7 +40,7 @@ class SyncFacts:
         return bool(getattr(store, self.toggle)) if self.toggle else True
 
     @property
-    def once_reconnected(self) -> str:
+    def once_authorized(self) -> str:
         """What becomes of it when a store that Amazon lets nobody into is reconnected."""
         return "Then start it again." if self.every is None else f"{self.label} then goes on by itself."
 

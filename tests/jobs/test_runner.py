@@ -98,8 +98,8 @@ def test_a_failed_run_says_what_comes_next_of_its_sync(store, sync, words, is_lo
 @pytest.mark.parametrize(
     ("sync", "words"),
     [
-        (Sync.RETURN_PULL, "Reconnect the store. Returns then goes on by itself."),
-        (Sync.ORDER_RECOVERY, "Reconnect the store. Then start it again."),
+        (Sync.RETURN_PULL, "Re-authorize the store. Returns then goes on by itself."),
+        (Sync.ORDER_RECOVERY, "Re-authorize the store. Then start it again."),
     ],
 )
 def test_a_run_of_a_store_to_be_reconnected_says_whether_it_then_goes_on(store, sync, words):
