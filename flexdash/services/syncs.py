@@ -42,7 +42,7 @@ class SyncFacts:
     @property
     def once_authorized(self) -> str:
         """What becomes of it when a store that Amazon lets nobody into is reconnected."""
-        return "Then start it again." if self.every is None else f"{self.label} then goes on by itself."
+        return "Then start it again." if self.every is None else "It then goes on by itself."
 
     def silence_allowed(self, settings: Settings) -> timedelta | None:
         """Return how long it may go without a good run, longer where runs are set further apart; None: for ever."""

@@ -98,7 +98,7 @@ def test_a_failed_run_says_what_comes_next_of_its_sync(store, sync, words, is_lo
 @pytest.mark.parametrize(
     ("sync", "words"),
     [
-        (Sync.RETURN_PULL, "Re-authorize the store. Returns then goes on by itself."),
+        (Sync.RETURN_PULL, "Re-authorize the store. It then goes on by itself."),
         (Sync.ORDER_RECOVERY, "Re-authorize the store. Then start it again."),
     ],
 )
