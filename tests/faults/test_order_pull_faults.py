@@ -112,18 +112,20 @@ def _kill_once(fleet, run_id: int, chance: random.Random) -> bool:
 def test_a_killed_worker_is_replaced_within_two_minutes(
     app, sandbox, environment, flexdash, redis_server, figure, scaled
 ) -> None:
-    """Everything real and as configured by default: scheduler, ticks on the minute, signs of life, pace."""
+    """Everything real and as configured by default, scheduler, ticks on the minute and signs of life; but the pace, at
+    which a run is still at work when its turn to be killed comes."""
     sandbox.control.plans({"*": None})
     n_stores = max(2, scaled(6))
     for n in range(n_stores):
         make_pulled_store(sandbox, partner=f"A3SBXPARTNER{n}")
-    sandbox.control.create_orders(400, location_id=MAPPED, seller_id=SELLER)  # minutes of work at the real pace
+    sandbox.control.create_orders(400, location_id=MAPPED, seller_id=SELLER)  # minutes of work at that pace
+    slow = {**environment, "SHIPMENTS_REQUESTS_PER_SECOND": "2"}
     db.session.remove()
     chance = random.Random(6)
     killed: dict[int, datetime] = {}
     flexdash("scheduler")
     flexdash("worker", "--queues", "tick")
-    with workers(environment) as fleet, redis.Redis.from_url(redis_server) as connection:
+    with workers(slow) as fleet, redis.Redis.from_url(redis_server) as connection:
         for _ in range(n_stores):
             fleet.start()
         wait_for(lambda: len(_attempts()) == n_stores, "every store's run", 90)
