@@ -19,7 +19,7 @@ from sqlalchemy import Select, and_, or_, select, text
 from flexdash import clock
 from flexdash.amazon import lenient, statuses
 from flexdash.amazon.client import AmazonClient
-from flexdash.amazon.errors import AmazonError, NotFound, RequestRefused
+from flexdash.amazon.errors import AmazonError, NotFound, RequestRefused, StateConflict
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db
 from flexdash.models import (
@@ -244,7 +244,7 @@ def _asked(work: Reconciling, shipment_ids: Sequence[str]) -> Iterator[tuple[str
         except NotFound:
             answer = None
         except AmazonError as error:
-            if not error.is_retryable and not isinstance(error, RequestRefused):
+            if not error.is_retryable and not isinstance(error, RequestRefused | StateConflict):
                 raise
             answer = error
         yield shipment_id, answer

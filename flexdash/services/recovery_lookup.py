@@ -10,12 +10,12 @@ from typing import Any
 import structlog
 from sqlalchemy import select
 
-from flexdash.amazon.errors import AmazonError, NotFound, RequestRefused
+from flexdash.amazon.errors import AmazonError, NotFound, RequestRefused, StateConflict
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, vault
 from flexdash.models import Order, RecoveryItem, RecoveryOutcome
 from flexdash.prefetch import prefetched
-from flexdash.services import differences
+from flexdash.services import differences, single_lookups
 from flexdash.services.amazon_ids import is_order_id
 from flexdash.services.order_import import Counts
 from flexdash.services.order_pages import ReadPage, read_page
@@ -23,7 +23,6 @@ from flexdash.services.recovery_items import keep_found, keep_missing_orders, ke
 from flexdash.services.recovery_outcomes import bring_in
 from flexdash.services.recovery_work import Work, keep_place, reading, walked_pages
 from flexdash.services.shipment_lists import legs_since
-from flexdash.services.words import after_refusals
 
 LOOK_BACK = timedelta(days=30)  # how far Amazon's lists are read for an order id, which Amazon cannot be asked for
 HOPELESS = 3  # so many ids in a row without an answer: Amazon is away, and not only one id is odd
@@ -116,8 +115,8 @@ def _asked(work: Work, items: Sequence[tuple[int, str, tuple[str, ...]]]) -> Ite
                 raw.append((shipment_id, work.client.shipments.get(shipment_id)))
             except NotFound:
                 continue
-            except RequestRefused as problem:
-                refusal = f"Amazon refused to look it up: {after_refusals(problem.message)}"
+            except (RequestRefused, StateConflict) as problem:
+                refusal = single_lookups.why_refused(problem)
             except AmazonError as problem:
                 if not problem.is_retryable:
                     raise

@@ -49,12 +49,13 @@ def look_up(run: RunContext, get: Callable[[str], Any], amazon_ids: Sequence[str
             if not (is_refused or error.is_retryable):
                 raise
             log.warning("single_lookup_brought_nothing", amazon_id=amazon_id, error=error.code)
-            fate, words = (ItemFate.REFUSED, _why(error)) if is_refused else (ItemFate.NO_ANSWER, error.message)
+            fate, words = (ItemFate.REFUSED, why_refused(error)) if is_refused else (ItemFate.NO_ANSWER, error.message)
             lookups.untold.append(run_sheets.Item(fate, amazon_id, words=words, request_id=error.request_id))
     return lookups
 
 
-def _why(error: AmazonError) -> str:
+def why_refused(error: AmazonError) -> str:
+    """Return why Amazon was not asked for an id, or told nothing of it, in our own words."""
     if isinstance(error, InvalidArgument):
         return as_sentence(error.message[:1].upper() + error.message[1:])
     # Not in Amazon's words: they may name the buyer, whom FlexDash does not know before it has the order.

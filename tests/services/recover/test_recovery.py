@@ -74,6 +74,14 @@ def test_each_id_says_what_became_of_it(store, sandbox, actor) -> None:
     assert sandbox.control.shipment(new)["status"] == "CONFIRMED"
 
 
+def test_an_id_that_amazon_refuses_is_said_to_be_and_costs_no_other(store, sandbox, actor) -> None:
+    refused, other = sandbox.control.create_orders(2, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.fault("error_400", operation="getShipment", shipment_id=refused)
+    asked = recover_ids(actor, store, refused, other)
+    assert outcomes(asked) == {refused: MISSING, other: IMPORTED}
+    assert sentence_of(asked, refused) == "Amazon refused to look it up (HTTP 400, SC_00002)."
+
+
 def test_asked_again_they_are_here_already_and_brought_up_to_date(store, sandbox, actor) -> None:
     ids = sandbox.control.create_orders(3, location_id=MAPPED, seller_id=SELLER)
     recover_ids(actor, store, *ids)
