@@ -29,13 +29,10 @@ def init_app(app: Flask) -> None:
 
     Otherwise a browser asks for each of a page's ten files, with each page, whether it has changed.
     """
-    folders = app.extensions["static_folders"] = {
-        "static": Path(app.static_folder or ""),
-        "bootstrap.static": Path(app.blueprints["bootstrap"].static_folder or ""),
-    }
 
     def version(endpoint: str, name: str) -> str | None:
-        path = folders[endpoint] / name
+        owner = app if endpoint == "static" else app.blueprints["bootstrap"]
+        path = Path(owner.static_folder or "") / name
         try:
             stat = path.stat()
         except OSError:

@@ -32,7 +32,6 @@ def test_a_file_that_changes_gets_another_address(app, client, tmp_path, monkeyp
     (tmp_path / "css").mkdir()
     theme = tmp_path / "css" / "theme.css"
     theme.write_text("body { color: red }")
-    monkeypatch.setitem(app.extensions["static_folders"], "static", tmp_path)
     monkeypatch.setattr(app, "static_folder", str(tmp_path))
 
     def address():
