@@ -4,7 +4,6 @@ Each function returns the value or the stated substitute; none raises, whatever 
 """
 
 import json
-import traceback
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -118,12 +117,6 @@ def amount(value: Any) -> Decimal | None:
         return None
     exponent = found.as_tuple().exponent
     return found if isinstance(exponent, int) and -_MAX_DECIMALS <= exponent <= 15 else None
-
-
-def fault(error: Exception) -> str:
-    """Return which kind of error it is and where it was raised; its own words may quote what Amazon sent."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {where.name}, line {where.lineno}"
 
 
 def as_text(value: Any) -> str:

@@ -5,16 +5,14 @@ can store, log or show it. Amazon sends no buyer's name or address; the reason m
 read without what looks like an e-mail address or a telephone number.
 """
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from flexdash.amazon import lenient
 from flexdash.amazon.errors import UnreadableReturn
+from flexdash.amazon.faults import read_or_refuse
 from flexdash.amazon.records import redacted
-
-log = logging.getLogger(__name__)
 
 MAX_ID = 100
 _MAX_WORD = 60
@@ -75,14 +73,7 @@ def read_return(raw: Any) -> ReturnItem:
 
     Raises UnreadableReturn only when the id or the status cannot be had.
     """
-    try:
-        return _read(raw)
-    except UnreadableReturn:
-        raise
-    except Exception as error:  # a fault of ours costs this return, and not the others of its page
-        log.error("a return could not be read: %s", lenient.fault(error))
-        reason = f"FlexDash does not understand its form ({type(error).__name__})"
-        raise UnreadableReturn(reason, _identifier(raw.get("id")) or None) from error
+    return read_or_refuse(_read, raw, UnreadableReturn)
 
 
 def _read(raw: Any) -> ReturnItem:

@@ -6,12 +6,12 @@ statuses are added without notice, so nothing here checks an enum.
 
 import base64
 import binascii
-import logging
 from decimal import Decimal
 from typing import Any
 
 from flexdash.amazon import lenient
 from flexdash.amazon.errors import UnreadableShipment
+from flexdash.amazon.faults import read_or_refuse
 from flexdash.amazon.packages import CM_PER_UNIT, GRAMS_PER_UNIT
 from flexdash.amazon.shipment import Buyer, Cancellation, Money, Shipment, ShipmentLine, ShipmentPackage
 
@@ -25,8 +25,6 @@ __all__ = [
     "UnreadableShipment",
     "read_shipment",
 ]
-
-log = logging.getLogger(__name__)
 
 _MAX_ID = 255
 _MAX_WORD = 64
@@ -43,14 +41,7 @@ def read_shipment(raw: Any) -> Shipment:
     Raises UnreadableShipment only when id, status, location or lines cannot be had; anything else that is missing or
     strange becomes "", None or an empty collection.
     """
-    try:
-        return _read(raw)
-    except UnreadableShipment:
-        raise
-    except Exception as error:  # a fault of ours costs this shipment, and not the others of its page
-        log.error("a shipment could not be read: %s", lenient.fault(error))
-        reason = f"FlexDash does not understand its form ({type(error).__name__})"
-        raise UnreadableShipment(reason, _identifier(raw.get("id")) or None) from error
+    return read_or_refuse(_read, raw, UnreadableShipment)
 
 
 def _read(raw: Any) -> Shipment:

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from flexdash.amazon import errors
+from flexdash.amazon import errors, return_reader
 from flexdash.amazon.operations import GET_RETURN, LIST_RETURNS
 from flexdash.amazon.return_reader import MAX_ID, Tracking, read_return
 from flexdash.amazon.return_statuses import RETURN_STATUS_TABLE, RETURN_STATUSES, lookup_return
@@ -213,6 +213,18 @@ def test_without_id_or_status_a_return_is_unreadable_and_the_reason_quotes_nothi
         read_return(raw)
     assert caught.value.return_id == return_id
     assert OTP not in str(caught.value)
+
+
+def test_a_fault_of_ours_costs_one_return_and_its_words_are_not_logged(monkeypatch, caplog):
+    def fail(_raw):
+        raise ValueError("Aditi Imaginary lives here")
+
+    monkeypatch.setattr(return_reader, "_tracking", fail)
+    with pytest.raises(errors.UnreadableReturn) as caught:
+        read_return(return_item())
+    assert caught.value.return_id == return_item()["id"]
+    assert caught.value.reason == "FlexDash does not understand its form (ValueError)"
+    assert "Aditi" not in caplog.text
 
 
 def test_strange_values_cost_their_own_field_only():

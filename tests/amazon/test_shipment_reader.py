@@ -250,7 +250,7 @@ def test_a_fault_of_ours_costs_one_shipment_and_its_words_are_not_logged(monkeyp
         read_shipment(packed())
     assert caught.value.shipment_id == packed()["id"]
     assert caught.value.reason == "FlexDash does not understand its form (ValueError)"
-    assert "a shipment could not be read: ValueError in fail" in caplog.text
+    assert "UnreadableShipment for a fault of ours: ValueError in fail" in caplog.text
     assert "Aditi" not in caplog.text
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from flexdash.amazon import files, lenient, statuses
+from flexdash.amazon import faults, files, statuses
 from flexdash.amazon.client import AmazonClient
 from flexdash.amazon.errors import (
     AccessDenied,
@@ -112,7 +112,7 @@ def attempt(client: AmazonClient, task: Task) -> Result:
     except AmazonError as error:
         return Result(task, Ended.NO_ANSWER, as_sentence(error.message), error.code, error=error)
     except Exception as error:
-        logger.error("step failed by a fault of our own", step_id=task.step_id, fault=lenient.fault(error))
+        logger.error("step failed by a fault of our own", step_id=task.step_id, fault=faults.fault(error))
         words = "FlexDash failed in it, by a fault of its own. Tell whoever runs FlexDash; the log has the details."
         return Result(task, Ended.TRY_AGAIN, words)
 
