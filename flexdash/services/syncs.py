@@ -41,7 +41,7 @@ class SyncFacts:
 
     @property
     def once_authorized(self) -> str:
-        """What becomes of it when a store that Amazon lets nobody into is reconnected."""
+        """What becomes of it when a store that Amazon lets nobody into is re-authorized."""
         return "Then start it again." if self.every is None else "It then goes on by itself."
 
     def silence_allowed(self, settings: Settings) -> timedelta | None:

@@ -12,7 +12,7 @@ from amazon_sandbox.serving import Running
 from flexdash.extensions import db
 from flexdash.jobs import queues
 from flexdash.models import RunState, StockLevel, Sync
-from flexdash.services import hub_mapping, listing_queries, run_retries, stock_queries, store_needs
+from flexdash.services import hub_mapping, hubs, listing_queries, run_retries, stock_queries, store_needs
 from flexdash.services.diagnosis import asking, sku_stock
 from flexdash.services.diagnosis.checks import Diagnosis, FixKind, Outcome
 from flexdash.services.inventory import drift
@@ -125,6 +125,19 @@ def test_what_was_refused_at_an_id_that_was_corrected_is_dropped_everywhere(shop
     levels = db.session.scalars(select(StockLevel).where(StockLevel.hub_id == shop.hub.id)).all()
     (known,) = stock_queries.known(levels).values()
     assert [(told.seller_flex_hub_id, told.published) for told in known.told] == [("EXSB", None)]
+
+
+@pytest.mark.parametrize("way", ["removed", "deactivated"])
+def test_what_was_refused_at_a_hub_that_is_sent_no_more_is_dropped(shop: Shop, way: str) -> None:
+    mapping = hub_mapping.get(shop.asha, shop.store.id, shop.hub.id)
+    mapping = hub_mapping.change(shop.asha, shop.store.id, shop.hub.id, "exsb", is_active=True, version=mapping.version)
+    shop.push()
+    assert drift.n_refused(shop.fresh()) == 1
+    if way == "removed":
+        hub_mapping.remove(shop.asha, shop.store.id, shop.hub.id, version=mapping.version)
+    else:
+        hubs.deactivate(shop.asha, shop.hub.id)
+    assert drift.n_refused(shop.fresh()) == 0
 
 
 def test_an_answer_of_amazons_that_leaves_the_sku_out_says_nothing_of_it(shop: Shop) -> None:
