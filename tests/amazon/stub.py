@@ -70,7 +70,7 @@ class Stub:
         self.token_answers: list[Give] | Callable[[Seen], Give] = [Give(200, GOOD_TOKEN)]
         self._lock = threading.Lock()
         self._server = QuietServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.005})
         self._thread.start()
 
     @property

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 
-from amazon_sandbox.serving import running
 from flexdash.amazon import errors
 from flexdash.amazon.client import AmazonClient, AmazonSettings
 from flexdash.amazon.inventory import InventoryItem, InventoryUpdate
@@ -187,12 +186,6 @@ def test_every_request_holds_the_model(judge, client, operation):
 def test_the_judge_finds_a_breach(judge):
     with httpx.Client(transport=judge) as http, pytest.raises(ContractBreach):
         http.get("https://x/externalFulfillment/2024-09-11/shipments?status=NEW")
-
-
-@pytest.fixture
-def sandbox():
-    with running() as started:
-        yield started
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from amazon_sandbox.serving import running
 from flexdash.amazon import errors, offers, price_feed
 from flexdash.amazon.feeds import read_feed, read_place
 from flexdash.amazon.listings import PATCH_OPERATIONS, read_item, read_submission
@@ -178,11 +177,10 @@ def test_amazons_examples_of_feeds_and_documents_are_read():
 
 
 @pytest.fixture
-def sandbox():
-    with running() as started:
-        started.control.plans({"*": {"rate": 1000, "burst": 1000}})
-        started.control.options(listing_delay_seconds=0, feed_seconds=0)
-        yield started
+def sandbox(sandbox):
+    sandbox.control.plans({"*": {"rate": 1000, "burst": 1000}})
+    sandbox.control.options(listing_delay_seconds=0, feed_seconds=0)
+    return sandbox
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from amazon_sandbox.serving import Running, running
+from amazon_sandbox.serving import Running
 from amazon_sandbox.world.returns import STATUSES as RETURN_STATUSES
 from amazon_sandbox.world.shelf import STATUSES
 from tests.contract.models import ContractBreach, Models
@@ -45,12 +45,6 @@ class Caller:
 @pytest.fixture(scope="module")
 def models():
     return Models.load()
-
-
-@pytest.fixture
-def sandbox():
-    with running() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import httpx
 import pytest
 
-from amazon_sandbox.serving import running
 from tests.contract import feed_schema
 from tests.contract.models import Models
 from tests.contract.test_sandbox_contract import Caller
@@ -33,11 +32,10 @@ def models():
 
 
 @pytest.fixture
-def sandbox():
-    with running() as sandbox:
-        sandbox.control.plans({"*": {"rate": 1000, "burst": 1000}})
-        sandbox.control.options(listing_delay_seconds=0, feed_seconds=0)
-        yield sandbox
+def sandbox(sandbox):
+    sandbox.control.plans({"*": {"rate": 1000, "burst": 1000}})
+    sandbox.control.options(listing_delay_seconds=0, feed_seconds=0)
+    return sandbox
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""A sandbox of its own for each test, and a caller that holds a seller's token."""
+"""A sandbox in its first state that throttles nobody, and a caller that holds a seller's token."""
 
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from amazon_sandbox.serving import Running, running
+from amazon_sandbox.serving import Running
 
 SHIPMENTS = "/externalFulfillment/2024-09-11/shipments"
 
@@ -50,10 +50,9 @@ class Api:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Running]:
-    with running() as sandbox:
-        sandbox.control.plans({"*": None})
-        yield sandbox
+def sandbox(sandbox) -> Running:
+    sandbox.control.plans({"*": None})
+    return sandbox
 
 
 @pytest.fixture
