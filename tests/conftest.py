@@ -21,13 +21,12 @@ from amazon_sandbox import serving
 from amazon_sandbox.web import returns_api, shipments_api
 from config import Settings, load_settings
 from flexdash import create_app, logs
-from flexdash.amazon import stored_documents, transport
-from flexdash.amazon.pacing import Plan
 from flexdash.extensions import db, limiter
 from flexdash.models import Seller, User, Workspace
 from tests.factories import make_seller, make_workspace
 from tests.support.browsers import launch_arguments
 from tests.support.databases import Database, make_database
+from tests.support.pace import begin_soon
 from tests.support.servers import flexdash_process, free_port, reserved_socket, running_redis, serving_app
 from tests.support.web import SeparateClient, sign_in
 
@@ -186,11 +185,9 @@ def built_app(settings, database, tmp_path_factory) -> Flask:
 
 @pytest.fixture
 def soon() -> Iterator[None]:
-    """Lets the client of Amazon begin at once and try again soon; tests/amazon hold how long it really waits."""
+    """Lets the client of Amazon begin at once and try again soon; see tests/support/pace.py."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Plan, "initial", property(lambda plan: plan.capacity))
-        patch.setattr(transport, "_FIRST_PAUSE_SECONDS", 0.02)
-        patch.setattr(stored_documents, "_FIRST_PAUSE_SECONDS", 0.02)
+        begin_soon(patch.setattr)
         yield
 
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from amazon_sandbox.serving import Running
+from flexdash.blueprints.orders import page as order_page
 from flexdash.extensions import db
 from flexdash.models import Listing, Order, Role, Store, SyncRun
 from flexdash.services import amazon_access
@@ -100,8 +101,9 @@ def test_an_order_from_new_to_delivered_with_its_invoice_and_label(
 
 
 def test_a_buyers_cancellation_turns_the_open_page_of_a_packed_order_red(
-    page: Page, store: Store, sandbox: Running, order: Order, live_server: str
+    page: Page, store: Store, sandbox: Running, order: Order, live_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(order_page, "SECONDS_WHILE_WORKED", 3)
     press(page, "Pick")
     work = page.locator("#order-work")
     expect(work.get_by_role("row").filter(has_text="Labels").get_by_text("Done")).to_be_visible(timeout=SOON)

@@ -175,6 +175,7 @@ REQUESTS = {
 }
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("operation", REQUESTS)
 def test_every_request_holds_the_model(judge, client, operation):
     for send in REQUESTS[operation]:
@@ -255,6 +256,7 @@ def test_a_rejected_shipment_says_so(sandbox, at_sandbox):
     assert read_shipment(at_sandbox.shipments.get(shipment_id)).cancellation.kind == "SELLER_REJECTED"
 
 
+@pytest.mark.usefixtures("soon")
 def test_quantities_are_set_read_and_refused_line_by_line(sandbox, at_sandbox):
     results = at_sandbox.inventory.update(
         [
@@ -268,6 +270,7 @@ def test_quantities_are_set_read_and_refused_line_by_line(sandbox, at_sandbox):
     assert [result.sellable_quantity for result in at_sandbox.inventory.fetch(items)] == list(range(10))
 
 
+@pytest.mark.usefixtures("soon")
 def test_returns_are_listed_over_an_empty_page_and_read(sandbox, at_sandbox):
     made = []
     for shipment_id in sandbox.control.create_orders(5, status="DELIVERED", lines=1, location_id="EXSB"):
@@ -309,6 +312,7 @@ def test_what_does_not_exist_is_not_found(at_sandbox):
     assert caught.value.request_id
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("kind", ["expired_token", "error_503", "error_500", "cut", "cut_body", "html_instead_of_json"])
 def test_a_passing_fault_is_not_felt_by_a_read(sandbox, at_sandbox, kind):
     at_sandbox.judge.judges_answers = False

@@ -4,7 +4,8 @@
 listing or a new feed takes a word from the list FATES; at the word "die" the work horse kills itself, before anything
 is committed, and leaves the key DIED.
 
-The environment variables that `scaled_down` makes let few rows be to it what many are to others.
+It asks Amazon at once, as the tests themselves do. The environment variables that `scaled_down` makes let few rows be
+to it what many are to others.
 """
 
 import json
@@ -23,6 +24,7 @@ from flexdash.extensions import db
 from flexdash.jobs.worker import run_worker
 from flexdash.services import acknowledgement
 from flexdash.services.uploads.attempts import Attempt
+from tests.support.pace import begin_soon
 
 FATES, DIED = "tests:fates", "tests:died"
 STEP_FATES = "tests:step_fates"
@@ -65,6 +67,7 @@ def _scale_down() -> None:
 def main() -> None:
     """Serve the queues named as the first argument until killed."""
     _scale_down()
+    begin_soon(setattr)
     app = create_app(has_pages=False)
     redis = app.extensions["flexdash_redis"]
 
