@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -39,11 +40,11 @@ from flexdash.services.contradictions import IN_FLIGHT
 from flexdash.services.differences import Finding
 from flexdash.services.run_context import RunContext
 from flexdash.services.shipment_lists import Leg, WalkedPage, walk
+from flexdash.services.single_lookups import Silence
 
 ENDED_SINCE = timedelta(days=7)  # so far back are shipped, delivered and cancelled ones listed
 LOOKED_AT_AGAIN = 500  # at most, in one run: each costs one of Amazon's calls
 AT_A_TIME = 20  # of those in one transaction
-HOPELESS = 3  # so many without an answer in a row: Amazon is away
 _ORDER_KINDS = (DifferenceKind.MISSING_HERE, DifferenceKind.MISSING_THERE, DifferenceKind.STATE_DIFFERS)
 
 log = structlog.get_logger(__name__)
@@ -60,6 +61,7 @@ class Reconciling:
     is_pulled: bool  # Order Sync is on
     begun_at: datetime | None  # Order Sync; where it never did, the store was connected then
     seen: "array[int]" = field(default_factory=lambda: array("i"))
+    agreed: str | None = None  # a shipment that Amazon listed in this run, and of which nothing seems to differ
     to_look_at: dict[str, None] = field(default_factory=dict)  # shipment ids, in the order they came up
     n_put_off: int = 0  # beyond what one run looks at again
     put_off: set[tuple[DifferenceKind, str, str]] = field(default_factory=set)  # of those, what was known before
@@ -136,6 +138,8 @@ def _compare(work: Reconciling, shipments: Sequence[AtAmazon]) -> int:
     work.seen.extend(order.order_id for order in here.values())
     findings = _findings(work, shipments, here)
     known = differences.known_among(work.store.store_id, findings)
+    differing = {finding.subject for finding in findings}
+    work.agreed = next((one.shipment_id for one in shipments if one.shipment_id not in differing), work.agreed)
     for finding in findings:
         if finding.key not in known:
             _put_in_line(work, finding.subject)
@@ -211,21 +215,17 @@ def _open_orders(work: Reconciling) -> Select[Any]:
 
 def _look_again(work: Reconciling) -> None:
     """Ask Amazon for each shipment in line, read its order anew, and note what differs now too."""
-    n_silent = n_done = 0
+    n_done = 0
     batch: list[tuple[str, AtAmazon | None]] = []
     with closing(prefetched(_asked(work, list(work.to_look_at)))) as answers:
         for shipment_id, answer in answers:
             work.run.stop_here()
             n_done += 1
             if isinstance(answer, AmazonError):
-                n_silent += answer.is_retryable
                 log.warning("shipment_got_no_answer", amazon_shipment_id=shipment_id, error=answer.code)
-                if n_silent >= HOPELESS:
-                    raise answer
                 work.put_off |= {(kind, shipment_id, "") for kind in _ORDER_KINDS}
                 work.n_put_off += 1
                 continue
-            n_silent = 0
             batch.append((shipment_id, answer))
             if len(batch) >= AT_A_TIME:
                 _judge(work, batch, n_done)
@@ -236,17 +236,24 @@ def _look_again(work: Reconciling) -> None:
 
 def _asked(work: Reconciling, shipment_ids: Sequence[str]) -> Iterator[tuple[str, AtAmazon | AmazonError | None]]:
     """Ask one by one; None where Amazon knows no such shipment. Runs in the fetching thread."""
+    get = work.client.shipments.get
+    silence = Silence(partial(get, work.agreed) if work.agreed is not None else None)
     for shipment_id in shipment_ids:
         answer: AtAmazon | AmazonError | None
         try:
-            raw = work.client.shipments.get(shipment_id)
+            raw = get(shipment_id)
             answer = AtAmazon.of(lenient.members(raw) | {"id": shipment_id})
         except NotFound:
             answer = None
+        except (RequestRefused, StateConflict) as refusal:
+            answer = refusal
         except AmazonError as error:
-            if not error.is_retryable and not isinstance(error, RequestRefused | StateConflict):
+            if not error.is_retryable:
                 raise
-            answer = error
+            silence.met(error)
+            yield shipment_id, error
+            continue
+        silence.broken()
         yield shipment_id, answer
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,7 +26,6 @@ from flexdash.services.recovery_work import Work, keep_place, reading, walked_pa
 from flexdash.services.shipment_lists import legs_since
 
 LOOK_BACK = timedelta(days=30)  # how far Amazon's lists are read for an order id, which Amazon cannot be asked for
-HOPELESS = 3  # so many ids in a row without an answer: Amazon is away, and not only one id is odd
 
 log = structlog.get_logger(__name__)
 
@@ -44,21 +44,19 @@ class LookedUp:
 def look_up(work: Work) -> None:
     """Ask Amazon for each shipment id, and for the shipments here of each order id, one after the other."""
     failures: list[LookedUp] = []
-    n_answers = n_in_a_row = n_done = 0
+    n_done = 0
     items = _left(work)
-    with closing(prefetched(_asked(work, items))) as answers:
+    known = _latest_here(work)
+    with closing(prefetched(_asked(work, items, known))) as answers:
         for answer in answers:
             work.run.stop_here()
             if answer.error is not None:
                 failures.append(answer)
-                n_in_a_row += 1
                 log.warning("recovered_id_got_no_answer", amazon_id=answer.amazon_id, error=answer.error.code)
-                if n_in_a_row >= HOPELESS:
-                    raise answer.error
                 continue
-            n_answers, n_in_a_row, n_done = n_answers + 1, 0, n_done + 1
+            n_done += 1
             _keep_answer(work, answer, n_done, len(items))
-    if failures and n_answers == 0:
+    if failures and n_done == 0:
         raise failures[-1].error  # type: ignore[misc]
     if failures:
         with transaction():
@@ -104,24 +102,41 @@ def _shipments_here(work: Work, order_ids: Sequence[str]) -> dict[str, tuple[str
     return found
 
 
-def _asked(work: Work, items: Sequence[tuple[int, str, tuple[str, ...]]]) -> Iterator[LookedUp]:
+def _latest_here(work: Work) -> str | None:
+    """Return a shipment that Amazon must know: the one of the store that FlexDash read last."""
+    query = (
+        select(Order.amazon_shipment_id)
+        .where(Order.workspace_id == work.store.workspace_id, Order.store_id == work.store.store_id)
+        .order_by(Order.id.desc())
+        .limit(1)
+    )
+    shipment_id = db.session.scalars(query).one_or_none()
+    release_connection()
+    return shipment_id
+
+
+def _asked(work: Work, items: Sequence[tuple[int, str, tuple[str, ...]]], known_id: str | None) -> Iterator[LookedUp]:
     """Ask Amazon item by item. Runs in the fetching thread; raises what lets nobody in."""
+    get = work.client.shipments.get
+    silence = single_lookups.Silence(partial(get, known_id) if known_id is not None else None)
     for item_id, amazon_id, shipment_ids in items:
         raw = []
         refusal = ""
         error = None
         for shipment_id in shipment_ids:
             try:
-                raw.append((shipment_id, work.client.shipments.get(shipment_id)))
+                raw.append((shipment_id, get(shipment_id)))
             except NotFound:
-                continue
+                pass
             except (RequestRefused, StateConflict) as problem:
                 refusal = single_lookups.why_refused(problem)
             except AmazonError as problem:
                 if not problem.is_retryable:
                     raise
+                silence.met(problem)
                 error = problem
                 break
+            silence.broken()
         yield LookedUp(item_id, amazon_id, tuple(raw), refusal, error)
 
 

@@ -14,6 +14,8 @@ from flexdash.services.words import as_sentence
 
 # What Amazon says of one id only: whom it lets in at all, the lists show, which a run reads before.
 REFUSALS = (RequestRefused, StateConflict, AccessDenied)
+SILENT_IN_A_ROW = 3  # ids without an answer, from which on Amazon itself may be away
+_SILENT_IN_ALL = 30  # each has cost the whole patience of the client: what is left is asked for another time
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +32,35 @@ class Lookups:
     def sheet(self, words_of_gone: str) -> list[run_sheets.Item]:
         """Return what the run keeps of those that brought nothing."""
         return [*(run_sheets.Item(ItemFate.REFUSED, one, words=words_of_gone) for one in self.gone), *self.untold]
+
+
+class Silence:
+    """Tells single ids that get no answer from an Amazon that is away, by asking for one that Amazon must know.
+
+    `ask_for_known` does that; without it, some silent ids in a row are taken for an Amazon that is away.
+    """
+
+    def __init__(self, ask_for_known: Callable[[], object] | None) -> None:
+        self._ask_for_known = ask_for_known
+        self._n_in_a_row = self._n_in_all = 0
+
+    def broken(self) -> None:
+        """Note that an id got its answer."""
+        self._n_in_a_row = 0
+
+    def met(self, error: AmazonError) -> None:
+        """Note that an id got none but `error`. Raises AmazonError where none is to be expected for the next either."""
+        self._n_in_a_row += 1
+        self._n_in_all += 1
+        if self._n_in_a_row < SILENT_IN_A_ROW:
+            return
+        if self._ask_for_known is None or self._n_in_all >= _SILENT_IN_ALL:
+            raise error
+        try:
+            self._ask_for_known()
+        except (NotFound, *REFUSALS):
+            log.info("single_lookups_go_on", n_silent=self._n_in_all)  # an answer too
+        self.broken()
 
 
 def look_up(run: RunContext, get: Callable[[str], Any], amazon_ids: Sequence[str]) -> Lookups:

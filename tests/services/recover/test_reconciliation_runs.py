@@ -165,6 +165,19 @@ def test_throttling_costs_nothing_and_an_outage_is_waited_out(store, sandbox) ->
     assert len(open_ones(store)) == 4
 
 
+def test_shipments_without_an_answer_are_no_outage_while_amazon_tells_of_another(store, sandbox) -> None:
+    make_shipments(sandbox)
+    do_run(store)
+    silent, others = make_shipments(sandbox, 4), make_shipments(sandbox, 2)
+    for shipment_id in silent:
+        sandbox.control.fault("error_500", operation="getShipment", shipment_id=shipment_id, count=500)
+    with later(HALF_A_DAY):
+        run_id = factories.make_run(store, RunState.QUEUED, sync=Sync.RECONCILE, trigger="manual").id
+        assert attempt(run_id).state is RunState.SUCCEEDED
+    assert open_ones(store).keys() == {(MISSING_HERE, shipment_id) for shipment_id in others}
+    assert db.session.scalars(select(SyncRunItem.n_items)).one() == len(silent)
+
+
 def test_a_run_that_fails_closes_nothing(store, sandbox) -> None:
     difference = factories.make_difference(store)
     sandbox.control.fault("error_500", operation="getShipments", skip=3, count=100)

@@ -184,6 +184,19 @@ def test_one_id_that_amazon_cannot_answer_never_stops_the_others(store, sandbox,
         recovery.go_on(actor, asked.id)
 
 
+def test_ids_without_an_answer_are_no_outage_while_amazon_tells_of_another_shipment(store, sandbox, actor) -> None:
+    known, *silent = sandbox.control.create_orders(5, location_id=MAPPED, seller_id=SELLER)
+    [last] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+    recover_ids(actor, store, known)
+    for shipment_id in silent:
+        sandbox.control.fault("error_500", operation="getShipment", shipment_id=shipment_id, count=500)
+
+    asked = recover_ids(actor, store, *silent, last)
+
+    assert outcomes(asked) == {last: IMPORTED} | dict.fromkeys(silent, NO_ANSWER)
+    assert (row(asked.run_id).state, row(asked.run_id).n_failed) == (RunState.PARTIAL, 4)
+
+
 def test_an_outage_is_waited_out_and_what_was_done_stays_done(store, sandbox, actor) -> None:
     ids = sandbox.control.create_orders(5, location_id=MAPPED, seller_id=SELLER)
     sandbox.control.fault("error_503", operation="getShipment", skip=2, count=500)
