@@ -12,7 +12,8 @@ from flexdash.models import Hub, HubMapping, Section, Seller, Store
 from flexdash.services import access, config_log
 from flexdash.services.actors import Actor
 from flexdash.services.errors import FieldRefused
-from flexdash.services.inventory import outbox
+from flexdash.services.inventory import left_behind, outbox
+from flexdash.services.inventory.left_behind import Sold
 from flexdash.services.places import check_country, check_time_zone, country_name
 from flexdash.services.uniqueness import flush_or_refuse
 from flexdash.services.users import require_manager
@@ -53,6 +54,13 @@ def mappings(actor: Actor, hub_id: int) -> list[tuple[Store, HubMapping]]:
         .order_by(Seller.name, Store.name, Store.id)
     )
     return [(store, mapping) for store, mapping in db.session.execute(query)]
+
+
+def sold_at_amazon(actor: Actor, hub_id: int) -> list[tuple[str, Sold]]:
+    """Return what Amazon sells from the hub now where it is switched on, each with its store's name."""
+    active = [(store, mapping) for store, mapping in mappings(actor, hub_id) if mapping.is_active]
+    found = [(store.name, left_behind.sold_at(store.id, mapping.seller_flex_hub_id)) for store, mapping in active]
+    return [(name, sold) for name, sold in found if sold is not None]
 
 
 def n_mappings(actor: Actor, hub_ids: list[int]) -> dict[int, int]:

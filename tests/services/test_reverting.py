@@ -19,6 +19,8 @@ from flexdash.models import (
     HubMapping,
     Listing,
     OrderState,
+    PublishedStock,
+    PushState,
     Role,
     Section,
     Seller,
@@ -376,6 +378,43 @@ def test_only_admins_revert(world) -> None:
     with pytest.raises(NotVisible):
         reverting.plan(stranger, event.id)
     assert fresh(world.store).is_order_sync_on
+
+
+def sell_at_amazon(world: World, location: str) -> None:
+    db.session.add(
+        PublishedStock(
+            workspace_id=world.store.workspace_id,
+            store_id=world.store.id,
+            seller_flex_hub_id=location,
+            sku_code="TEE",
+            quantity=7,
+            state=PushState.ACCEPTED,
+        )
+    )
+    db.session.commit()
+
+
+@pytest.mark.parametrize("is_added", [True, False])
+def test_what_amazon_goes_on_selling_is_said_before_a_mapping_goes(world, is_added) -> None:
+    store_id, hub_id, other_id = world.store.id, world.hub.id, world.other_hub.id
+    location = "DEL2" if is_added else "PNQ9"
+    if is_added:
+        hub_mapping.add(world.admin, store_id, other_id, location)
+    else:
+        hub_mapping.change(world.admin, store_id, hub_id, location, is_active=True, version=world.mapping.version)
+    event_id = last().id
+    assert "Amazon" not in reverting.plan(world.admin, event_id).effect
+    sell_at_amazon(world, location)
+    assert f"Amazon sells 1 SKU (7 units) at {location} and goes on" in reverting.plan(world.admin, event_id).effect
+
+
+def test_what_amazon_goes_on_selling_is_said_before_a_hub_is_switched_off(world) -> None:
+    hub_id = world.hub.id
+    hubs.deactivate(world.admin, hub_id)
+    hubs.reactivate(world.admin, hub_id)
+    event_id = last().id
+    sell_at_amazon(world, "PNQ1")
+    assert "Pune Store: Amazon sells 1 SKU (7 units) at PNQ1" in reverting.plan(world.admin, event_id).effect
 
 
 def test_what_the_verb_refuses_is_refused(world) -> None:

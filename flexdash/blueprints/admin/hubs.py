@@ -11,10 +11,8 @@ from flexdash.blueprints.paging import keyset_page
 from flexdash.models import Hub
 from flexdash.services import hubs as warehouses
 from flexdash.services import order_holds
-from flexdash.services.actors import Actor, Permission
+from flexdash.services.actors import Permission
 from flexdash.services.errors import ServiceError
-from flexdash.services.inventory import left_behind
-from flexdash.services.inventory.left_behind import Sold
 from flexdash.services.places import country_name
 from flexdash.services.words import listed
 
@@ -79,7 +77,7 @@ def deactivate_hub(hub_id: int) -> Response | tuple[str, int]:
     """Ask first, naming the stores that map the hub and what Amazon sells from it, then switch it off."""
     actor, form = current_actor(), DeactivateForm()
     hub = warehouses.get(actor, hub_id)
-    sold = _sold(actor, hub_id)
+    sold = warehouses.sold_at_amazon(actor, hub_id)
     if form.validate_on_submit():
         try:
             hub = warehouses.deactivate(actor, hub_id, form.reason.data or "")
@@ -95,13 +93,6 @@ def deactivate_hub(hub_id: int) -> Response | tuple[str, int]:
     mappings = warehouses.mappings(actor, hub_id)
     page = render_template("admin/deactivate_hub.html", form=form, hub=hub, mappings=mappings, sold=sold)
     return page, 422 if form.errors else 200
-
-
-def _sold(actor: Actor, hub_id: int) -> list[tuple[str, Sold]]:
-    """Return what Amazon sells from the hub now, by the store's name."""
-    active = [(store, mapping) for store, mapping in warehouses.mappings(actor, hub_id) if mapping.is_active]
-    found = [(store.name, left_behind.sold_at(store.id, mapping.seller_flex_hub_id)) for store, mapping in active]
-    return [(name, sold) for name, sold in found if sold is not None]
 
 
 @blueprint.post("/hubs/<int:hub_id>/reactivate")

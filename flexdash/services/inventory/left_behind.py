@@ -29,6 +29,12 @@ class Sold:
         skus = f"{self.n_skus:,} SKU{'' if self.n_skus == 1 else 's'}"
         return f"{skus} ({self.n_units:,} unit{'' if self.n_units == 1 else 's'})"
 
+    @property
+    def warning(self) -> str:
+        """Return what becomes of it once the location is not an active one any more, in a sentence."""
+        place = self.seller_flex_hub_id
+        return f"Amazon sells {self.words} at {place} and goes on selling: after that it is told nothing of {place}."
+
 
 def sold_at(store_id: int, seller_flex_hub_id: str) -> Sold | None:
     """Return what Amazon sells at the location, None when it shows no stock there."""

@@ -6,7 +6,7 @@ from flexdash.extensions import db
 from flexdash.models import ConfigEvent, Hub, HubMapping
 from flexdash.services import access, hub_mapping, order_holds, store_settings, stores
 from flexdash.services.actors import Actor
-from flexdash.services.inventory import rules
+from flexdash.services.inventory import left_behind, rules
 from flexdash.services.reverting.ways import NoWayBack, Values, Way, changed_keys, id_of, store_of
 from flexdash.services.store_settings import Toggle
 
@@ -74,7 +74,8 @@ def mapping(actor: Actor, event: ConfigEvent, new: Values) -> Way:
         }
         version = present_one.version
     if not old:
-        return Way(present, {}, lambda: hub_mapping.remove(actor, store_id, hub_id, version=version))
+        removed = lambda: hub_mapping.remove(actor, store_id, hub_id, version=version)  # noqa: E731
+        return Way(present, {}, removed, _left_behind(store_id, present, {}))
     location, is_active = old["seller_flex_hub_id"], bool(old["is_active"])
     if not new:
         wanted = {"hub": hub.name, "seller_flex_hub_id": location, "is_active": is_active}
@@ -87,10 +88,22 @@ def mapping(actor: Actor, event: ConfigEvent, new: Values) -> Way:
         verb = lambda: hub_mapping.change(  # noqa: E731
             actor, store_id, hub_id, location, is_active=is_active, version=version
         )
+    effect = "Orders On Hold are looked at again, and those that this helps are released."
     return Way(
         present,
         wanted,
         verb,
-        "Orders On Hold are looked at again, and those that this helps are released.",
+        " ".join(filter(None, (effect, _left_behind(store_id, present, wanted)))),
         lambda: order_holds.release_fixed(store_id),
     )
+
+
+def _left_behind(store_id: int, present: Values, wanted: Values) -> str:
+    """Say what Amazon goes on selling where the hub is now, if the way back takes it away from there."""
+    if not present.get("is_active"):
+        return ""
+    location = present["seller_flex_hub_id"]
+    if wanted.get("is_active") and wanted["seller_flex_hub_id"].casefold() == location.casefold():
+        return ""
+    sold = left_behind.sold_at(store_id, location)
+    return sold.warning if sold is not None else ""

@@ -18,7 +18,8 @@ def hub(actor: Actor, event: ConfigEvent, new: Values) -> Way:
     if "is_active" in new:
         if not wanted["is_active"]:
             effect = "Orders that come in for it go On Hold from then on; those it has stay."
-            return Way(present, wanted, lambda: hubs.deactivate(actor, hub_id), effect)
+            sold = (f"{name}: {one.warning}" for name, one in hubs.sold_at_amazon(actor, hub_id))
+            return Way(present, wanted, lambda: hubs.deactivate(actor, hub_id), " ".join([effect, *sold]))
 
         def let_go() -> None:
             for store, _ in hubs.mappings(actor, hub_id):
