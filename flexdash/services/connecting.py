@@ -14,14 +14,13 @@ from flexdash.amazon.client import AmazonClient
 from flexdash.amazon.errors import (
     AmazonError,
     AppCredentialsRefused,
-    AuthorizationRefused,
     UntrustedCallback,
 )
 from flexdash.amazon.sellers import Participation
 from flexdash.database import release_connection, transaction
 from flexdash.extensions import db, settings, vault
 from flexdash.models import AuthorizationAttempt, Section, Store, StoreStatus
-from flexdash.services import access, authorization, config_log, countries, stores
+from flexdash.services import access, authorization, config_log, countries, participations, stores
 from flexdash.services.actors import Actor
 from flexdash.services.amazon_access import CallLog, StoreAtAmazon, amazon_settings, new_client
 from flexdash.services.authorization import Claim, Outcome, ReturnRefused
@@ -180,23 +179,21 @@ def _ask_amazon(claim: Claim, store: StoreAtAmazon, code: str) -> tuple[StoreAtA
 def _participation(claim: Claim, store: StoreAtAmazon, calls: CallLog) -> tuple[Participation | None, str]:
     """Return the account's participation in the store's country, or None and why that could not be asked.
 
-    The grant is worth more than this answer, and the call has the smallest allowance of all: whatever is not a clear
-    "does not sell there" lets the store connect.
+    The grant is worth more than this answer: whatever is not a clear "does not sell there" lets the store connect.
     """
     country = countries.name_of(store.country_code)
     could_not_ask = (
         f"Amazon could not be asked whether this account sells in {country}, so the usual currency of the country is "
         "taken. If no orders come in, check the country first."
     )
-    try:
-        with new_client(store, calls, is_person_waiting=True) as client:
+    with new_client(store, calls, is_person_waiting=True) as client:
+        try:
             # Amazon may return the same refresh token again: what was remembered of its refusal is over now.
             client.forget_token()
-            found = client.sellers.marketplace_participations()
-    except AuthorizationRefused:
-        raise
-    except (AmazonError, RedisError) as error:
-        logger.warning("participations not known", reference=claim.reference, store_id=store.store_id, error=str(error))
+        except RedisError:
+            return None, could_not_ask
+        found = participations.ask(client, store)
+    if found is None:
         return None, could_not_ask
     for participation in found:
         if participation.marketplace_id == store.marketplace_id and participation.is_participating:

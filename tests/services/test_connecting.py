@@ -280,6 +280,18 @@ def test_an_account_that_does_not_sell_in_the_country(workspace, draft, come_bac
     assert_untouched(workspace, draft)
 
 
+@pytest.mark.parametrize("fault", ["throttle", "error_500"])
+def test_an_account_that_does_not_sell_there_is_not_connected_by_trying_again(
+    workspace, draft, come_back, sandbox, monkeypatch, fault
+) -> None:
+    monkeypatch.setattr("flexdash.amazon.transport.Transport._pause", lambda *_: None)
+    refused(Outcome.NOT_SELLING_HERE, come_back, draft, account=UAE)
+    sandbox.control.fault(fault, operation="getMarketplaceParticipations")
+    refused(Outcome.NOT_SELLING_HERE, come_back, draft, account=UAE)
+    assert_untouched(workspace, draft)
+    assert come_back(draft).note, "of another account nothing is known"
+
+
 def test_an_account_that_is_connected_in_this_workspace(workspace, seller, draft, come_back) -> None:
     first = make_store(make_seller(workspace), amazon_selling_partner_id=INDIA)
     refusal = refused(Outcome.ALREADY_CONNECTED, come_back, draft)
