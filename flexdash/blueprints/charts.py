@@ -60,11 +60,14 @@ def calls_per_hour(hours: Sequence[Hour]) -> Chart:
 def runs_per_day(days: Sequence[Day], store_id: int | None = None) -> Chart:
     """Return the chart of the ended runs by outcome, each number leading to its runs; of one store, or of all."""
     total, bad = sum(day.n_runs for day in days), sum(day.n_bad for day in days)
-    says = "No sync has run in the last seven days."
-    if total or any(day.n_skipped for day in days):
+    skipped = sum(day.n_skipped for day in days)
+    says = "No sync has run in the last seven days"
+    if total:
         more = "At least " if any(day.n_good >= MOST_RUNS for day in days) else ""
         well = f"{count(bad, 'run')} did not go through whole" if bad else "all went well"
-        says = f"{more}{count(total, 'sync run')} in the last seven days; {well}."
+        says = f"{more}{count(total, 'sync run')} in the last seven days; {well}"
+    if skipped:
+        says += f"; {count(skipped, 'turn was', 'turns were')} skipped besides"
 
     def series(name: str, kind: str, state: RunState, numbers: list[int]) -> Series:
         urls = [_runs_url(day, state, store_id) if n else None for day, n in zip(days, numbers, strict=True)]
@@ -73,7 +76,7 @@ def runs_per_day(days: Sequence[Day], store_id: int | None = None) -> Chart:
     return Chart(
         id="chart-runs",
         title="Sync runs per day",
-        says=says,
+        says=f"{says}.",
         heading="Day",
         labels=[*(f"{day.day:%a} {day.day.day} {day.day:%b}" for day in days[:-1]), "Today"],
         ticks=[f"{day.day:%a}" for day in days],

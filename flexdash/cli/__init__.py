@@ -1,7 +1,7 @@
 """The command line: one module per command, each with a click command named `command`.
 
 `python -m flexdash --help` lists them. A setting that needs mending ends any command with exit code 2 and the
-sentences of `config.SettingsError`.
+sentences of `config.SettingsError`; a database that cannot be used ends it with 1 and a sentence.
 """
 
 import sys
@@ -49,3 +49,24 @@ def main(arguments: list[str] | None = None) -> None:
     except SettingsError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
+    except Exception as error:
+        sentence = database_trouble(error)
+        if not sentence:
+            raise
+        click.echo(sentence, err=True)
+        sys.exit(1)
+
+
+def database_trouble(error: Exception) -> str:
+    """Return what to do about a database that is not there, or lacks its tables; "" for any other error."""
+    from sqlalchemy.exc import OperationalError, ProgrammingError  # not at the top: a command may do without
+
+    from flexdash.redaction import redacted_text
+
+    if not isinstance(error, OperationalError | ProgrammingError):
+        return ""
+    return (
+        f"FlexDash cannot use the database that DATABASE_URL names: {redacted_text(str(error.orig))}. See that it "
+        "runs, that it may be reached from here, that user and password are right, and that it has its tables: "
+        "python -m flexdash migrate"
+    )

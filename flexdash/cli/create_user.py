@@ -4,7 +4,6 @@ import sys
 
 import click
 from flask.cli import with_appcontext
-from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from flexdash.models import Role
 from flexdash.services import users
@@ -40,9 +39,4 @@ def command(workspace: str, name: str, email: str, role: str, time_zone: str, pa
         )
     except FieldRefused as refusal:
         raise click.ClickException(f"{refusal.field.replace('_', ' ')}: {refusal.sentence}") from None
-    except (OperationalError, ProgrammingError) as error:
-        raise click.ClickException(
-            f"The database is not ready: {error.orig}. See that DATABASE_URL is right, and make its tables with: "
-            "python -m flexdash migrate"
-        ) from None
     click.echo(f"{user.name} can sign in as {user.email}, {role} of the workspace “{user.workspace.name}”.")

@@ -11,10 +11,12 @@ from typing import Any
 import click
 
 from config import Settings, SettingsError, load_settings
+from flexdash.cli import database_trouble
 from flexdash.cli.embedded_redis import NoRedis
 from flexdash.cli.run_checks import AlreadyRunning, DataFolderLock, free_port, holder_of, is_free
 from flexdash.cli.run_parts import PART_NAMES, Plan, plan_parts
 from flexdash.cli.run_supervisor import PartEnded, StopRequested, Supervisor, silence_output
+from flexdash.redaction import redacted_text
 
 _SECONDS_TO_GET_READY = 60
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy: it is this machine
@@ -118,9 +120,26 @@ def _run(settings: Settings) -> None:
 
 def _plan(settings: Settings) -> Plan:
     try:
-        return plan_parts(settings, os.environ)
+        plan = plan_parts(settings, os.environ)
     except NoRedis as error:
         raise CannotRun(str(error)) from None
+    if not any(part.name == "redis" for part in plan.first):
+        _check_redis(settings)
+    return plan
+
+
+def _check_redis(settings: Settings) -> None:
+    """Raise CannotRun when the Redis that REDIS_URL names does not answer."""
+    import redis  # not at the top, as below
+
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5, retry=None) as client:
+            client.ping()
+    except redis.RedisError as error:
+        raise CannotRun(
+            f"FlexDash cannot use the Redis that REDIS_URL names: {redacted_text(str(error))} See that it runs, that "
+            "it may be reached from here, and that its password is right; or unset REDIS_URL: FlexDash starts its own."
+        ) from None
 
 
 def _prepare_database(settings: Settings) -> list[tuple[str, str, str]]:
@@ -132,7 +151,6 @@ def _prepare_database(settings: Settings) -> list[tuple[str, str, str]]:
     from flexdash.cli.migrate import upgrade_database
     from flexdash.cli.seed import seed_demo
     from flexdash.extensions import db
-    from flexdash.redaction import redacted_text
 
     app = create_app(settings, has_pages=False)
     with app.app_context():
@@ -140,10 +158,7 @@ def _prepare_database(settings: Settings) -> list[tuple[str, str, str]]:
             upgrade_database()
             return seed_demo(app)
         except OperationalError as error:
-            raise CannotRun(
-                f"FlexDash cannot use the database that DATABASE_URL names: {redacted_text(str(error.orig))}. See that "
-                "it runs, that it may be reached from here, and that user and password are right."
-            ) from None
+            raise CannotRun(database_trouble(error)) from None
         finally:
             db.engine.dispose()
 

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import redis
 from rq import Queue
 from rq.worker import Worker
 from sqlalchemy import text
@@ -52,6 +53,21 @@ def test_readyz_names_the_missing_worker_and_scheduler(client):
         "database": True, "migrations": True, "redis": True, "worker": False, "scheduler": False, "watcher": False,
     }  # fmt: skip
     assert response.json["parts"]["worker"]["detail"] == "No worker has been seen lately for: tick, sync, work, upload."
+
+
+def test_readyz_waits_once_for_a_redis_that_does_not_answer(client, app, monkeypatch):
+    asked = []
+
+    def silent(*command, **_):
+        asked.append(command)
+        raise redis.TimeoutError
+
+    monkeypatch.setattr(app.extensions["flexdash_redis"], "execute_command", silent)
+    response = client.get("/readyz")
+    assert parts_of(response) == {
+        "database": True, "migrations": True, "redis": False, "worker": False, "scheduler": False, "watcher": False,
+    }  # fmt: skip
+    assert len(asked) == 1
 
 
 def test_readyz_wants_a_worker_for_every_queue(client, app, all_parts_up):

@@ -80,6 +80,11 @@ def test_an_empty_list_says_how_orders_come_in(merchant: FlaskClient) -> None:
     assert 'href="/apps"' in page
 
 
+def test_the_list_has_amazons_raw_status_beside_the_word(merchant: FlaskClient, store: Store) -> None:
+    factories.make_order(store, amazon_status="SHIPLABEL_GENERATED")
+    assert '<span class="cell-note">SHIPLABEL_<wbr>GENERATED</span>' in merchant.get("/orders").text
+
+
 def test_filters_leave_what_they_say(merchant: FlaskClient, store: Store, hub: Hub) -> None:
     late = factories.make_order(store, hub=hub, ship_by_at=clock.now() - timedelta(hours=1)).id
     soon = factories.make_order(store, OrderState.PICKED, ship_by_at=clock.now() + timedelta(hours=5)).id

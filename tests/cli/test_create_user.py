@@ -2,12 +2,11 @@
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 from flexdash.cli.create_user import command
 from flexdash.extensions import db
 from flexdash.models import Role, User, Workspace
-from flexdash.services import sign_in, users
+from flexdash.services import sign_in
 
 PASSWORD = "correct horse battery staple"
 ARGUMENTS = ["--workspace", "Acme", "--name", "Asha", "--email", "Asha@acme.example", "--time-zone", "Asia/Kolkata"]
@@ -61,13 +60,3 @@ def test_a_second_person_joins_the_workspace_of_the_same_name(run):
     assert run([*second, "--password-stdin"], f"{PASSWORD}\n").exit_code == 1  # the e-mail is taken now
     assert len(db.session.scalars(select(User)).all()) == 2
     assert len(db.session.scalars(select(Workspace)).all()) == 1
-
-
-def test_a_database_without_tables_is_named_with_the_remedy(run, monkeypatch):
-    def no_table(*_args, **_values):
-        raise OperationalError("SELECT", {}, Exception("no such table: workspaces"))
-
-    monkeypatch.setattr(users, "add_from_command_line", no_table)
-    result = run([*ARGUMENTS, "--password-stdin"], f"{PASSWORD}\n")
-    assert result.exit_code == 1
-    assert "python -m flexdash migrate" in result.output

@@ -16,6 +16,8 @@ from config import PROJECT_DIR
 from flexdash.extensions import db, redis_client
 from flexdash.jobs import presence
 
+_SEEN_IN_REDIS = ("worker", "scheduler", "watcher")  # each would wait as long for a Redis that hangs
+
 log = structlog.get_logger(__name__)
 
 
@@ -37,10 +39,14 @@ def check_parts() -> dict[str, PartState]:
         "scheduler": _scheduler,
         "watcher": _watcher,
     }
+    states: dict[str, PartState] = {}
     try:
-        return {name: _look(name, check) for name, check in checks.items()}
+        for name, check in checks.items():
+            is_worth_asking = name not in _SEEN_IN_REDIS or states["redis"].is_up
+            states[name] = _look(name, check) if is_worth_asking else _silent(name)
     finally:
         db.session.rollback()
+    return states
 
 
 def _look(name: str, check: Callable[[], PartState]) -> PartState:
@@ -49,7 +55,11 @@ def _look(name: str, check: Callable[[], PartState]) -> PartState:
     except (SQLAlchemyError, redis.RedisError) as error:
         db.session.rollback()
         log.warning("a part does not answer", part=name, error=type(error).__name__)
-        return PartState(False, f"{name.capitalize()}: does not answer.")
+        return _silent(name)
+
+
+def _silent(name: str) -> PartState:
+    return PartState(False, f"{name.capitalize()}: does not answer.")
 
 
 def _database() -> PartState:
