@@ -46,7 +46,8 @@ QUICK_FILES_BETWEEN_SLOW_ONES = 3
 hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("untimed")
 
-# What is left in circles stays, half a gigabyte by the end: clearing it away takes a twelfth of the suite's time.
+# What is left in circles stays, half a gigabyte by the end, and what it holds is not closed by itself: clearing it away
+# takes a twelfth of the suite's time.
 gc.disable()
 
 

@@ -1,7 +1,11 @@
 """The geometry of the charts: round scales, columns that stack, and a value that is small yet seen."""
 
+from datetime import date
+
 import pytest
 
+from flexdash.blueprints.charts import runs_per_day
+from flexdash.services.dashboard.figures import Day
 from flexdash.templating.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Series
 
 
@@ -45,3 +49,17 @@ def test_numbers_say_when_there_are_more_and_lead_to_their_list() -> None:
 def test_nothing_at_all_is_not_drawn() -> None:
     assert not chart([0, 0]).has_values
     assert chart([0, 1]).has_values
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ((5, 1, 0, 2), "6 sync runs in the last seven days; 1 run did not go through whole; 2 turns were skipped."),
+        ((3, 0, 0, 0), "3 sync runs in the last seven days; all went well."),
+        ((0, 0, 0, 1), "No sync has run in the last seven days; 1 turn was skipped."),
+        ((0, 0, 0, 0), "No sync has run in the last seven days."),
+    ],
+)
+def test_the_words_of_the_runs_say_what_is_drawn(app, numbers, says) -> None:
+    with app.test_request_context():
+        assert runs_per_day([Day(date(2026, 11, 30), *numbers)]).says == says

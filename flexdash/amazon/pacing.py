@@ -7,7 +7,7 @@ bucket of the same rate, a little smaller, so that requests that overtake each o
   are given in the order they were asked for.
 - A bucket that Redis does not know starts empty, and a little later than Amazon's could: after a wiped Redis nobody
   knows what Amazon's bucket still holds, and a short wait is cheaper than a storm of answers 429. Operations that
-  refill so slowly that a person would wait for a minute start with a third of it.
+  refill so slowly that a person would wait for a minute start a third full.
 - `x-amzn-RateLimit-Limit` on an answer becomes the rate at once, for everybody. Amazon never tells the burst.
 - After a 429 the bucket is emptied and rests; turns given out but not yet taken are void, and their holders ask again.
 

@@ -67,7 +67,8 @@ def runs_per_day(days: Sequence[Day], store_id: int | None = None) -> Chart:
         well = f"{count(bad, 'run')} did not go through whole" if bad else "all went well"
         says = f"{more}{count(total, 'sync run')} in the last seven days; {well}"
     if skipped:
-        says += f"; {count(skipped, 'turn was', 'turns were')} skipped besides"
+        more = "at least " if any(day.n_skipped >= MOST_RUNS for day in days) else ""
+        says += f"; {more}{count(skipped, 'turn was', 'turns were')} skipped"
 
     def series(name: str, kind: str, state: RunState, numbers: list[int]) -> Series:
         urls = [_runs_url(day, state, store_id) if n else None for day, n in zip(days, numbers, strict=True)]

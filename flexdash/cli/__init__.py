@@ -14,6 +14,8 @@ from flask.cli import ScriptInfo
 
 from config import SettingsError
 
+_UNDEFINED_TABLE = "42P01"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+
 
 class CommandModules(click.Group):
     """Finds its commands among this package's modules, and imports only the one that is run."""
@@ -58,15 +60,25 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def database_trouble(error: Exception) -> str:
-    """Return what to do about a database that is not there, or lacks its tables; "" for any other error."""
+    """Return what to do about a database that cannot be reached, or lacks its tables; "" for any other error."""
     from sqlalchemy.exc import OperationalError, ProgrammingError  # not at the top: a command may do without
-
-    from flexdash.redaction import redacted_text
 
     if not isinstance(error, OperationalError | ProgrammingError):
         return ""
+    if error.statement is None:  # so it never came to asking
+        return unusable_database(error.orig)
+    if getattr(error.orig, "sqlstate", "") == _UNDEFINED_TABLE or "no such table" in str(error.orig):
+        return (
+            "The database that DATABASE_URL names lacks FlexDash's tables. Make them with: python -m flexdash migrate"
+        )
+    return ""
+
+
+def unusable_database(why: object) -> str:
+    """Return the sentence on a database that cannot be used, without the password of its address."""
+    from flexdash.redaction import redacted_text
+
     return (
-        f"FlexDash cannot use the database that DATABASE_URL names: {redacted_text(str(error.orig))}. See that it "
-        "runs, that it may be reached from here, that user and password are right, and that it has its tables: "
-        "python -m flexdash migrate"
+        f"FlexDash cannot use the database that DATABASE_URL names: {redacted_text(str(why))}. See that it runs, that "
+        "it may be reached from here, and that user and password are right."
     )

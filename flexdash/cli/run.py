@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from config import Settings, SettingsError, load_settings
-from flexdash.cli import database_trouble
+from flexdash.cli import unusable_database
 from flexdash.cli.embedded_redis import NoRedis
 from flexdash.cli.run_checks import AlreadyRunning, DataFolderLock, free_port, holder_of, is_free
 from flexdash.cli.run_parts import PART_NAMES, Plan, plan_parts
@@ -136,9 +136,10 @@ def _check_redis(settings: Settings) -> None:
         with redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5, retry=None) as client:
             client.ping()
     except redis.RedisError as error:
+        why = redacted_text(str(error)).rstrip(".")
         raise CannotRun(
-            f"FlexDash cannot use the Redis that REDIS_URL names: {redacted_text(str(error))} See that it runs, that "
-            "it may be reached from here, and that its password is right; or unset REDIS_URL: FlexDash starts its own."
+            f"FlexDash cannot use the Redis that REDIS_URL names: {why}. See that it runs, that it may be reached from "
+            "here, and that its password is right; or unset REDIS_URL, and FlexDash starts its own."
         ) from None
 
 
@@ -158,7 +159,7 @@ def _prepare_database(settings: Settings) -> list[tuple[str, str, str]]:
             upgrade_database()
             return seed_demo(app)
         except OperationalError as error:
-            raise CannotRun(database_trouble(error)) from None
+            raise CannotRun(unusable_database(error.orig)) from None
         finally:
             db.engine.dispose()
 

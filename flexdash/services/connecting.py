@@ -190,10 +190,12 @@ def _participation(claim: Claim, store: StoreAtAmazon, calls: CallLog) -> tuple[
         try:
             # Amazon may return the same refresh token again: what was remembered of its refusal is over now.
             client.forget_token()
-        except RedisError:
-            return None, could_not_ask
-        found = participations.ask(client, store)
+            found = participations.ask(client, store)
+        except RedisError as error:
+            logger.warning("refusal of a token not forgotten", store_id=store.store_id, error=str(error))
+            found = None
     if found is None:
+        logger.warning("connected unasked", reference=claim.reference, store_id=store.store_id)
         return None, could_not_ask
     for participation in found:
         if participation.marketplace_id == store.marketplace_id and participation.is_participating:

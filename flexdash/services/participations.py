@@ -36,6 +36,8 @@ def ask(client: AmazonClient, store: StoreAtAmazon) -> list[Participation] | Non
 
 
 def _key(store: StoreAtAmazon) -> str:
+    # The account is what the browser brought back, and its owner may have altered it: that misleads only the same
+    # workspace, for an hour, while Amazon tells nothing.
     region = country(store.country_code).region
     return f"flexdash:participations:{store.workspace_id}:{region}:{store.amazon_selling_partner_id}"
 
@@ -53,4 +55,7 @@ def _remembered(store: StoreAtAmazon) -> list[Participation] | None:
         kept = redis_client.get(_key(store))
     except RedisError:
         return None
-    return [Participation(**one) for one in json.loads(kept)] if kept else None
+    try:
+        return [Participation(**one) for one in json.loads(kept)] if kept else None
+    except (TypeError, ValueError):  # kept by another version of FlexDash
+        return None

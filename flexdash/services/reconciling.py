@@ -45,6 +45,7 @@ from flexdash.services.single_lookups import Silence
 ENDED_SINCE = timedelta(days=7)  # so far back are shipped, delivered and cancelled ones listed
 LOOKED_AT_AGAIN = 500  # at most, in one run: each costs one of Amazon's calls
 AT_A_TIME = 20  # of those in one transaction
+MOST_SILENT = 30  # of those: each has cost the whole patience of the client
 _ORDER_KINDS = (DifferenceKind.MISSING_HERE, DifferenceKind.MISSING_THERE, DifferenceKind.STATE_DIFFERS)
 
 log = structlog.get_logger(__name__)
@@ -235,10 +236,18 @@ def _look_again(work: Reconciling) -> None:
 
 
 def _asked(work: Reconciling, shipment_ids: Sequence[str]) -> Iterator[tuple[str, AtAmazon | AmazonError | None]]:
-    """Ask one by one; None where Amazon knows no such shipment. Runs in the fetching thread."""
+    """Ask one by one; None where Amazon knows no such shipment. Runs in the fetching thread.
+
+    After too many without an answer of their own the rest is not asked for, and gets the error of the last one.
+    """
     get = work.client.shipments.get
-    silence = Silence(partial(get, work.agreed) if work.agreed is not None else None)
+    known = partial(get, work.agreed) if work.agreed is not None else None
+    silence = Silence[tuple[str, AmazonError]](known)
+    last: AmazonError | None = None
     for shipment_id in shipment_ids:
+        if last is not None and silence.n_silent >= MOST_SILENT:
+            yield shipment_id, last
+            continue
         answer: AtAmazon | AmazonError | None
         try:
             raw = get(shipment_id)
@@ -250,11 +259,12 @@ def _asked(work: Reconciling, shipment_ids: Sequence[str]) -> Iterator[tuple[str
         except AmazonError as error:
             if not error.is_retryable:
                 raise
-            silence.met(error)
-            yield shipment_id, error
+            last = error
+            yield from silence.met((shipment_id, error), error)
             continue
-        silence.broken()
+        yield from silence.broken()
         yield shipment_id, answer
+    yield from silence.broken()  # too few for an outage, and the lists came in
 
 
 def _judge(work: Reconciling, batch: Sequence[tuple[str, AtAmazon | None]], n_done: int) -> None:

@@ -43,26 +43,20 @@ class LookedUp:
 
 def look_up(work: Work) -> None:
     """Ask Amazon for each shipment id, and for the shipments here of each order id, one after the other."""
-    failures: list[LookedUp] = []
     n_done = 0
     items = _left(work)
-    known = _latest_here(work)
-    with closing(prefetched(_asked(work, items, known))) as answers:
+    with closing(prefetched(_asked(work, items, _known_id(work, items)))) as answers:
         for answer in answers:
             work.run.stop_here()
             if answer.error is not None:
-                failures.append(answer)
                 log.warning("recovered_id_got_no_answer", amazon_id=answer.amazon_id, error=answer.error.code)
+                with transaction():
+                    keep_without_answer([answer.item_id])
+                    work.calls.write()
+                    work.run.check_in(n_failed=1)
                 continue
             n_done += 1
             _keep_answer(work, answer, n_done, len(items))
-    if failures and n_done == 0:
-        raise failures[-1].error  # type: ignore[misc]
-    if failures:
-        with transaction():
-            keep_without_answer([failure.item_id for failure in failures])
-            work.calls.write()
-            work.run.check_in(n_failed=len(failures))
 
 
 def _left(work: Work) -> list[tuple[int, str, tuple[str, ...]]]:
@@ -102,23 +96,24 @@ def _shipments_here(work: Work, order_ids: Sequence[str]) -> dict[str, tuple[str
     return found
 
 
-def _latest_here(work: Work) -> str | None:
-    """Return a shipment that Amazon must know: the one of the store that FlexDash read last."""
+def _known_id(work: Work, items: Sequence[tuple[int, str, tuple[str, ...]]]) -> str | None:
+    """Return a shipment that Amazon must know: the one of the store that came in last, and is not asked for anyway."""
+    asked = {shipment_id for _, _, shipment_ids in items for shipment_id in shipment_ids}
     query = (
         select(Order.amazon_shipment_id)
         .where(Order.workspace_id == work.store.workspace_id, Order.store_id == work.store.store_id)
         .order_by(Order.id.desc())
-        .limit(1)
+        .limit(len(asked) + 1)
     )
-    shipment_id = db.session.scalars(query).one_or_none()
+    here = db.session.scalars(query).all()
     release_connection()
-    return shipment_id
+    return next((shipment_id for shipment_id in here if shipment_id not in asked), None)
 
 
 def _asked(work: Work, items: Sequence[tuple[int, str, tuple[str, ...]]], known_id: str | None) -> Iterator[LookedUp]:
-    """Ask Amazon item by item. Runs in the fetching thread; raises what lets nobody in."""
+    """Ask Amazon item by item. Runs in the fetching thread; raises what lets nobody in, and that Amazon is away."""
     get = work.client.shipments.get
-    silence = single_lookups.Silence(partial(get, known_id) if known_id is not None else None)
+    silence = single_lookups.Silence[LookedUp](partial(get, known_id) if known_id is not None else None)
     for item_id, amazon_id, shipment_ids in items:
         raw = []
         refusal = ""
@@ -127,17 +122,21 @@ def _asked(work: Work, items: Sequence[tuple[int, str, tuple[str, ...]]], known_
             try:
                 raw.append((shipment_id, get(shipment_id)))
             except NotFound:
-                pass
+                continue
             except (RequestRefused, StateConflict) as problem:
                 refusal = single_lookups.why_refused(problem)
             except AmazonError as problem:
                 if not problem.is_retryable:
                     raise
-                silence.met(problem)
                 error = problem
                 break
-            silence.broken()
-        yield LookedUp(item_id, amazon_id, tuple(raw), refusal, error)
+        answer = LookedUp(item_id, amazon_id, tuple(raw), refusal, error)
+        if error is not None:
+            yield from silence.met(answer, error)
+            continue
+        yield from silence.broken()
+        yield answer
+    yield from silence.end()
 
 
 def _keep_answer(work: Work, answer: LookedUp, n_done: int, n_items: int) -> None:

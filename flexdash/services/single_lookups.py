@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -15,7 +15,8 @@ from flexdash.services.words import as_sentence
 # What Amazon says of one id only: whom it lets in at all, the lists show, which a run reads before.
 REFUSALS = (RequestRefused, StateConflict, AccessDenied)
 SILENT_IN_A_ROW = 3  # ids without an answer, from which on Amazon itself may be away
-_SILENT_IN_ALL = 30  # each has cost the whole patience of the client: what is left is asked for another time
+
+Item = TypeVar("Item")
 
 log = structlog.get_logger(__name__)
 
@@ -34,33 +35,45 @@ class Lookups:
         return [*(run_sheets.Item(ItemFate.REFUSED, one, words=words_of_gone) for one in self.gone), *self.untold]
 
 
-class Silence:
-    """Tells single ids that get no answer from an Amazon that is away, by asking for one that Amazon must know.
+class Silence(Generic[Item]):
+    """Tells ids that get no answer by themselves from an Amazon that is away: it tells of others then.
 
-    `ask_for_known` does that; without it, some silent ids in a row are taken for an Amazon that is away.
+    `ask_for_known` asks for something that Amazon must know; without it, some silent ids in a row are taken for an
+    Amazon that is away. What is given for each silent id is held back until that is known, and handed back then.
     """
 
     def __init__(self, ask_for_known: Callable[[], object] | None) -> None:
         self._ask_for_known = ask_for_known
-        self._n_in_a_row = self._n_in_all = 0
+        self._held: list[tuple[Item, AmazonError]] = []
+        self._was_broken = False
+        self.n_silent = 0
 
-    def broken(self) -> None:
-        """Note that an id got its answer."""
-        self._n_in_a_row = 0
+    def met(self, item: Item, error: AmazonError) -> list[Item]:
+        """Note that an id got none but `error`, and return those that are silent by themselves. Raises AmazonError
+        when Amazon is away."""
+        self._held.append((item, error))
+        self.n_silent += 1
+        return self._let_go() if len(self._held) >= SILENT_IN_A_ROW else []
 
-    def met(self, error: AmazonError) -> None:
-        """Note that an id got none but `error`. Raises AmazonError where none is to be expected for the next either."""
-        self._n_in_a_row += 1
-        self._n_in_all += 1
-        if self._n_in_a_row < SILENT_IN_A_ROW:
-            return
-        if self._ask_for_known is None or self._n_in_all >= _SILENT_IN_ALL:
-            raise error
+    def broken(self) -> list[Item]:
+        """Note that an id got its answer, and return those before it that got none."""
+        self._was_broken = True
+        items = [item for item, _ in self._held]
+        self._held = []
+        return items
+
+    def end(self) -> list[Item]:
+        """Return the silent ids that are left, few after an answer or none at all. Raises AmazonError as `met` does."""
+        return self.broken() if self._was_broken or not self._held else self._let_go()
+
+    def _let_go(self) -> list[Item]:
+        if self._ask_for_known is None:
+            raise self._held[-1][1]
         try:
             self._ask_for_known()
         except (NotFound, *REFUSALS):
-            log.info("single_lookups_go_on", n_silent=self._n_in_all)  # an answer too
-        self.broken()
+            log.info("single_lookups_go_on", n_silent=self.n_silent)  # an answer too
+        return self.broken()
 
 
 def look_up(run: RunContext, get: Callable[[str], Any], amazon_ids: Sequence[str]) -> Lookups:

@@ -45,6 +45,15 @@ def support(signed_in, workspace):
 # The apps -------------------------------------------------------------------------------------------------------------
 
 
+def test_who_may_add_a_seller_is_told_to_where_there_is_none(signed_in, workspace) -> None:
+    for role, said in ((Role.ADMIN, "Add a seller first"), (Role.MERCHANT, "An admin makes sellers")):
+        person = signed_in(make_user(workspace, role))
+        for address in ("/apps", "/apps/amazon-seller-flex"):
+            page = person.get(address).text
+            assert said in page
+            assert ('href="/admin/sellers/new"' in page) == (role is Role.ADMIN)
+
+
 def test_apps_ask_for_the_seller_and_keep_it_in_the_address(asha, seller, workspace) -> None:
     other = make_seller(workspace, "Nova")
     make_store(seller)

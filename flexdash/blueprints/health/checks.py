@@ -43,7 +43,7 @@ def check_parts() -> dict[str, PartState]:
     try:
         for name, check in checks.items():
             is_worth_asking = name not in _SEEN_IN_REDIS or states["redis"].is_up
-            states[name] = _look(name, check) if is_worth_asking else _silent(name)
+            states[name] = _look(name, check) if is_worth_asking else _unseen(name)
     finally:
         db.session.rollback()
     return states
@@ -55,11 +55,11 @@ def _look(name: str, check: Callable[[], PartState]) -> PartState:
     except (SQLAlchemyError, redis.RedisError) as error:
         db.session.rollback()
         log.warning("a part does not answer", part=name, error=type(error).__name__)
-        return _silent(name)
+        return PartState(False, f"{name.capitalize()}: does not answer.")
 
 
-def _silent(name: str) -> PartState:
-    return PartState(False, f"{name.capitalize()}: does not answer.")
+def _unseen(name: str) -> PartState:
+    return PartState(False, f"{name.capitalize()}: cannot be seen while Redis does not answer.")
 
 
 def _database() -> PartState:

@@ -33,7 +33,7 @@ class Sold:
     def warning(self) -> str:
         """Return what becomes of it once the location is not an active one any more, in a sentence."""
         place = self.seller_flex_hub_id
-        return f"Amazon sells {self.words} at {place} and goes on selling: after that it is told nothing of {place}."
+        return f"Amazon is told nothing of {place} any more after this, and goes on selling {self.words} there."
 
 
 def sold_at(store_id: int, seller_flex_hub_id: str) -> Sold | None:

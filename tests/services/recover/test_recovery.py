@@ -184,17 +184,36 @@ def test_one_id_that_amazon_cannot_answer_never_stops_the_others(store, sandbox,
         recovery.go_on(actor, asked.id)
 
 
-def test_ids_without_an_answer_are_no_outage_while_amazon_tells_of_another_shipment(store, sandbox, actor) -> None:
-    known, *silent = sandbox.control.create_orders(5, location_id=MAPPED, seller_id=SELLER)
-    [last] = sandbox.control.create_orders(1, location_id=MAPPED, seller_id=SELLER)
+@pytest.mark.parametrize("n_silent", [1, 4])
+def test_ids_without_an_answer_are_no_outage_while_amazon_tells_of_another_shipment(
+    store, sandbox, actor, n_silent
+) -> None:
+    known, sought, *silent = sandbox.control.create_orders(2 + n_silent, location_id=MAPPED, seller_id=SELLER)
     recover_ids(actor, store, known)
     for shipment_id in silent:
         sandbox.control.fault("error_500", operation="getShipment", shipment_id=shipment_id, count=500)
+    order_id = order_id_of(sandbox, sought)
 
-    asked = recover_ids(actor, store, *silent, last)
+    asked = recover_ids(actor, store, *silent, order_id)  # which is searched for after them
 
-    assert outcomes(asked) == {last: IMPORTED} | dict.fromkeys(silent, NO_ANSWER)
-    assert (row(asked.run_id).state, row(asked.run_id).n_failed) == (RunState.PARTIAL, 4)
+    assert outcomes(asked) == {order_id: IMPORTED} | dict.fromkeys(silent, NO_ANSWER)
+    assert (row(asked.run_id).state, row(asked.run_id).n_failed) == (RunState.PARTIAL, n_silent)
+
+
+def test_a_shipment_that_is_asked_for_itself_is_no_witness(store, sandbox, actor) -> None:
+    known, *silent = sandbox.control.create_orders(4, location_id=MAPPED, seller_id=SELLER)
+    recover_ids(actor, store, known, *silent)
+    for shipment_id in silent:
+        sandbox.control.fault("error_500", operation="getShipment", shipment_id=shipment_id, count=500)
+    assert outcomes(recover_ids(actor, store, *silent)) == dict.fromkeys(silent, NO_ANSWER)
+
+
+def test_with_nobody_else_to_ask_for_some_silent_ids_are_an_outage(store, sandbox, actor) -> None:
+    silent = sandbox.control.create_orders(3, location_id=MAPPED, seller_id=SELLER)
+    sandbox.control.fault("error_500", operation="getShipment", count=500)
+    asked = done(recovery.request_ids(actor, store.id, " ".join(silent)))
+    assert outcomes(asked) == dict.fromkeys(silent)
+    assert row(asked.run_id).state is RunState.QUEUED
 
 
 def test_an_outage_is_waited_out_and_what_was_done_stays_done(store, sandbox, actor) -> None:
