@@ -345,7 +345,9 @@ def test_a_trip_tells_others_nothing(asha, signed_in, workspace, draft) -> None:
 
 def test_support_has_no_business_here(signed_in, workspace) -> None:
     support = signed_in(make_user(workspace, Role.SUPPORT))
-    assert support.get("/amazon/callback?state=x").status_code == 403
+    answer = support.get("/amazon/callback?state=x&spapi_oauth_code=secret")
+    assert (answer.status_code, "secret" in answer.location) == (303, False), "the code leaves the address bar"
+    assert support.get(answer.location).status_code == 403
     assert support.get("/amazon/return/K7QX-4M2P").status_code == 403
 
 

@@ -32,11 +32,15 @@ _ABOUT_THIS_RETURN = {Outcome.OTHER_SESSION, Outcome.SIGNED_OUT, Outcome.STATE_U
 
 
 @blueprint.before_app_request
-def send_signed_out_person_to_sign_in() -> Response | None:
-    """Let nobody carry Amazon's code to the sign-in page: only the trip's reference goes with them."""
-    if request.endpoint != "apps.callback" or current_user.is_authenticated:
+def leave_the_code_behind() -> Response | None:
+    """Let nobody carry Amazon's code to the sign-in page or a refusal: only the trip's reference goes with them."""
+    if request.endpoint != "apps.callback":
         return None
     reference = authorization.reference_of(request.args.get("state", ""))
+    if current_user.is_authenticated:
+        if current_actor().may(Permission.CONNECT_STORES):
+            return None
+        return redirect(url_for("apps.amazon_return", reference=reference), 303)
     page = url_for("apps.amazon_return", reference=reference, problem=Outcome.SIGNED_OUT.value)
     flash("You were signed out while you were at Amazon. Sign in, then try again: it takes one click.", "warning")
     return redirect(url_for("auth.sign_in", next=page), 303)
