@@ -74,8 +74,12 @@ def mapping(actor: Actor, event: ConfigEvent, new: Values) -> Way:
         }
         version = present_one.version
     if not old:
-        removed = lambda: hub_mapping.remove(actor, store_id, hub_id, version=version)  # noqa: E731
-        return Way(present, {}, removed, _left_behind(store_id, present, {}))
+        return Way(
+            present,
+            {},
+            lambda: hub_mapping.remove(actor, store_id, hub_id, version=version),
+            _left_behind(store_id, present, {}),
+        )
     location, is_active = old["seller_flex_hub_id"], bool(old["is_active"])
     if not new:
         wanted = {"hub": hub.name, "seller_flex_hub_id": location, "is_active": is_active}
